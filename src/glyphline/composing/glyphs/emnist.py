@@ -1,0 +1,169 @@
+"""EMNIST in its official IDX files (Cohen et al. 2017, arXiv 1702.05373), set upright and checked."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from glyphline.alphabet import DIGITS, LETTERS
+from glyphline.composing.fetch import data_folder
+from glyphline.composing.glyphs.contract import (
+    LATIN_SIZES,
+    SPLITS,
+    TILE,
+    Glyph,
+    GlyphSource,
+    TileBank,
+)
+from glyphline.errors import DataError, nearest
+
+_MERGED = DIGITS + LETTERS[:26] + "abdefghnqrt"
+#: split name -> (characters in the order of their labels, the label of the first)
+EMNIST_SPLITS: dict[str, tuple[str, int]] = {
+    "byclass": (DIGITS + LETTERS, 0),
+    "bymerge": (_MERGED, 0),
+    "balanced": (_MERGED, 0),
+    "letters": (LETTERS[:26], 1),  # ids run from 1, upper and lower case in one class
+    "digits": (DIGITS, 0),
+    "mnist": (DIGITS, 0),
+}
+VALIDATION_TENTH = 10  # one glyph of a train file in ten, by its checksum, is a validation glyph
+
+
+def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+    """An IDX file of unsigned bytes (yann.lecun.com/exdb/mnist), gzipped or not.
+
+    Raises DataError when the file is missing, not IDX, or shorter or longer than its header says.
+    """
+    if not path.exists():
+        raise DataError(
+            f"{path} is not there: run `glyphline fetch emnist`, or set GLYPHLINE_DATA to the folder that holds emnist/"
+        )
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged ({error}): delete it and run `glyphline fetch emnist` again") from None
+    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path} is no IDX file of bytes (it starts with {raw[:4].hex()}): fetch it again")
+    dimensions = raw[3]
+    head = 4 + 4 * dimensions
+    shape = struct.unpack(f">{dimensions}I", raw[4:head]) if len(raw) >= head else ()
+    expected = int(np.prod(shape, dtype=np.int64)) if shape else 1
+    if len(raw) - head != expected:
+        raise DataError(
+            f"{path} is cut short or padded: its header promises {expected} bytes for {shape}, "
+            f"{len(raw) - head} follow: delete it and run `glyphline fetch emnist` again"
+        )
+    return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
+
+
+def check_orientation(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], characters: str, first: int) -> None:
+    """Raise DataError when T (or 7, where there are no letters) has its bar at the left: pictures still transposed.
+
+    images: (N, 28, 28), set upright. EMNIST files hold them transposed (pytorch/vision #8783).
+    """
+    witness = "T" if "T" in characters else "7"
+    those = images[labels == characters.index(witness) + first][:500]
+    if len(those) == 0:
+        return
+    mean = those.mean(axis=0)
+    if mean[:9].sum() <= mean[:, :9].sum():
+        raise DataError(
+            f"the pictures of {witness} lie on their side: the files are not in EMNIST's official (transposed) "
+            "orientation or the labels belong to another split; fetch the official files"
+        )
+
+
+class Emnist(GlyphSource):
+    """The official train file gives the train and val glyphs, the official test file the test glyphs."""
+
+    help = "emnist/byclass|bymerge|balanced|letters|digits|mnist: the official IDX files"
+
+    def __init__(self, split: str = "byclass", folder: Path | None = None) -> None:
+        if split not in EMNIST_SPLITS:
+            raise DataError(f'EMNIST has no split "{split}"; {nearest(split, EMNIST_SPLITS)}')
+        self.split, self.name = split, f"emnist/{split}"
+        self.folder = folder or data_folder() / "emnist" / "gzip"
+        self._characters, self._first = EMNIST_SPLITS[split]
+        self._banks: dict[str, TileBank] = {}
+
+    def _path(self, part: str, kind: str) -> Path:
+        stem = self.folder / f"emnist-{self.split}-{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+        return stem if stem.exists() else stem.with_name(stem.name + ".gz")
+
+    def _check_mapping(self) -> None:
+        """The official mapping file, where it lies beside the images, must say what we believe."""
+        path = self.folder / f"emnist-{self.split}-mapping.txt"
+        if not path.exists() or self.split == "letters":  # the letters mapping lists two codes a label
+            return
+        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+        said = "".join(chr(int(code)) for _, code, *_ in rows)
+        if said != self._characters:
+            raise DataError(f"{path} maps labels to {said!r}, expected {self._characters!r}: fetch the official files")
+
+    def _load(self, part: str) -> None:
+        images, labels = read_idx(self._path(part, "images")), read_idx(self._path(part, "labels"))
+        if images.ndim != 3 or images.shape[1:] != (TILE, TILE) or labels.ndim != 1:
+            raise DataError(f"{self._path(part, 'images')} holds {images.shape}, expected (N, {TILE}, {TILE})")
+        if len(images) != len(labels):
+            raise DataError(
+                f"{self.name} {part}: {len(images)} pictures but {len(labels)} labels: "
+                "the two files are not of one set; fetch both again"
+            )
+        self._check_mapping()
+        top = self._first + len(self._characters) - 1
+        if len(labels) and not (self._first <= int(labels.min()) and int(labels.max()) <= top):
+            raise DataError(
+                f"{self.name} {part}: labels run from {labels.min()} to {labels.max()}, expected {self._first}..{top}: "
+                "the label file belongs to another split"
+            )
+        upright = images.transpose(0, 2, 1)
+        check_orientation(upright, labels, self._characters, self._first)
+        if part == "test":
+            self._banks["test"] = self._sorted(upright, labels, "test")
+            return
+        sums = np.fromiter((zlib.crc32(image.tobytes()) for image in images), np.uint32, len(images))
+        held = sums % VALIDATION_TENTH == 0
+        self._banks["train"] = self._sorted(upright[~held], labels[~held], "train")
+        self._banks["val"] = self._sorted(upright[held], labels[held], "val")
+
+    def _sorted(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], split: str) -> TileBank:
+        order = np.argsort(labels, kind="stable")
+        counts = np.bincount(labels.astype(np.int64) - self._first, minlength=len(self._characters))
+        empty = [c for c, n in zip(self._characters, counts, strict=True) if n == 0]
+        if empty:
+            raise DataError(f"{self.name} has no {split} picture of {', '.join(empty)}: the files are incomplete")
+        return TileBank(self._characters, np.ascontiguousarray(images[order]), np.cumsum([0, *counts]))
+
+    def tiles(self, split: str) -> TileBank:
+        if split not in SPLITS:
+            raise DataError(f'no split "{split}"; {nearest(split, SPLITS)}')
+        if split not in self._banks:
+            self._load("test" if split == "test" else "train")
+        return self._banks[split]
+
+    def characters(self, split: str) -> str:
+        return self._characters
+
+    def count(self, character: str, split: str) -> int:
+        k = self._characters.find(character)
+        bank = self.tiles(split)
+        return 0 if k < 0 or not character else int(bank.offsets[k + 1] - bank.offsets[k])
+
+    def glyph(self, character: str, index: int, split: str) -> Glyph:
+        bank = self.tiles(split)
+        number = int(bank.offsets[self._characters.index(character)]) + index
+        top, bottom, left, right = bank.boxes[number]
+        high, low = LATIN_SIZES[character]
+        return Glyph(bank.images[number, top:bottom, left:right], high, low)
+
+    def digests(self, split: str) -> set[int]:
+        return {zlib.crc32(image.tobytes()) for image in self.tiles(split).images}
+
+
+

@@ -1,0 +1,213 @@
+"""Any picture -> the canonical grey line: ink bright on 0, fixed height; the one door for training AND reading."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from glyphline.errors import PictureError, UserError, nearest
+
+Grey = npt.NDArray[np.uint8]  # (H, W)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+PIXEL_LIMIT = 100_000_000  # px of one picture, checked before memory is taken
+BYTE_LIMIT = 256 * 2**20  # bytes of one file
+WIDTH_LIMIT = 16_384  # px of a canonical line; wider ones are refused
+FRAMES = ("ink", "whole")  # crop to the ink, or keep the picture's own frame
+WORK_HEIGHT = 96  # px; taller line pictures are shrunk to it before anything is measured
+INK_SHARE = 0.35  # of the strongest ink: fainter pixels do not count when the ink is framed
+MARGIN = 2  # px kept around the ink in the canonical line
+
+
+def load(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> Grey:
+    """A picture as a grey array (H, W), upright, transparency laid on white; ink may still be dark or bright.
+
+    source: a path, the bytes of a file, a PIL picture or an array (H, W), (H, W, 3) or (H, W, 4).
+    Raises PictureError for a file that is missing, empty, no picture, damaged or larger than PIXEL_LIMIT.
+    """
+    name = str(source) if isinstance(source, str | Path) else "the picture"
+    try:
+        if isinstance(source, np.ndarray):
+            return _grey(_from_array(source))
+        if isinstance(source, Image.Image):
+            return _grey(source)
+        if isinstance(source, str | Path):
+            if not Path(source).is_file():
+                raise PictureError(f"{name} is not there, or is no file: give the path of a picture")
+            if Path(source).stat().st_size > BYTE_LIMIT:
+                raise PictureError(f"{name} is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
+            source = Path(source).read_bytes()
+        if not source:
+            raise PictureError(f"{name} is empty (0 bytes): save or copy it again")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own size warning; the limit below is ours
+            picture = Image.open(io.BytesIO(source))
+        if picture.width * picture.height > PIXEL_LIMIT:
+            raise PictureError(
+                f"{name} has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
+            )
+        return _grey(picture)
+    except UnidentifiedImageError:
+        raise PictureError(f"{name} is no picture glyphline knows: give one of {', '.join(SUFFIXES)}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{name} cannot be opened ({error}): save it again as PNG or JPEG") from None
+
+
+def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
+    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise PictureError(f"an array of shape {array.shape} is no picture: give (H, W), (H, W, 3) or (H, W, 4)")
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif np.issubdtype(array.dtype, np.floating):
+        finite = np.nan_to_num(array)
+        array = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).clip(0, 255).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(array.squeeze(2) if array.shape[2:] == (1,) else array).astype(np.uint8))
+
+
+def _grey(picture: Image.Image) -> Grey:
+    if min(picture.size) == 0:
+        raise PictureError("the picture has no pixels")
+    picture = ImageOps.exif_transpose(picture) or picture
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        values = np.asarray(picture, np.float64)
+        top = 65535.0 if values.max() > 255 else 255.0
+        return (values * (255.0 / top)).clip(0, 255).astype(np.uint8)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        with_alpha = picture.convert("RGBA")
+        alpha = np.asarray(with_alpha.getchannel("A"))
+        paper = Image.new("RGBA", picture.size, "white")
+        shown = np.asarray(Image.alpha_composite(paper, with_alpha).convert("L"))
+        # White ink on a transparent ground would vanish on white: then the alpha itself is the ink.
+        return (255 - alpha) if alpha.min() < 128 and np.ptp(shown) < 16 else shown
+    return np.asarray(picture.convert("L"))
+
+
+def ink_is_bright(grey: Grey) -> bool:
+    """True for bright ink on dark ground: what strays farthest from its surroundings is the ink.
+
+    Compared with a wide local mean rather than one level, so that a shadow is not taken for ink.
+    """
+    small = grey
+    if grey.shape[0] > 48:
+        small = cv2.resize(grey, (max(1, grey.shape[1] * 48 // grey.shape[0]), 48), interpolation=cv2.INTER_AREA)
+    reach = max(3, small.shape[0] // 2) | 1
+    local = cv2.blur(small, (reach, reach), borderType=cv2.BORDER_REPLICATE)
+    strays = np.sort(cv2.subtract(small, local, dtype=cv2.CV_16S).ravel())
+    n = len(strays)
+    return bool(int(strays[n - 1 - n // 50]) + int(strays[n // 50]) > 0)
+
+
+def ink_of(grey: Grey) -> Grey:
+    """The ink of a picture, bright on 0: the ground divided out, noise cut off, the strongest ink at 255.
+
+    grey: (H, W) of any polarity -> (H, W). A picture without contrast gives all 0.
+    """
+    dark = 255 - grey if ink_is_bright(grey) else grey
+    h, w = dark.shape
+    # The ground: bright pixels spread over what lies between them, on a small copy, softly.
+    small_size = (max(1, w // 4), max(1, h // 4))
+    small = cv2.resize(dark, small_size, interpolation=cv2.INTER_AREA)
+    reach = max(3, small_size[1] // 2) | 1
+    ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    ground = cv2.blur(ground, (reach, reach), borderType=cv2.BORDER_REPLICATE)
+    wide = cv2.resize(ground, (w, h), interpolation=cv2.INTER_LINEAR)
+    ink = 255 - cv2.divide(dark, cv2.max(wide, 1), scale=255)
+    step = max(1, ink.size // 20_000)
+    sample = np.sort(ink.reshape(-1)[::step])
+    middle = int(sample[len(sample) // 2])
+    noise = int(sample[int(len(sample) * 0.7)]) - middle  # most pixels are paper
+    strongest = int(sample[min(len(sample) - 1, int(len(sample) * 0.99))])
+    floor = middle + 2 * noise + 4
+    if strongest - floor < 12:  # of 255: nothing stands out from the paper
+        return np.zeros_like(grey)
+    scale = 255.0 / (strongest - floor)
+    return cv2.convertScaleAbs(cv2.subtract(ink, np.full_like(ink, floor)), alpha=scale)
+
+
+def frame_of(ink: Grey) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of the ink, ends exclusive, specks left out; the whole picture when there is none."""
+    h, w = ink.shape
+    inked = (ink > INK_SHARE * 255).view(np.uint8)
+    inked = cv2.morphologyEx(inked, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    rows = cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    columns = cv2.reduce(inked, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    y, x = np.flatnonzero(rows >= 2), np.flatnonzero(columns >= 1)
+    if len(y) == 0 or len(x) == 0:
+        return 0, h, 0, w
+    return int(y[0]), int(y[-1]) + 1, int(x[0]), int(x[-1]) + 1
+
+
+def canonical(grey: Grey, height: int, frame: str = "ink") -> Grey:
+    """A line picture as the network sees it: (height, W), ink bright on 0, W in proportion.
+
+    frame "ink": the ground divided out and the picture cropped to its ink; for photographs and scans.
+    frame "whole": the picture's own frame and greys, only scaled; for tiles, which fill their frame exactly.
+    Raises UserError for an unknown frame, PictureError for a line wider than WIDTH_LIMIT.
+    """
+    if frame not in FRAMES:
+        raise UserError(f'no frame "{frame}"; {nearest(frame, FRAMES)}')
+    if frame == "whole":
+        upright = grey if ink_is_bright(grey) else 255 - grey
+        return _scaled(upright, height, 0)
+    tall = grey.shape[0]
+    if tall > WORK_HEIGHT:
+        size = (max(1, round(grey.shape[1] * WORK_HEIGHT / tall)), WORK_HEIGHT)
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    ink = ink_of(grey)
+    top, bottom, left, right = frame_of(ink)
+    return _scaled(ink[top:bottom, left:right], height, MARGIN)
+
+
+def _scaled(ink: Grey, height: int, margin: int) -> Grey:
+    """Scaled to `height` with `margin` px of nothing all around, aspect kept."""
+    inner = height - 2 * margin
+    h, w = ink.shape
+    width = max(1, round(w * inner / h))
+    if width > WIDTH_LIMIT:
+        raise PictureError(f"a line of {w} x {h} px is {width} px wide at height {height}: cut it into shorter lines")
+    if (h, w) != (inner, width):
+        ink = cv2.resize(ink, (width, inner), interpolation=cv2.INTER_AREA if h > inner else cv2.INTER_LINEAR)
+    return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0) if margin else ink
+
+
+def padded_batch(lines: Iterable[Grey], multiple: int = 8) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Lines of one height as one array (N, H, W) padded with 0 at the right, and their true widths (N,) in px."""
+    every = list(lines)
+    widths = np.array([line.shape[1] for line in every], np.int64)
+    width = -(-int(widths.max()) // multiple) * multiple
+    batch = np.zeros((len(every), every[0].shape[0], width), np.uint8)
+    for row, line in zip(batch, every, strict=True):
+        row[:, : line.shape[1]] = line
+    return batch, widths
+
+
+def pictures_in(paths: Iterable[str | Path]) -> list[Path]:
+    """Paths, folders and globs as a list of files in order; a folder gives its pictures.
+
+    Raises PictureError for a folder without pictures or a pattern that fits none.
+    """
+    found: list[Path] = []
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise PictureError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
+            found += inside
+        elif any(c in str(given) for c in "*?[") and not path.exists():
+            matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
+            if not matches:
+                raise PictureError(f"no file fits the pattern {given}")
+            found += [p for p in matches if p.is_file()]
+        else:
+            found.append(path)
+    return found

@@ -1,0 +1,233 @@
+"""FAMILIES: encoders (line pictures -> features a time step) and contexts (each step sees its neighbours).
+
+Contract of an encoder: `forward((N, 1, H, W)) -> (N, T, features)`, `stride` in px a step, `steps(width)`.
+Contract of a context: `forward((N, T, features)) -> (N, T, features)`.
+To add one: a module here and a row in ENCODERS or CONTEXTS at the bottom.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from glyphline.recipe import NetworkRecipe
+
+
+class Encoder(nn.Module, ABC):
+    """Line pictures (N, 1, H, W), ink bright in 0..1 -> features (N, T, D)."""
+
+    stride: int  # px of width a time step
+    features: int  # D
+
+    @abstractmethod
+    def steps(self, width: int) -> int:
+        """How many time steps a line of `width` px gives."""
+
+    @abstractmethod
+    def forward(self, lines: Tensor) -> Tensor: ...
+
+
+class QuickDropout(nn.Module):
+    """Dropout whose random bits are drawn eight bytes at a time, 16 bits a value: a sixth of nn.Dropout's time on a CPU.
+
+    `share` is kept to 1/65536; the draw follows torch's global generator.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        if not self.training or self.share == 0:
+            return values
+        draws = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device)
+        draws.random_(-(2**63), None)  # all 64 bits
+        bits = draws.view(torch.int16)[: values.numel()].view(values.shape)
+        kept = bits >= round(self.share * 65536) - 32768
+        return values * kept.to(values.dtype).mul_(1 / (1 - self.share))
+
+
+class Patches(Encoder):
+    """The report's: windows 20 px wide every 14 px, in each Conv32 3x3 - Conv64 3x3 - MaxPool2 - Dropout - Flatten.
+
+    Computed as one convolution over the whole line and windows of its pooled columns: the stride is even, so the
+    pooling grids agree and the numbers are those of separate patches, in two thirds of the work.
+    """
+
+    window, stride = 20, 14  # px
+
+    def __init__(self, recipe: NetworkRecipe, height: int) -> None:
+        super().__init__()
+        first, second = (*recipe.channels, 32, 64)[:2] if len(recipe.channels) >= 2 else (32, 64)
+        self.first, self.second = nn.Conv2d(1, first, 3), nn.Conv2d(first, second, 3)
+        self.dropout = QuickDropout(recipe.dropout)
+        self.rows, self.columns = (height - 4) // 2, (self.window - 4) // 2  # 12 x 8 of a 28 x 20 patch
+        self.features = second * self.rows * self.columns
+
+    def steps(self, width: int) -> int:
+        return max(0, (width - self.window) // self.stride + 1)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        # ReLU after the maximum is the same number on a quarter of the values.
+        maps = F.relu(F.max_pool2d(self.second(F.relu(self.first(lines))), 2))  # (N, 64, 12, W')
+        # Windows are cut with channels last, where the convolutions keep them: the way back then needs no reordering.
+        windows = maps.permute(0, 2, 3, 1).unfold(2, self.columns, self.stride // 2)  # (N, 12, T, 64, 8)
+        return self.dropout(windows.permute(0, 2, 1, 4, 3).flatten(2))  # (N, T, 12 * 8 * 64)
+
+
+def _normed(channels_in: int, channels_out: int, kernel: int | tuple[int, int], stride: int | tuple[int, int]) -> nn.Sequential:
+    size = (kernel, kernel) if isinstance(kernel, int) else kernel
+    padding = (size[0] // 2, size[1] // 2)
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, size, stride, padding, bias=False), nn.BatchNorm2d(channels_out), nn.ReLU()
+    )
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al. 2015)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _normed(channels, channels, 3, 1),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(maps + self.body(maps))
+
+
+class Convolutions(Encoder):
+    """Stages of convolutions, each halving height and width; the last collapses the height.
+
+    Any width; 8 px a step with three stages (`channels`), 4 px with two.
+    """
+
+    def __init__(self, recipe: NetworkRecipe, height: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels_in, rows = 1, height
+        for stage, channels in enumerate(recipe.channels):
+            layers.append(_normed(channels_in, channels, 5 if stage == 0 else 3, 2))
+            if stage:
+                layers.append(Residual(channels))
+            channels_in, rows = channels, -(-rows // 2)
+        self.stages = nn.Sequential(*layers)
+        self.stride = 2 ** len(recipe.channels)
+        self.rows = rows
+        self.join = nn.Conv2d(channels_in, recipe.features, (rows, 3), 1, (0, 1), bias=False)
+        self.norm = nn.BatchNorm2d(recipe.features)
+        self.features = recipe.features
+
+    def steps(self, width: int) -> int:
+        return -(-width // self.stride)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        maps = F.relu(self.norm(self.join(self.stages(lines))))  # (N, D, 1, T)
+        return maps.squeeze(2).transpose(1, 2)
+
+
+class NoContext(nn.Module):
+    """Each step stands for itself."""
+
+    def __init__(self, features: int, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, steps: Tensor) -> Tensor:
+        return steps
+
+
+class OneWay(nn.Module):
+    """One LSTM from left to right, `recipe.features` units, one bias as in Keras (the second is held at zero).
+
+    While training, the wide input product runs at once in the precision of autocast and only the narrow
+    recurrence step by step: three times as fast here as nn.LSTM over 6144 inputs.
+    """
+
+    def __init__(self, features: int, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        self.features = recipe.features
+        self.lstm = nn.LSTM(features, recipe.features, batch_first=True)
+        del self.lstm.bias_hh_l0
+        self.lstm.register_buffer("bias_hh_l0", torch.zeros(4 * recipe.features), persistent=False)
+        bound = (6 / (features + recipe.features)) ** 0.5  # Keras: Glorot uniform, orthogonal, forget bias 1
+        nn.init.uniform_(self.lstm.weight_ih_l0, -bound, bound)
+        nn.init.orthogonal_(self.lstm.weight_hh_l0)
+        nn.init.zeros_(self.lstm.bias_ih_l0)
+        with torch.no_grad():
+            self.lstm.bias_ih_l0[recipe.features : 2 * recipe.features] = 1
+
+    def forward(self, steps: Tensor) -> Tensor:
+        if not self.training:
+            out: Tensor = self.lstm(steps.float())[0]
+            return out
+        gates = F.linear(steps, self.lstm.weight_ih_l0, self.lstm.bias_ih_l0).float()  # (N, T, 4 D)
+        recurrent = self.lstm.weight_hh_l0.t()
+        hidden = cell = gates.new_zeros(len(steps), self.features)
+        outputs = []
+        with torch.autocast("cpu", enabled=False):
+            for now in gates.unbind(1):
+                i, f, g, o = torch.addmm(now, hidden, recurrent).chunk(4, 1)
+                cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+                hidden = torch.sigmoid(o) * torch.tanh(cell)
+                outputs.append(hidden)
+        return torch.stack(outputs, 1)
+
+
+class BothWays(nn.Module):
+    """`recipe.layers` bidirectional LSTMs, half of `recipe.features` units each way."""
+
+    def __init__(self, features: int, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        self.features = recipe.features
+        between = recipe.dropout if recipe.layers > 1 else 0.0
+        self.lstm = nn.LSTM(features, recipe.features // 2, recipe.layers, batch_first=True, dropout=between, bidirectional=True)  # fmt: skip
+
+    def forward(self, steps: Tensor) -> Tensor:
+        out: Tensor = self.lstm(steps.float())[0]
+        return out
+
+
+class MixerLayer(nn.Module):
+    """A depthwise convolution over time, then a pointwise widening, around a shortcut (after ConvNeXt, Liu et al. 2022)."""
+
+    def __init__(self, features: int, reach: int, dropout: float) -> None:
+        super().__init__()
+        self.over_time = nn.Conv2d(features, features, (1, reach), padding=(0, reach // 2), groups=features)
+        self.norm = nn.LayerNorm(features)
+        self.widen, self.narrow = nn.Linear(features, 4 * features), nn.Linear(4 * features, features)
+        self.dropout = QuickDropout(dropout)
+        nn.init.zeros_(self.narrow.weight)  # starts as the identity
+        nn.init.zeros_(self.narrow.bias)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        # (N, T, D) -> (N, D, 1, T) is a view in channels_last, the layout the convolution wants
+        seen = self.over_time(steps.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+        return steps + self.dropout(self.narrow(F.relu(self.widen(self.norm(seen)))))
+
+
+class Mixer(nn.Module):
+    """`recipe.layers` mixer layers that look `recipe.reach` steps wide: no recurrence, so fast on any machine."""
+
+    def __init__(self, features: int, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        self.features = features
+        self.layers = nn.Sequential(*(MixerLayer(features, recipe.reach, recipe.dropout) for _ in range(recipe.layers)))
+
+    def forward(self, steps: Tensor) -> Tensor:
+        return self.layers(steps)  # type: ignore[no-any-return]
+
+
+ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {"patches": Patches, "conv": Convolutions}
+CONTEXTS: dict[str, Callable[[int, NetworkRecipe], nn.Module]] = {
+    "none": NoContext,
+    "lstm": OneWay,
+    "bilstm": BothWays,
+    "mixer": Mixer,
+}

@@ -1,0 +1,76 @@
+"""The reader network: encoder + context + head; it carries its recipe, and its files explain themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glyphline.alphabet import Alphabet
+from glyphline.errors import DataError, RecipeError, nearest
+from glyphline.learning.encoders import CONTEXTS, ENCODERS
+from glyphline.recipe import Recipe, recipe_from
+
+
+class Network(nn.Module):
+    """Lines (N, H, W) uint8, ink bright -> log-probabilities (N, T, C), class 0 the CTC blank.
+
+    Raises RecipeError for an encoder or context that does not exist.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.alphabet = Alphabet.named(recipe.lines.alphabet)
+        wanted = recipe.network
+        for kind, name, table in (("encoder", wanted.encoder, ENCODERS), ("context", wanted.context, CONTEXTS)):
+            if name not in table:
+                raise RecipeError(f'no {kind} "{name}"; {nearest(name, table)}')
+        self.encoder = ENCODERS[wanted.encoder](wanted, recipe.lines.height)
+        self.context = CONTEXTS[wanted.context](self.encoder.features, wanted)
+        self.head = nn.Linear(int(self.context.features), len(self.alphabet))  # type: ignore[arg-type]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def stride(self) -> int:
+        """px of width a time step."""
+        return self.encoder.stride
+
+    def steps(self, width: int) -> int:
+        """Time steps of a line `width` px wide."""
+        return self.encoder.steps(width)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        pictures = (lines.float() / 255.0).unsqueeze(1)
+        logits: Tensor = self.head(self.context(self.encoder(pictures)))
+        return logits.float().log_softmax(2)
+
+    def parameter_count(self) -> int:
+        """Trainable parameters."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def save_weights(network: Network, path: Path, **facts: Any) -> None:
+    """Weights with the recipe and facts (plain data) inside, written whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save({"recipe": network.recipe.to_dict(), "facts": facts, "weights": network.state_dict()}, temporary)
+    os.replace(temporary, path)
+
+
+def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
+    """The network of a weights file, ready to read, and its facts. Raises DataError for anything else."""
+    if not path.is_file():
+        raise DataError(f"{path} is not there: train first, or give a run folder that holds best.pt")
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        network = Network(recipe_from(kept["recipe"], str(path)))
+        network.load_state_dict(kept["weights"])
+    except (RuntimeError, KeyError, EOFError, OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} holds no glyphline network ({reason}): train it again") from None
+    except Exception as error:  # torch raises pickle.UnpicklingError and its own kinds for files that are no checkpoint
+        raise DataError(f"{path} is no checkpoint ({type(error).__name__}): train it again") from None
+    return network.eval(), kept["facts"]

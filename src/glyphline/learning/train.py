@@ -1,0 +1,310 @@
+"""One loop (Lightning): compose, CTC loss, step, validate, track, keep the last and the best; continues after a kill.
+
+The loop does not know which network it trains. Everything random is a function of (seed, step), so a run continued
+from a checkpoint gives the numbers of one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import os
+import platform
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
+from torch import Tensor
+from torch.nn import functional as F
+
+from glyphline.composing.line import mixed
+from glyphline.composing.lines import LineSet
+from glyphline.errors import GlyphlineError, RecipeError, UserError, nearest
+from glyphline.learning.data import Batch, Positions, check_steps, loader
+from glyphline.learning.network import Network, load_network, save_weights
+from glyphline.learning.trackers import Prediction, RunFacts, Trackers
+from glyphline.reading.decoders import Greedy
+from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
+from glyphline.score import character_error_rate, fold_none, score
+
+LAST, BEST, RECIPE, RESULT = "last.ckpt", "best.pt", "recipe.yaml", "result.json"
+SHOWN = 16  # validation lines in the table of predictions
+LOG_EVERY = 20  # steps
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
+
+
+def ctc_loss(log_probs: Tensor, batch: Batch, steps: Tensor) -> Tensor:
+    """CTC negative log-likelihood in nats, summed over the lines (Graves et al. 2006).
+
+    log_probs: (N, T, C); steps: (N,) time steps that belong to each line. Impossible lines count nothing.
+    """
+    return F.ctc_loss(
+        log_probs.transpose(0, 1), batch.targets, steps, batch.lengths, blank=0, reduction="sum", zero_infinity=True
+    )
+
+
+def learning_rate_at(recipe: TrainingRecipe, step: int, total: int) -> float:
+    """The share of the peak learning rate at a step of `total`."""
+    warm = max(1, round(recipe.warmup * total))
+    if recipe.schedule == "onecycle":
+        warm = max(warm, round(0.3 * total))
+    if recipe.schedule in ("cosine", "onecycle", "plateau") and step < warm:
+        return (step + 1) / warm
+    if recipe.schedule in ("cosine", "onecycle"):
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm)))) + 1e-4
+    return 1.0
+
+
+class Learner(pl.LightningModule):
+    """The network, its loss, its optimiser and its validation."""
+
+    def __init__(self, recipe: Recipe, validation: LineSet, trackers: Trackers) -> None:
+        super().__init__()
+        wanted = recipe.training
+        for name, value, table in (
+            ("optimizer", wanted.optimizer, OPTIMIZERS),
+            ("schedule", wanted.schedule, SCHEDULES),
+        ):
+            if value not in table:
+                raise RecipeError(f'training.{name} is "{value}"; {nearest(value, table)}')
+        torch.manual_seed(wanted.seed)
+        self.recipe, self.trackers, self.validation = recipe, trackers, validation
+        self.network = Network(recipe)
+        self.average = copy.deepcopy(self.network).requires_grad_(False) if wanted.average else None
+        self.strict_loading = True
+        self.total_steps = wanted.epochs * max(1, wanted.epoch_lines // wanted.batch)
+        self.numbers: dict[str, float] = {}  # of the last validation
+        self._readings: list[tuple[str, str]] = []
+        self._shown: list[Prediction] = []
+        self._val_loss, self._val_lines = 0.0, 0
+        self._clock, self._lines_since = time.monotonic(), 0
+
+    def configure_optimizers(self) -> Any:
+        wanted, weights = self.recipe.training, self.network.parameters()
+        if wanted.optimizer == "sgd":
+            made: torch.optim.Optimizer = torch.optim.SGD(
+                weights, wanted.learning_rate, momentum=0.9, weight_decay=wanted.weight_decay, nesterov=True
+            )
+        elif wanted.optimizer == "adam":
+            made = torch.optim.Adam(weights, wanted.learning_rate, eps=1e-7)
+        else:
+            made = torch.optim.AdamW(weights, wanted.learning_rate, weight_decay=wanted.weight_decay)
+        if wanted.schedule == "plateau":
+            down = torch.optim.lr_scheduler.ReduceLROnPlateau(made, factor=0.5, patience=3)
+            return {"optimizer": made, "lr_scheduler": {"scheduler": down, "monitor": "val_loss", "interval": "epoch"}}
+        slope = torch.optim.lr_scheduler.LambdaLR(
+            made, lambda step: learning_rate_at(wanted, step, self.total_steps)
+        )  # fmt: skip
+        return {"optimizer": made, "lr_scheduler": {"scheduler": slope, "interval": "step"}}
+
+    @property
+    def reader(self) -> Network:
+        """The weights that are validated and kept."""
+        return self.average if self.average is not None else self.network
+
+    def _steps(self, network: Network, batch: Batch, given: int) -> Tensor:
+        return torch.tensor([min(given, max(1, network.steps(int(w)))) for w in batch.widths])
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # dropout is a function of (seed, step): a continued run draws what an uninterrupted one draws
+        torch.manual_seed(int(mixed(self.recipe.training.seed, self.global_step) >> np.uint64(1)))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        log_probs = self.network(batch.lines)
+        total = ctc_loss(log_probs.float(), batch, self._steps(self.network, batch, log_probs.shape[1]))
+        self._lines_since += len(batch.texts)
+        if self.global_step % LOG_EVERY == 0:
+            now = time.monotonic()
+            speed = self._lines_since / max(1e-9, now - self._clock)
+            self._clock, self._lines_since = now, 0
+            loss = float(total.detach()) / len(batch.texts)
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            self.trackers.log(self.global_step, {"loss": loss, "learning_rate": rate, "lines_per_second": speed})
+            self.log("loss", loss, prog_bar=True, logger=False, batch_size=1)
+            self.log("lines/s", speed, prog_bar=True, logger=False, batch_size=1)
+        # nats a character: the same gradient scale for short and long lines
+        return total / batch.lengths.sum()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.average is None:
+            return
+        # early on the average follows quickly, then at the recipe's decay
+        keep = min(self.recipe.training.average, (1 + self.global_step) / (10 + self.global_step))
+        with torch.no_grad():
+            for mine, theirs in zip(
+                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):  # fmt: skip
+                if mine.is_floating_point():
+                    mine.lerp_(theirs, 1 - keep)
+                else:
+                    mine.copy_(theirs)
+
+    def on_validation_epoch_start(self) -> None:
+        self._readings, self._shown, self._val_loss, self._val_lines = [], [], 0.0, 0
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        network = self.reader
+        log_probs = network(batch.lines).float()
+        steps = self._steps(network, batch, log_probs.shape[1])
+        self._val_loss += float(ctc_loss(log_probs, batch, steps))
+        self._val_lines += len(batch.texts)
+        for row, count, truth, image, width in zip(
+            log_probs.numpy(), steps.tolist(), batch.texts, batch.lines.numpy(), batch.widths.tolist(), strict=True
+        ):
+            read = Greedy()(row[:count], network.alphabet).text
+            self._readings.append((truth, read))
+            if len(self._shown) < SHOWN:
+                rate = character_error_rate(fold_none(truth), fold_none(read))
+                self._shown.append(Prediction(image[:, :width], truth, read, rate))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.trainer.sanity_checking:
+            return
+        result = score([t for t, _ in self._readings], [r for _, r in self._readings])
+        self.numbers = {
+            "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as the report's
+            "val_cer": result.cer, "val_wer": result.wer, "val_exact": result.exact,
+        }  # fmt: skip
+        for name, value in self.numbers.items():
+            self.log(name, value, prog_bar=name in ("val_loss", "val_cer"), logger=False, batch_size=1)
+        self.trackers.log(self.global_step, {**self.numbers, "epoch": float(self.current_epoch)})
+        self.trackers.table(self.global_step, self._shown)
+        self._clock, self._lines_since = time.monotonic(), 0
+
+
+class Keeper(Checkpoint):
+    """After each epoch: everything to continue in last.ckpt, the best reader in best.pt, both whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.best = math.inf
+        self.best_facts: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_facts": self.best_facts}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_facts = state_dict["best"], state_dict["best_facts"]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Learner)
+        numbers = pl_module.numbers
+        temporary = self.folder / (LAST + ".tmp")
+        try:
+            if numbers["val_loss"] < self.best:
+                self.best = numbers["val_loss"]
+                self.best_facts = {**numbers, "step": float(trainer.global_step), "epoch": float(trainer.current_epoch)}
+                save_weights(pl_module.reader, self.folder / BEST, **self.best_facts)
+            trainer.save_checkpoint(temporary)
+            os.replace(temporary, self.folder / LAST)
+        except (OSError, RuntimeError) as error:
+            # torch wraps a full disk in RuntimeError("... file write failed")
+            temporary.unlink(missing_ok=True)
+            (self.folder / (BEST + ".tmp")).unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno not in (28, 122, None):
+                raise
+            raise GlyphlineError(
+                f"the checkpoint could not be written to {self.folder} ({error}): free some disk space, "
+                "then continue with --resume from the checkpoint before it, which is whole"
+            ) from None
+
+
+def environment() -> dict[str, str]:
+    """What the numbers of a run also depend on."""
+    out = {"python": platform.python_version(), "machine": platform.platform(), "cores": str(os.cpu_count())}
+    for package in ("glyphline", "torch", "lightning", "numpy", "opencv-python-headless"):
+        try:
+            out[package] = version(package)
+        except PackageNotFoundError:
+            out[package] = "not installed as a package"
+    return out
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool = False,
+    trackers: Sequence[str] = ("csv", "tensorboard"),
+    command: str | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train a recipe into a run folder; the best validation's numbers.
+
+    The folder gets recipe.yaml, command.txt, environment.json, last.ckpt, best.pt, metrics.csv, result.json.
+    Raises UserError for a folder in use or nothing to resume, RecipeError for lines that CTC cannot fit,
+    GlyphlineError when the disk fills up; KeyboardInterrupt passes through with the last epoch kept.
+    """
+    started = time.monotonic()
+    last = folder / LAST
+    if resume and not last.exists():
+        raise UserError(f"{folder} holds no {LAST} to resume: leave out --resume to start the run")
+    if not resume and (folder / RECIPE).exists():
+        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
+    if resume and load_recipe(folder / RECIPE) != recipe:
+        raise UserError(f"{folder / RECIPE} differs from this recipe: resume with the run's own recipe")
+    wanted = recipe.training
+    lines = LineSet(recipe.lines, "train", wanted.seed)
+    validation = LineSet(recipe.lines, "val", wanted.seed)
+    book = Trackers(trackers)
+    learner = Learner(recipe, validation, book)
+    check_steps(lines, learner.network.steps)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+    said = command or shlex.join(sys.argv)
+    with (folder / "command.txt").open("a", encoding="utf-8") as out:
+        out.write(said + "\n")
+    (folder / "environment.json").write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
+    done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"]) if resume else 0
+    book.start(RunFacts(folder, recipe.name, recipe.to_dict(), said, environment(), done))
+
+    ahead = loader(lines, Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines), wanted.workers)
+    held = [list(range(s, min(s + wanted.batch, wanted.validation_lines))) for s in range(0, wanted.validation_lines, wanted.batch)]  # fmt: skip
+    keeper = Keeper(folder)
+    callbacks: list[pl.Callback] = [keeper]
+    if wanted.patience:
+        callbacks.insert(0, EarlyStopping("val_loss", patience=wanted.patience, check_on_train_epoch_end=False))
+    if progress:
+        callbacks.append(RichProgressBar())
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
+        trainer = pl.Trainer(
+            max_epochs=wanted.epochs, accelerator="auto", devices=1, logger=False, callbacks=callbacks,
+            enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
+            gradient_clip_val=wanted.clip or None, use_distributed_sampler=False,
+            precision="bf16-mixed" if wanted.precision == "bf16" else "32-true", default_root_dir=folder,
+        )  # fmt: skip
+        try:
+            trainer.fit(
+                learner, ahead, loader(validation, held),  # type: ignore[arg-type]
+                ckpt_path=last if resume else None, weights_only=True if resume else None,
+            )  # fmt: skip
+        finally:
+            book.finish() if sys.exc_info()[0] else None
+    if trainer.interrupted:
+        book.finish()
+        raise KeyboardInterrupt
+    result = {
+        "name": recipe.name, "parameters": learner.network.parameter_count(), "steps": trainer.global_step,
+        "epochs": trainer.current_epoch, "best": keeper.best_facts, "minutes": (time.monotonic() - started) / 60,
+    }  # fmt: skip
+    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    book.artifact(folder / BEST)
+    book.finish()
+    return result
+
+
+__all__ = ["Learner", "ctc_loss", "learning_rate_at", "load_network", "train"]

@@ -1,0 +1,229 @@
+"""A recipe (YAML) <-> frozen dataclasses; unknown or contradicting keys are refused with the nearest name."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from glyphline.errors import RecipeError, nearest
+
+ENDINGS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class GlyphShare:
+    """A glyph source and how many of the lines it writes, relative to the others."""
+
+    source: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class LinesRecipe:
+    """Which lines are composed."""
+
+    alphabet: str = "english"  # a name (digits, merged, full, english, ascii) or the characters themselves
+    layout: str = "natural"  # tiles, overlap, natural
+    glyphs: tuple[GlyphShare, ...] = (GlyphShare("strokes"),)  # the first also draws what the others lack
+    sentences: tuple[str, ...] = ("built-in",)
+    punctuation: str = "written"  # written, stripped
+    unknown: str = "drop"  # a character outside the alphabet: replace, drop, refuse
+    replacement: str = " "
+    length: tuple[int, int] = (4, 48)  # characters of a line, from .. to; drawn evenly
+    start: str = "word"  # head: every line begins its sentence; word: at any word
+    cut: str = "word"  # word: never inside a word; character: exactly at the length
+    pad: bool = False  # spaces up to the length, in picture and label
+    variants: int = 1  # lines of each sentence in a row
+    sentence_limit: int | None = None  # only so many sentences of each split
+    effects: dict[str, float] | None = None  # effect -> share of lines; null: the usual ones (natural only)
+    height: int = 40  # px of the canonical line
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """Which network learns them."""
+
+    encoder: str = "conv"  # patches (the report's), conv
+    channels: tuple[int, ...] = (32, 64, 128)  # of the encoder's stages
+    features: int = 256  # width of a time step after the encoder
+    context: str = "mixer"  # none, lstm, bilstm, mixer
+    layers: int = 4  # of the context
+    reach: int = 9  # time steps a mixer layer looks at
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How long and how."""
+
+    seed: int = 0
+    epochs: int = 100
+    epoch_lines: int = 4000  # lines between two validations
+    distinct_lines: int | None = None  # null: never the same line twice
+    validation_lines: int = 500
+    batch: int = 64
+    optimizer: str = "adamw"  # adam, adamw, sgd
+    learning_rate: float = 1e-3  # the peak
+    weight_decay: float = 0.01
+    schedule: str = "cosine"  # constant, cosine, onecycle, plateau
+    warmup: float = 0.02  # share of all steps
+    clip: float = 1.0  # gradient norm; 0: never
+    patience: int = 0  # epochs without a better validation loss before it stops; 0: never stops early
+    average: float = 0.0  # decay of the weights' moving average; 0: none
+    precision: str = "bf16"  # bf16 (autocast), fp32
+    workers: int = 0  # processes that compose ahead; 0: in the training process
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run."""
+
+    name: str = "unnamed"
+    about: str = ""
+    lines: LinesRecipe = field(default_factory=LinesRecipe)
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `recipe_from` reads back to an equal recipe."""
+        return _plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse what contradicts itself, in a sentence each."""
+    lines, training = recipe.lines, recipe.training
+    low, high = lines.length
+    rules = (
+        (not 1 <= low <= high, f"lines.length is {low}..{high}: give two numbers from 1 up, the smaller one first"),
+        (lines.pad and low != high, "lines.pad needs one length: give lines.length twice the same number"),
+        (lines.pad and lines.cut == "word", "lines.pad fills to an exact length: set lines.cut to character"),
+        (lines.layout in ("tiles", "overlap") and bool(lines.effects), "lines.effects belong to the natural layout"),
+        (
+            lines.layout in ("tiles", "overlap") and len(lines.glyphs) > 1,
+            f"the layout {lines.layout} draws from one glyph source: name one, or choose the natural layout",
+        ),
+        (not 16 <= lines.height <= 128, f"lines.height is {lines.height} px: give a number from 16 to 128"),
+        (lines.variants < 1, "lines.variants must be 1 or more"),
+        (min(training.epochs, training.epoch_lines, training.batch) < 1, "training needs epochs, lines and a batch"),
+        (training.validation_lines < 1, "training.validation_lines must be 1 or more"),
+        (training.learning_rate <= 0, "training.learning_rate must be above 0"),
+        (not 0 <= training.average < 1, "training.average is a decay from 0 to below 1"),
+        (not 0 <= recipe.network.dropout < 1, "network.dropout is a share from 0 to below 1"),
+        (recipe.network.reach % 2 == 0, "network.reach must be odd, so that it has a middle"),
+    )
+    for broken, sentence in rules:
+        if broken:
+            raise RecipeError(sentence)
+    choices = {
+        "lines.layout": (lines.layout, ("tiles", "overlap", "natural")),
+        "lines.start": (lines.start, ("head", "word")),
+        "lines.cut": (lines.cut, ("word", "character")),
+        "training.precision": (training.precision, ("bf16", "fp32")),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise RecipeError(f'{name} is "{value}"; {nearest(value, allowed)}')
+
+
+def recipe_from(data: Any, where: str = "the recipe") -> Recipe:
+    """A recipe from plain data. Raises RecipeError for an unknown key, a wrong type or a contradiction."""
+    return typing.cast(Recipe, _build(Recipe, data, "", where))
+
+
+def _build(cls: type, data: Any, path: str, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise RecipeError(f"{where}: {path or 'the whole'} must be a mapping of keys, found {type(data).__name__}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for name, value in data.items():
+        full = f"{path}.{name}" if path else str(name)
+        if name not in fields:
+            raise RecipeError(f'{where}: no key "{full}"; {nearest(str(name), fields)}')
+        values[name] = _convert(hints[name], value, full, where)
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, path: str, where: str) -> Any:
+    """A YAML value as the type a field asks for."""
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, path, where)
+    if origin is tuple:
+        items = value if isinstance(value, list | tuple) else [value]
+        if arguments[-1] is Ellipsis:
+            return tuple(_convert(arguments[0], v, f"{path}[{i}]", where) for i, v in enumerate(items))
+        if len(items) == 1:
+            items = list(items) * len(arguments)
+        if len(items) != len(arguments):
+            raise RecipeError(f"{where}: {path} takes {len(arguments)} values, found {len(items)}")
+        return tuple(_convert(a, v, path, where) for a, v in zip(arguments, items, strict=True))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise RecipeError(f"{where}: {path} must be a mapping, found {value!r}")
+        return {str(k): _convert(arguments[1], v, f"{path}.{k}", where) for k, v in value.items()}
+    if dataclasses.is_dataclass(hint):
+        if hint is GlyphShare and isinstance(value, str):
+            return GlyphShare(value)
+        return _build(typing.cast(type, hint), value, path, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not hint:
+        raise RecipeError(f"{where}: {path} must be {hint.__name__}, found {value!r}")
+    return value
+
+
+def load_recipe(path: str | Path, sets: Iterable[str] = ()) -> Recipe:
+    """A recipe file with `key=value` changes laid over it, keys dotted: training.batch=32.
+
+    Raises RecipeError for a missing file, broken YAML, and whatever `recipe_from` refuses.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        near = sorted(str(p) for p in Path("recipes").glob("*.yaml"))
+        raise RecipeError(f"no recipe {path}; recipes here: {', '.join(near) or 'none'}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from None
+    for change in sets:
+        key, equals, value = change.partition("=")
+        if not equals or not key:
+            raise RecipeError(f'"{change}" is no change: write key=value, such as training.batch=32')
+        _lay(data, key.split("."), yaml.safe_load(value), change)
+    return recipe_from(data, str(path))
+
+
+def _lay(data: Any, keys: list[str], value: Any, change: str) -> None:
+    for key in keys[:-1]:
+        data = data.setdefault(key, {}) if isinstance(data, dict) else None
+        if not isinstance(data, dict):
+            raise RecipeError(f'"{change}": {key} holds no keys of its own')
+    data[keys[-1]] = value
