@@ -1,12 +1,12 @@
 """What the user can mend: every message names what happened, what was expected, the remedy and the choices.
 
-    GlyphlineError               anything glyphline raises on purpose; exit code 1
-    └── UserError                the user's mistake, one line, exit code 2
-        ├── DataError            a file or a set of data is missing, broken or does not fit
-        ├── AlphabetError        a character that the alphabet or the glyphs do not have
-        ├── RecipeError          an unknown key, a wrong type or a contradiction in a recipe
-        ├── PictureError         a picture that cannot be opened or is too large
-        └── MissingPackage       an optional package is not installed
+GlyphlineError               anything glyphline raises on purpose; exit code 1
+└── UserError                the user's mistake, one line, exit code 2
+    ├── DataError            a file or a set of data is missing, broken or does not fit
+    ├── AlphabetError        a character that the alphabet or the glyphs do not have
+    ├── RecipeError          an unknown key, a wrong type or a contradiction in a recipe
+    ├── PictureError         a picture that cannot be opened or is too large
+    └── MissingPackage       an optional package is not installed
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -22,7 +23,7 @@ BYTE_LIMIT = 256 * 2**20  # bytes of one file
 WIDTH_LIMIT = 16_384  # px of a canonical line; wider ones are refused
 FRAMES = ("ink", "whole")  # crop to the ink, or keep the picture's own frame
 WORK_HEIGHT = 96  # px; taller line pictures are shrunk to it before anything is measured
-INK_SHARE = 0.35  # of the strongest ink: fainter pixels do not count when the ink is framed
+INK_SHARE = 0.3  # of the strongest ink: fainter pixels do not count when the ink is framed
 MARGIN = 2  # px kept around the ink in the canonical line
 
 
@@ -70,7 +71,9 @@ def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
         array = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).clip(0, 255).astype(np.uint8)
     elif array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(array.squeeze(2) if array.shape[2:] == (1,) else array).astype(np.uint8))
+    return Image.fromarray(
+        np.ascontiguousarray(array.squeeze(2) if array.shape[2:] == (1,) else array).astype(np.uint8)
+    )
 
 
 def _grey(picture: Image.Image) -> Grey:
@@ -117,14 +120,17 @@ def ink_of(grey: Grey) -> Grey:
     small_size = (max(1, w // 4), max(1, h // 4))
     small = cv2.resize(dark, small_size, interpolation=cv2.INTER_AREA)
     reach = max(3, small_size[1] // 2) | 1
-    ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    ground = cv2.morphologyEx(
+        small, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_REPLICATE
+    )
     ground = cv2.blur(ground, (reach, reach), borderType=cv2.BORDER_REPLICATE)
     wide = cv2.resize(ground, (w, h), interpolation=cv2.INTER_LINEAR)
     ink = 255 - cv2.divide(dark, cv2.max(wide, 1), scale=255)
     step = max(1, ink.size // 20_000)
     sample = np.sort(ink.reshape(-1)[::step])
-    middle = int(sample[len(sample) // 2])
-    noise = int(sample[int(len(sample) * 0.7)]) - middle  # most pixels are paper
+    # Paper is the lower part of the values even where a marker covers half of the picture.
+    middle = int(sample[int(len(sample) * 0.35)])
+    noise = middle - int(sample[int(len(sample) * 0.1)])
     strongest = int(sample[min(len(sample) - 1, int(len(sample) * 0.99))])
     floor = middle + 2 * noise + 4
     if strongest - floor < 12:  # of 255: nothing stands out from the paper
@@ -137,17 +143,32 @@ def frame_of(ink: Grey) -> tuple[int, int, int, int]:
     """(top, bottom, left, right) of the ink, ends exclusive, specks left out; the whole picture when there is none."""
     h, w = ink.shape
     inked = (ink > INK_SHARE * 255).view(np.uint8)
-    inked = cv2.morphologyEx(inked, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    rows = cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
-    columns = cv2.reduce(inked, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
-    y, x = np.flatnonzero(rows >= 2), np.flatnonzero(columns >= 1)
-    if len(y) == 0 or len(x) == 0:
+    _, _, pieces, _ = cv2.connectedComponentsWithStats(inked)
+    pieces = pieces[1:]  # the first is the paper
+    pieces = pieces[pieces[:, cv2.CC_STAT_AREA] >= max(3, h * h // 1000)]
+    if len(pieces) == 0:
         return 0, h, 0, w
-    return int(y[0]), int(y[-1]) + 1, int(x[0]), int(x[-1]) + 1
+    left, top = pieces[:, cv2.CC_STAT_LEFT], pieces[:, cv2.CC_STAT_TOP]
+    right, bottom = left + pieces[:, cv2.CC_STAT_WIDTH], top + pieces[:, cv2.CC_STAT_HEIGHT]
+    return int(top.min()), int(bottom.max()), int(left.min()), int(right.max())
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A canonical line and where it lay: column c of `line` is column `left + c / scale` of the picture."""
+
+    line: Grey  # (height, W), ink bright on 0
+    left: float  # px of the picture
+    scale: float  # canonical px per picture px
 
 
 def canonical(grey: Grey, height: int, frame: str = "ink") -> Grey:
-    """A line picture as the network sees it: (height, W), ink bright on 0, W in proportion.
+    """A line picture as the network sees it: (height, W), ink bright on 0, W in proportion; see `framed`."""
+    return framed(grey, height, frame).line
+
+
+def framed(grey: Grey, height: int, frame: str = "ink") -> Framed:
+    """A line picture as the network sees it, and where it lay in the picture.
 
     frame "ink": the ground divided out and the picture cropped to its ink; for photographs and scans.
     frame "whole": the picture's own frame and greys, only scaled; for tiles, which fill their frame exactly.
@@ -157,14 +178,17 @@ def canonical(grey: Grey, height: int, frame: str = "ink") -> Grey:
         raise UserError(f'no frame "{frame}"; {nearest(frame, FRAMES)}')
     if frame == "whole":
         upright = grey if ink_is_bright(grey) else 255 - grey
-        return _scaled(upright, height, 0)
-    tall = grey.shape[0]
+        return Framed(_scaled(upright, height, 0), 0.0, height / grey.shape[0])
+    tall, shrunk = grey.shape[0], 1.0
     if tall > WORK_HEIGHT:
-        size = (max(1, round(grey.shape[1] * WORK_HEIGHT / tall)), WORK_HEIGHT)
+        shrunk = WORK_HEIGHT / tall
+        size = (max(1, round(grey.shape[1] * shrunk)), WORK_HEIGHT)
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     ink = ink_of(grey)
     top, bottom, left, right = frame_of(ink)
-    return _scaled(ink[top:bottom, left:right], height, MARGIN)
+    scale = (height - 2 * MARGIN) / (bottom - top)
+    line = _scaled(ink[top:bottom, left:right], height, MARGIN)
+    return Framed(line, (left - MARGIN / scale) / shrunk, scale * shrunk)
 
 
 def _scaled(ink: Grey, height: int, margin: int) -> Grey:

@@ -52,6 +52,7 @@ class NetworkRecipe:
 
     encoder: str = "conv"  # patches (the report's), conv
     channels: tuple[int, ...] = (32, 64, 128)  # of the encoder's stages
+    stride: int = 8  # px of width a time step (conv): 4 for narrow letters, 8 for tiles
     features: int = 256  # width of a time step after the encoder
     context: str = "mixer"  # none, lstm, bilstm, mixer
     layers: int = 4  # of the context
@@ -128,6 +129,14 @@ def _check(recipe: Recipe) -> None:
         (training.learning_rate <= 0, "training.learning_rate must be above 0"),
         (not 0 <= training.average < 1, "training.average is a decay from 0 to below 1"),
         (not 0 <= recipe.network.dropout < 1, "network.dropout is a share from 0 to below 1"),
+        (
+            recipe.network.encoder == "conv" and recipe.network.stride not in (2, 4, 8, 16),
+            "network.stride must be 2, 4, 8 or 16 px a time step",
+        ),
+        (
+            recipe.network.encoder == "conv" and recipe.network.stride > 2 ** len(recipe.network.channels),
+            "network.stride needs as many stages (network.channels) as it has factors of two",
+        ),
         (recipe.network.reach % 2 == 0, "network.reach must be odd, so that it has a middle"),
     )
     for broken, sentence in rules:

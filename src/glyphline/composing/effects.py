@@ -123,7 +123,7 @@ class Ruled(Effect):
             "squared": squared,
             "slope": float(rng.normal(0, 0.004)),
             "thick": float(rng.uniform(0.6, 2.2)),
-            "strength": float(rng.uniform(0.06, 0.4)),
+            "strength": float(rng.uniform(0.06, 0.65)),
         }
 
     def apply(self, image: Grey, params: Params) -> Grey:

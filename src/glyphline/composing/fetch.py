@@ -205,9 +205,7 @@ def fetch(
         raise DataError(_disk_trouble(name, error, job.folder)) from error
     unchecked = [member.name for member in members if not member.sha256 and not member.optional]
     if unchecked:
-        talk(
-            f"{name}: no sha256 is known for {', '.join(unchecked)}: not verified beyond the zip's own check"
-        )
+        talk(f"{name}: no sha256 is known for {', '.join(unchecked)}: not verified beyond the zip's own check")
     talk(f"{name}: {_files(members)} {'already ' if there else ''}in {job.folder} ({archive.terms})")
     return job.folder
 

@@ -117,7 +117,9 @@ def mixed(*numbers: npt.NDArray[np.uint64] | int) -> npt.NDArray[np.uint64]:
     with np.errstate(over="ignore"):
         z = np.zeros((), np.uint64)
         for number in numbers:
-            z = (z + np.asarray(number).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
+            z = (z + np.asarray(number).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
+                0x632BE59BD9B4E019
+            )
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z = z ^ (z >> np.uint64(31))
@@ -349,4 +351,3 @@ def _box_after(
 
 
 LAYOUTS: dict[str, type[Layout]] = {"tiles": Tiles, "overlap": Overlap, "natural": Natural}
-

@@ -205,7 +205,10 @@ def write_lines(
     try:
         done = _begin(out, said)
         spans = [(s, min(s + CHUNK, count)) for s in range(min(done, count), count, CHUNK)]
-        with (out / LABELS).open("a", encoding="utf-8") as labels, (out / RECORDS).open("a", encoding="utf-8") as records:
+        with (
+            (out / LABELS).open("a", encoding="utf-8") as labels,
+            (out / RECORDS).open("a", encoding="utf-8") as records,
+        ):
             chunks: Iterator[list[tuple[str, str]]]
             if workers > 1 and len(spans) > 1:
                 with multiprocessing.Pool(workers, _start_worker, (lines, out, boxes)) as processes:
@@ -217,7 +220,7 @@ def write_lines(
     except OSError as error:
         if error.errno in (28, 122):  # no space left, quota exceeded
             raise GlyphlineError(
-                f"the disk of {out} is full: free some space and run the same command again; it continues where it stopped"
+                f"the disk of {out} is full: free some space and run the same command again; it continues there"
             ) from None
         raise DataError(f"cannot write to {out}: {error.strerror or error}") from None
     return max(0, count - done)

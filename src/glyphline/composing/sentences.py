@@ -76,8 +76,7 @@ def _lines(path: Path) -> Iterator[str]:
     if not path.exists():
         raise DataError(f"{path} is not there: give a text file, or run `glyphline fetch wikisplit`")
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as lines:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             yield from lines
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
@@ -217,5 +216,3 @@ class Fitter:
 def fitted(sentences: Iterable[str], fit: Fitter) -> list[str]:
     """Sentences fitted to an alphabet, the emptied ones left out."""
     return [text for text in (fit(s).strip() for s in sentences) if text]
-
-

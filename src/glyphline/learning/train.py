@@ -16,7 +16,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from glyphline.composing.line import mixed
 from glyphline.composing.lines import LineSet
 from glyphline.errors import GlyphlineError, RecipeError, UserError, nearest
 from glyphline.learning.data import Batch, Positions, check_steps, loader
-from glyphline.learning.network import Network, load_network, save_weights
+from glyphline.learning.network import Network, save_weights
 from glyphline.learning.trackers import Prediction, RunFacts, Trackers
 from glyphline.reading.decoders import Greedy
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
@@ -240,6 +240,7 @@ def train(
     trackers: Sequence[str] = ("csv", "tensorboard"),
     command: str | None = None,
     progress: bool = True,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Train a recipe into a run folder; the best validation's numbers.
 
@@ -258,7 +259,7 @@ def train(
     wanted = recipe.training
     lines = LineSet(recipe.lines, "train", wanted.seed)
     validation = LineSet(recipe.lines, "val", wanted.seed)
-    book = Trackers(trackers)
+    book = Trackers(trackers, say)
     learner = Learner(recipe, validation, book)
     check_steps(lines, learner.network.steps)
     folder.mkdir(parents=True, exist_ok=True)
@@ -271,7 +272,8 @@ def train(
     book.start(RunFacts(folder, recipe.name, recipe.to_dict(), said, environment(), done))
 
     ahead = loader(lines, Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines), wanted.workers)
-    held = [list(range(s, min(s + wanted.batch, wanted.validation_lines))) for s in range(0, wanted.validation_lines, wanted.batch)]  # fmt: skip
+    count, size = wanted.validation_lines, wanted.batch
+    held = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
     keeper = Keeper(folder)
     callbacks: list[pl.Callback] = [keeper]
     if wanted.patience:
@@ -305,6 +307,3 @@ def train(
     book.artifact(folder / BEST)
     book.finish()
     return result
-
-
-__all__ = ["Learner", "ctc_loss", "learning_rate_at", "load_network", "train"]

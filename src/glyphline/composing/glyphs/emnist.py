@@ -62,7 +62,9 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
 
 
-def check_orientation(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], characters: str, first: int) -> None:
+def check_orientation(
+    images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], characters: str, first: int
+) -> None:
     """Raise DataError when T (or 7, where there are no letters) has its bar at the left: pictures still transposed.
 
     images: (N, 28, 28), set upright. EMNIST files hold them transposed (pytorch/vision #8783).
@@ -164,6 +166,3 @@ class Emnist(GlyphSource):
 
     def digests(self, split: str) -> set[int]:
         return {zlib.crc32(image.tobytes()) for image in self.tiles(split).images}
-
-
-

@@ -106,7 +106,9 @@ class Style:
 def style_of(number: int) -> Style:
     """The style of hand `number`, always the same."""
     rng = np.random.default_rng([number, 1])
-    return Style(int(rng.choice(FONTS, p=FONT_SHARES)), *map(float, rng.uniform((-0.15, 0.8, 1.6, 0.02), (0.3, 1.2, 4.0, 0.07))))
+    return Style(
+        int(rng.choice(FONTS, p=FONT_SHARES)), *map(float, rng.uniform((-0.15, 0.8, 1.6, 0.02), (0.3, 1.2, 4.0, 0.07)))
+    )
 
 
 class Strokes(GlyphSource):

@@ -1,0 +1,5 @@
+"""`python -m glyphline`."""
+
+from glyphline.cli import main
+
+main()

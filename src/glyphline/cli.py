@@ -1,0 +1,358 @@
+"""One verb per act, each a few lines. stdout is data, stderr is talk.
+
+Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from glyphline.errors import GlyphlineError, MissingPackage, PictureError, UserError
+
+app = typer.Typer(
+    help="Compose handwritten lines, train a reader on them, read pictures with it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+UsageMistake: Any = typer.BadParameter.__mro__[2]  # ClickException, which typer carries but does not name
+
+Model = Annotated[str, typer.Option("--model", "-m", help="a bundled reader, an .onnx file, or a run folder")]
+DecoderName = Annotated[str, typer.Option("--decoder", "-d", help="how log-probabilities become text: greedy")]
+Split = Annotated[str, typer.Option(help="which glyphs and sentences: train, val, test")]
+
+
+def say(text: str) -> None:
+    """Talk, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def _bar(items: Iterable[Any], what: str, total: int | None = None, done: int = 0) -> Iterator[Any]:
+    """Items with a progress bar on stderr, shown only on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total, completed=done)
+        for item in items:
+            yield item
+            progress.advance(task, len(item) if isinstance(item, list) else 1)
+
+
+def _needs_training(what: str) -> None:
+    for package in ("torch", "lightning"):
+        if find_spec(package) is None:
+            raise MissingPackage(package, "train", what)
+
+
+def _open_reader(model: str, decoder: str) -> Any:
+    from glyphline.reading.decoders import open_decoder
+    from glyphline.reading.engines import bundled_names, open_engine
+    from glyphline.reading.reader import Reader
+
+    if model not in bundled_names() and (Path(model).is_dir() or model.endswith(".pt")):
+        _needs_training("reading with a run's own weights")
+        from glyphline.learning.export import open_run
+
+        return Reader(open_run(Path(model)), open_decoder(decoder))
+    return Reader(open_engine(model), open_decoder(decoder))
+
+
+@app.callback()
+def _all(
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    version: Annotated[bool, typer.Option("--version", help="say the version and stop")] = False,
+) -> None:
+    if version:
+        from glyphline import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def fetch(
+    what: Annotated[str, typer.Argument(help="emnist or wikisplit")],
+    source: Annotated[str | None, typer.Option("--from", help="a mirror's address, a zip file or a folder")] = None,
+    part: Annotated[list[str] | None, typer.Option(help="only these parts: byclass, bymerge, ..., train")] = None,
+) -> None:
+    """Download, verify and unpack a data set into the data folder ($GLYPHLINE_DATA, else the platform's cache)."""
+    from glyphline.composing.fetch import fetch as fetch_data
+
+    print(fetch_data(what, source=source, parts=tuple(part or ()), talk=say))
+
+
+@app.command()
+def compose(
+    out: Annotated[Path, typer.Option("--out", "-o", help="the folder to write")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="lines")] = 100,
+    glyphs: Annotated[str, typer.Option(help="emnist/byclass, strokes, fonts:FOLDER, folder:FOLDER")] = "strokes",
+    sentences: Annotated[str, typer.Option(help="wikisplit, text:PATH, built-in")] = "built-in",
+    layout: Annotated[str, typer.Option(help="tiles, overlap, natural")] = "natural",
+    alphabet: Annotated[
+        str | None, typer.Option(help="a name or the characters; default: what the glyphs draw")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="take lines from a recipe instead of the options above")] = None,
+    seed: Annotated[int, typer.Option(help="line i is a function of (seed, i)")] = 0,
+    split: Split = "train",
+    workers: Annotated[int, typer.Option(min=1, help="processes; the bytes do not depend on it")] = 1,
+    boxes: Annotated[bool, typer.Option("--boxes", help="exact character boxes in record.jsonl")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="also write a contact sheet of the first lines here")] = None,
+) -> None:
+    """Compose lines: 000000.png ... with labels.tsv (file<TAB>text) and record.jsonl; continues what was stopped."""
+    import cv2
+
+    from glyphline.composing.lines import LineSet, contact_sheet, write_lines
+    from glyphline.recipe import load_recipe
+
+    made = load_recipe(recipe).lines if recipe else _lines_recipe(layout, glyphs, sentences, alphabet)
+    lines = LineSet(made, split, seed)
+    if lines.fit.counts:
+        shown = ", ".join(f"{c!r} {n}" for c, n in lines.fit.counts.most_common(8))
+        say(f"characters outside the alphabet were {made.unknown}ped: {shown}" if made.unknown == "drop" else
+            f"characters outside the alphabet were replaced: {shown}")  # fmt: skip
+    new = write_lines(
+        lines, count, out, boxes=boxes, workers=workers,
+        progress=lambda chunks, done, total: _bar(chunks, "composing", total, done),
+    )  # fmt: skip
+    say(f"{out}: {count} lines, {new} of them new")
+    if sheet:
+        first = [lines.line(i) for i in range(min(count, 24))]
+        cv2.imwrite(str(sheet), contact_sheet([(line.image, line.text) for line in first], 2))
+        say(f"{sheet}: a contact sheet of {len(first)} lines")
+
+
+def _lines_recipe(layout: str, glyphs: str, sentences: str, alphabet: str | None) -> Any:
+    """The lines that the plain options of `compose` ask for."""
+    from glyphline.recipe import GlyphShare, LinesRecipe, Recipe
+
+    drawn = {
+        "emnist/byclass": "full", "emnist/bymerge": "merged", "emnist/balanced": "merged", "emnist/digits": "digits",
+        "emnist/mnist": "digits", "emnist/letters": " ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    }  # fmt: skip
+    if alphabet is None and glyphs.startswith("folder:"):
+        from glyphline.composing.glyphs import open_glyphs
+
+        alphabet = " " + open_glyphs(glyphs).characters("train")
+    tiled = layout in ("tiles", "overlap")
+    if alphabet is None:
+        alphabet = drawn.get(glyphs, "english") if tiled or (glyphs in drawn and "byclass" not in glyphs) else "english"
+    shares = (GlyphShare(glyphs),)
+    if not tiled and glyphs.startswith("emnist"):
+        shares += (GlyphShare("strokes", 0.0),)  # lends its punctuation
+    lines = LinesRecipe(
+        alphabet=alphabet, layout=layout, glyphs=shares, sentences=(sentences,),
+        punctuation="stripped" if tiled and glyphs.startswith("emnist") else "written",
+        length=(32, 32) if tiled else (4, 48), start="head" if tiled else "word",
+        cut="character" if tiled else "word", height=28 if tiled else 40,
+    )  # fmt: skip
+    return Recipe(lines=lines).lines
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="a recipe, such as recipes/tiles.yaml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the run folder")],
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value laid over the recipe")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run from its last checkpoint")] = False,
+    track: Annotated[list[str] | None, typer.Option(help="wandb, tensorboard, csv, none; may be repeated")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="of torch; 0: as many as there are cores")] = 0,
+) -> None:
+    """Train a recipe into a run folder; interrupt it at any time and continue with --resume."""
+    _needs_training("training")
+    import torch
+
+    from glyphline.learning.train import train as run_training
+    from glyphline.recipe import load_recipe
+
+    if threads:
+        torch.set_num_threads(threads)
+    wanted = load_recipe(recipe, change or ())
+    usual = ["csv", "wandb"] if find_spec("wandb") else ["csv"]
+    try:
+        result = run_training(
+            wanted, out, resume=resume, trackers=track or usual, progress=sys.stderr.isatty(), say=say
+        )
+    except KeyboardInterrupt:
+        say(f"stopped; {out} holds everything up to the last epoch: continue with --resume")
+        raise
+    print(json.dumps(result))
+
+
+@app.command()
+def evaluate(
+    lines: Annotated[str, typer.Argument(help="a folder with labels.tsv, or a recipe")],
+    model: Model = "reader",
+    decoder: DecoderName = "greedy",
+    fold: Annotated[str, typer.Option(help="none, case, merged, loose: what is ignored when scoring")] = "none",
+    split: Split = "test",
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="lines composed from a recipe")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="print one object")] = False,
+    worst: Annotated[int, typer.Option(min=0, help="also show this many of the worst lines")] = 0,
+) -> None:
+    """Score a reader on labelled lines: CER, WER, exact lines, 95 % intervals, confusions, lines a second."""
+    from glyphline.learning.evaluate import evaluate as run_evaluation
+    from glyphline.score import FOLDS
+
+    if fold not in FOLDS:
+        from glyphline.errors import nearest
+
+        raise UserError(f'no fold "{fold}"; {nearest(fold, FOLDS)}')
+    result = run_evaluation(
+        lines, _open_reader(model, decoder), model=model, decoder=decoder, fold=fold, split=split, count=count,
+        progress=lambda items: _bar(items, "reading"),
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(result.to_dict()))
+    else:
+        _print_evaluation(result)
+    for reading in result.worst(worst):
+        say(f"{reading.cer:6.1%}  {reading.name}\n        truth {reading.truth!r}\n        read  {reading.read!r}")
+
+
+def _print_evaluation(result: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    s = result.score
+    table = Table(title=f"{s.lines} lines, {result.model}, {result.decoder}; {s.normalisation}", title_justify="left")
+    for column in ("measure", "value", "95 % interval"):
+        table.add_column(column, justify="left" if column == "measure" else "right")
+    table.add_row("CER", f"{s.cer:.2%}", f"{s.cer_interval[0]:.2%} - {s.cer_interval[1]:.2%}")
+    table.add_row("WER", f"{s.wer:.2%}", f"{s.wer_interval[0]:.2%} - {s.wer_interval[1]:.2%}")
+    table.add_row("exact lines", f"{s.exact:.1%}", "")
+    table.add_row("errors of case alone", str(s.case_errors), "")
+    table.add_row("lines/s", f"{result.lines_per_second:.0f}", "")
+    console = Console()
+    console.print(table)
+    pairs = Table(title="commonest confusions (truth, read, times)", title_justify="left", show_header=False)
+    for c in s.confusions[:12]:
+        pairs.add_row(repr(c.truth) if c.truth else "nothing", repr(c.read) if c.read else "nothing", str(c.count))
+    alike = Table(title="look-alikes read for one another (group, times, of)", title_justify="left", show_header=False)
+    for group, wrong, total in s.lookalikes:
+        if total:
+            alike.add_row(" ".join(group), str(wrong), str(total))
+    console.print(pairs, alike)
+
+
+@app.command()
+def read(
+    pictures: Annotated[list[str], typer.Argument(help="pictures, folders, patterns; - reads standard input")],
+    line: Annotated[bool, typer.Option("--line", help="each picture is one line already")] = False,
+    form: Annotated[str, typer.Option("--format", "-f", help="text, json, tsv")] = "text",
+    model: Model = "reader",
+    decoder: DecoderName = "greedy",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="write here instead of standard output")] = None,
+) -> None:
+    """Read pictures of lines. A bad picture is named on stderr, the others are read, and the exit code is 1."""
+    from glyphline.image import pictures_in
+    from glyphline.reading.formats import open_format
+
+    shape, reader = open_format(form), _open_reader(model, decoder)
+    bad = 0
+    written = []
+    names = [p for given in pictures for p in ([given] if given == "-" else map(str, pictures_in([given])))]
+    for name in names:
+        try:
+            page = reader.read_page(sys.stdin.buffer.read() if name == "-" else name)
+        except PictureError as error:
+            bad += 1
+            say(f"glyphline: {error}")
+            continue
+        written.append(shape(name, [page]))
+        if out is None:
+            print(written[-1], flush=True)
+    if out is not None:
+        _write_whole(out, "".join(text + "\n" for text in written))
+    if bad:
+        raise typer.Exit(1 if bad < len(names) else 2)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="a run folder, or its best.pt")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the .onnx file to write")],
+) -> None:
+    """Export a run's best network to ONNX; kept only when it gives torch's numbers."""
+    _needs_training("exporting")
+    from glyphline.learning.export import export as run_export
+
+    difference = run_export(run, out)
+    say(
+        f"{out}: {out.stat().st_size / 2**20:.1f} MB, at most {difference:.1g} from torch in any likely log-probability"
+    )
+
+
+@app.command()
+def models(name: Annotated[str | None, typer.Argument(help="show this reader's card")] = None) -> None:
+    """List the bundled readers, or show the card of one."""
+    from glyphline.reading.engines import bundled_card, bundled_names
+
+    if name is not None and name not in bundled_names():
+        raise UserError(f'no bundled reader "{name}"; choices: {", ".join(bundled_names()) or "none"}')
+    for each in [name] if name else bundled_names():
+        card = bundled_card(each)
+        print(json.dumps(card, indent=1, ensure_ascii=False) if name else f"{each}\t{card['about']}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="the HTML page to write")] = Path("demo/demo.html"),
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="lines to compose")] = 6,
+    examples: Annotated[Path, typer.Option(help="a folder of pictures with labels.tsv")] = Path("examples/lines"),
+    seed: Annotated[int, typer.Option(help="of the composed lines")] = 0,
+) -> None:
+    """Compose lines, read them and the example pictures, show all of it here and on one HTML page."""
+    from glyphline.demo import run_demo
+
+    run_demo(out, count, examples, seed)
+    say(f"the page: {out}")
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The command line; exits with 0, 1 or 2, or 130 after Ctrl-C."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    words = [w for w in words if w != "--debug"]
+    try:
+        code: Any = app(words, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        say("glyphline: interrupted")
+        code = 130
+    except GlyphlineError as error:
+        if debug:
+            raise
+        say(f"glyphline: {error}")
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except UsageMistake as error:
+        if debug:
+            raise
+        say(f"glyphline: {error.format_message()} (see glyphline --help)")
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,110 @@
+"""Weights -> ONNX, then compared with torch number for number before the file is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from glyphline.composing.lines import open_layout
+from glyphline.errors import DataError, GlyphlineError
+from glyphline.learning.encoders import Patches
+from glyphline.learning.network import Network, load_network
+from glyphline.learning.train import BEST
+from glyphline.reading.engines import METADATA, Facts, OnnxEngine
+
+OPSET = 17
+TOLERANCE = 2e-3  # of a log-probability above LIKELY; fp32 sums in another order
+LIKELY = -20.0  # natural logarithm; what is less likely than this decides nothing
+SHAPES = ((1, 320), (3, 896), (2, 1312))  # (lines, px) that are compared
+
+
+def facts_of(network: Network) -> Facts:
+    """What a reader needs to know of a network."""
+    lines = network.recipe.lines
+    window = network.encoder.window if isinstance(network.encoder, Patches) else 0
+    return Facts(
+        network.recipe.name, network.alphabet.characters, lines.height, network.stride,
+        open_layout(lines).frame, window, network.recipe.to_dict(),
+    )  # fmt: skip
+
+
+class TorchEngine:
+    """A trained network as an engine: the same contract as `glyphline.reading.engines.OnnxEngine`."""
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.facts = network.eval(), facts_of(network)
+
+    @torch.inference_mode()
+    def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return self.network(torch.from_numpy(lines)).numpy()  # type: ignore[no-any-return]
+
+
+def weights_of(run: Path) -> Path:
+    """The best weights of a run folder, or the weights file itself."""
+    path = run / BEST if run.is_dir() else run
+    if not path.is_file():
+        raise DataError(f"{run} holds no {BEST}: give a run folder whose first epoch has ended, or its {BEST}")
+    return path
+
+
+def open_run(run: Path) -> TorchEngine:
+    """The best network of a run folder as an engine."""
+    return TorchEngine(load_network(weights_of(run))[0])
+
+
+def largest_difference(engine: OnnxEngine, network: Network) -> float:
+    """The largest difference of any likely log-probability between an ONNX file and its network."""
+    rng, worst = np.random.default_rng(0), 0.0
+    theirs = TorchEngine(network)
+    for lines, width in SHAPES:
+        noise = rng.integers(0, 256, (lines, network.recipe.lines.height, width)).astype(np.uint8)
+        a, b = engine.log_probs(noise), theirs.log_probs(noise)
+        if a.shape != b.shape:
+            raise GlyphlineError(f"the export gives {a.shape} where the network gives {b.shape}")
+        worst = max(worst, float(np.abs(a - b)[b > LIKELY].max(initial=0.0)))
+    return worst
+
+
+def export(run: Path, out: Path) -> float:
+    """Export a run's best network to `out`; the largest difference from torch that was found.
+
+    Batch and width are free. Raises DataError for a run without weights, GlyphlineError when the numbers differ
+    by more than TOLERANCE; the file is then not kept.
+    """
+    network, _ = load_network(weights_of(run))
+    temporary = out.with_name(out.name + ".tmp")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    example = torch.zeros(2, network.recipe.lines.height, 320, dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice about the exporter and LSTM batches; parity is measured below
+            torch.onnx.export(
+                network, (example,), str(temporary), opset_version=OPSET, dynamo=False,
+                input_names=["lines"], output_names=["log_probs"],
+                dynamic_axes={"lines": {0: "N", 2: "W"}, "log_probs": {0: "N", 1: "T"}},
+            )  # fmt: skip
+        _annotate(temporary, facts_of(network))
+        difference = largest_difference(OnnxEngine(temporary), network)
+        if difference > TOLERANCE:
+            raise GlyphlineError(f"the export differs from torch by {difference:.2g}, more than {TOLERANCE}: not kept")
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return difference
+
+
+def _annotate(path: Path, facts: Facts) -> None:
+    """Write the facts into the file's metadata."""
+    import onnx
+
+    model = onnx.load(str(path))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, json.dumps(asdict(facts))
+    onnx.save(model, str(path))

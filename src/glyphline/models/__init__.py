@@ -1,0 +1,1 @@
+"""The bundled readers: NAME.onnx and NAME.json, its model card."""

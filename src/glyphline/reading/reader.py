@@ -1,0 +1,93 @@
+"""Line pictures -> text: the same door as training, batches by width, one decoder for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from glyphline.image import Framed, Grey, framed, load, padded_batch
+from glyphline.page import Character, Line, Page
+from glyphline.reading.decoders import Decoded, Decoder, Greedy
+from glyphline.reading.engines import Engine, alphabet_of, open_engine
+
+BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
+BATCH_PIXELS = 1_500_000  # px of one batch; keeps the memory of long lines flat
+BATCH_LINES = 64
+
+
+@dataclass
+class Reader:
+    """Reads line pictures with one engine and one decoder.
+
+    >>> Reader().read_line(np.full((40, 200), 255, np.uint8)).text  # blank paper says nothing
+    ''
+    """
+
+    engine: Engine = field(default_factory=open_engine)
+    decoder: Decoder = field(default_factory=Greedy)
+
+    def read_line(self, picture: str | Path | bytes | npt.NDArray[np.generic]) -> Line:
+        """One picture of one line, in any form `glyphline.image.load` takes; raises PictureError as it does."""
+        return self.read_lines([load(picture)])[0]
+
+    def read_page(self, picture: str | Path | bytes | npt.NDArray[np.generic]) -> Page:
+        """One picture of one line as a page."""
+        grey = load(picture)
+        return Page(grey.shape[1], grey.shape[0], tuple(self.read_lines([grey])))
+
+    def read_lines(self, pictures: Sequence[Grey]) -> list[Line]:
+        """Grey pictures (H, W), one line each, read in batches of similar width; results in the order given."""
+        facts = self.engine.facts
+        frames = [framed(p, facts.height, facts.frame) for p in pictures]
+        decoded = self.decode_all([f.line for f in frames])
+        return [self._line(d, f, p) for d, f, p in zip(decoded, frames, pictures, strict=True)]
+
+    def decode_all(self, lines: Sequence[Grey]) -> list[Decoded]:
+        """Canonical lines (height, W) -> what each says."""
+        facts, alphabet = self.engine.facts, alphabet_of(self.engine)
+        out: list[Decoded | None] = [None] * len(lines)
+        for group in _batches([max(line.shape[1], facts.window) for line in lines]):
+            kept = [k for k in group if lines[k].any()]  # nothing inked says nothing
+            for k in set(group) - set(kept):
+                out[k] = Decoded("", 1.0, ())
+            if not kept:
+                continue
+            batch, widths = padded_batch([_at_least(lines[k], facts.window) for k in kept], BUCKET)
+            for k, row, width in zip(kept, self.engine.log_probs(batch), widths, strict=True):
+                out[k] = self.decoder(row[: facts.steps(int(width))], alphabet)
+        return [d for d in out if d is not None]
+
+    def _line(self, decoded: Decoded, frame: Framed, picture: Grey) -> Line:
+        facts = self.engine.facts
+        reach = max(facts.window, facts.stride)
+
+        def column(step: int, extra: int = 0) -> float:
+            x = frame.left + (step * facts.stride + extra) / frame.scale
+            return float(min(max(x, 0.0), picture.shape[1]))
+
+        characters = tuple(
+            Character(s.character, s.confidence, column(s.start), column(s.end - 1, reach)) for s in decoded.spans
+        )
+        h, w = picture.shape
+        corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
+        return Line(decoded.text, decoded.confidence, corners, facts.name, characters)
+
+
+def _at_least(line: Grey, width: int) -> Grey:
+    return line if line.shape[1] >= width else np.pad(line, ((0, 0), (0, width - line.shape[1])))
+
+
+def _batches(widths: Sequence[int]) -> list[list[int]]:
+    """Numbers of lines grouped by equal padded width, each group within BATCH_PIXELS and BATCH_LINES."""
+    buckets: dict[int, list[int]] = {}
+    for k, width in enumerate(widths):
+        buckets.setdefault(-(-width // BUCKET), []).append(k)
+    out = []
+    for bucket, members in sorted(buckets.items()):
+        most = max(1, min(BATCH_LINES, BATCH_PIXELS // (bucket * BUCKET * 40)))
+        out += [members[s : s + most] for s in range(0, len(members), most)]
+    return out
