@@ -149,7 +149,7 @@ def _lines_recipe(layout: str, glyphs: str, sentences: str, alphabet: str | None
     tiled = layout in ("tiles", "overlap")
     if alphabet is None:
         alphabet = drawn.get(glyphs, "english") if tiled or (glyphs in drawn and "byclass" not in glyphs) else "english"
-    shares = (GlyphShare(glyphs),)
+    shares: tuple[GlyphShare, ...] = (GlyphShare(glyphs),)
     if not tiled and glyphs.startswith("emnist"):
         shares += (GlyphShare("strokes", 0.0),)  # lends its punctuation
     lines = LinesRecipe(

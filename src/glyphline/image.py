@@ -70,7 +70,7 @@ def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
         finite = np.nan_to_num(array)
         array = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).clip(0, 255).astype(np.uint8)
     elif array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
+        array = (array.astype(np.uint16) >> 8).astype(np.uint8)
     return Image.fromarray(
         np.ascontiguousarray(array.squeeze(2) if array.shape[2:] == (1,) else array).astype(np.uint8)
     )

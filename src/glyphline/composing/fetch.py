@@ -154,7 +154,7 @@ def data_folder() -> Path:
     """The folder that holds fetched data: `$GLYPHLINE_DATA`, else the platform's cache."""
     if chosen := os.environ.get("GLYPHLINE_DATA"):
         return Path(chosen).expanduser()
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     return Path(pooch.os_cache("glyphline"))
 

@@ -31,7 +31,7 @@ class Batch:
     texts: list[str]
 
 
-def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet) -> Batch:  # type: ignore[type-arg]
+def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet) -> Batch:
     """Canonical lines (H, W) and their texts as one batch."""
     lines, widths = padded_batch(images, MULTIPLE)
     ids = [alphabet.encode(text) for text in texts]
@@ -47,7 +47,7 @@ class LineBatches(Dataset[Batch]):
     def __init__(self, lines: LineSet) -> None:
         self.lines = lines
 
-    def __getitem__(self, indices: list[int]) -> Batch:  # type: ignore[override]
+    def __getitem__(self, indices: list[int]) -> Batch:
         images, texts = self.lines.canonical_batch(indices)
         return make_batch(images, texts, self.lines.alphabet)
 

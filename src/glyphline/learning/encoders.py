@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -154,28 +155,35 @@ class OneWay(nn.Module):
     """One LSTM from left to right, `recipe.features` units, one bias as in Keras (the second is held at zero).
 
     While training, the wide input product runs at once in the precision of autocast and only the narrow
-    recurrence step by step: three times as fast here as nn.LSTM over 6144 inputs.
+    recurrence step by step.
     """
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
         super().__init__()
         self.features = recipe.features
         self.lstm = nn.LSTM(features, recipe.features, batch_first=True)
-        del self.lstm.bias_hh_l0
-        self.lstm.register_buffer("bias_hh_l0", torch.zeros(4 * recipe.features), persistent=False)
+        second: Any = self.lstm.bias_hh_l0
+        nn.init.zeros_(second.requires_grad_(False))
+        into, onward, bias = self._weights()
         bound = (6 / (features + recipe.features)) ** 0.5  # Keras: Glorot uniform, orthogonal, forget bias 1
-        nn.init.uniform_(self.lstm.weight_ih_l0, -bound, bound)
-        nn.init.orthogonal_(self.lstm.weight_hh_l0)
-        nn.init.zeros_(self.lstm.bias_ih_l0)
+        nn.init.uniform_(into, -bound, bound)
+        nn.init.orthogonal_(onward)
+        nn.init.zeros_(bias)
         with torch.no_grad():
-            self.lstm.bias_ih_l0[recipe.features : 2 * recipe.features] = 1
+            bias[recipe.features : 2 * recipe.features] = 1
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Input weights (4 D, features), recurrent weights (4 D, D), bias (4 D,)."""
+        lstm: Any = self.lstm
+        return lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0
 
     def forward(self, steps: Tensor) -> Tensor:
         if not self.training:
             out: Tensor = self.lstm(steps.float())[0]
             return out
-        gates = F.linear(steps, self.lstm.weight_ih_l0, self.lstm.bias_ih_l0).float()  # (N, T, 4 D)
-        recurrent = self.lstm.weight_hh_l0.t()
+        into, onward, bias = self._weights()
+        gates = F.linear(steps, into, bias).float()  # (N, T, 4 D)
+        recurrent = onward.t()
         hidden = cell = gates.new_zeros(len(steps), self.features)
         outputs = []
         with torch.autocast("cpu", enabled=False):
@@ -230,7 +238,7 @@ class Mixer(nn.Module):
         self.layers = nn.Sequential(*(MixerLayer(features, recipe.reach, recipe.dropout) for _ in range(recipe.layers)))
 
     def forward(self, steps: Tensor) -> Tensor:
-        return self.layers(steps)  # type: ignore[no-any-return]
+        return self.layers(steps)
 
 
 ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {"patches": Patches, "conv": Convolutions}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,26 +95,26 @@ class TensorBoard(Tracker):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise MissingPackage("tensorboard", "train", "the tracker tensorboard") from None
-        self.writer = SummaryWriter(  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(
             str(run.folder / "tensorboard"), purge_step=run.resumed_at + 1 if run.resumed_at else None
         )
-        self.writer.add_text("recipe", f"```\n{run.recipe}\n```")  # type: ignore[no-untyped-call]
-        self.writer.add_text("command", run.command)  # type: ignore[no-untyped-call]
+        self.writer.add_text("recipe", f"```\n{run.recipe}\n```")
+        self.writer.add_text("command", run.command)
 
     def log(self, step: int, numbers: Numbers) -> None:
         for name, value in numbers.items():
-            self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self.writer.add_scalar(name, value, step)
 
     def table(self, step: int, rows: Sequence[Prediction]) -> None:
         text = "| truth | read | CER |\n|---|---|---|\n" + "\n".join(
             f"| {r.truth} | {r.read} | {r.cer:.1%} |" for r in rows
         )
-        self.writer.add_text("predictions", text, step)  # type: ignore[no-untyped-call]
+        self.writer.add_text("predictions", text, step)
         for k, row in enumerate(rows[:4]):
-            self.writer.add_image(f"lines/{k}", row.image[None], step)  # type: ignore[no-untyped-call]
+            self.writer.add_image(f"lines/{k}", row.image[None], step)
 
     def finish(self) -> None:
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()
 
 
 class Wandb(Tracker):
@@ -129,12 +130,12 @@ class Wandb(Tracker):
         self.wandb: Any = wandb
         mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
         mark = run.folder / "wandb-id"
-        identity = mark.read_text().strip() if mark.exists() else wandb.util.generate_id()
+        identity = mark.read_text().strip() if mark.exists() else uuid.uuid4().hex[:8]
         mark.write_text(identity)
-        self.run = wandb.init(
+        self.run = self.wandb.init(
             project=os.environ.get("WANDB_PROJECT", "glyphline"), name=run.name, id=identity, resume="allow",
             dir=str(run.folder), config={**run.recipe, "command": run.command, "environment": run.environment},
-            mode=mode, settings=wandb.Settings(silent=True, init_timeout=30, console="off"),
+            mode=mode, settings=self.wandb.Settings(silent=True, init_timeout=30, console="off"),
         )  # fmt: skip
 
     def log(self, step: int, numbers: Numbers) -> None:

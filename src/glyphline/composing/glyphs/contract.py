@@ -102,7 +102,7 @@ class TileBank:
     def boxes(self) -> npt.NDArray[np.uint8]:
         """The ink of each tile as (top, bottom, left, right), ends exclusive, shape (N, 4); all of it when blank."""
         inked = self.images > INK_THRESHOLD
-        rows, columns = inked.any(axis=2), inked.any(axis=1)  # (N, 28) each
+        rows, columns = inked.max(axis=2), inked.max(axis=1)  # (N, 28) each
         out = np.empty((len(self.images), 4), np.uint8)
         for k, profile in ((0, rows), (2, columns)):
             out[:, k] = profile.argmax(axis=1)

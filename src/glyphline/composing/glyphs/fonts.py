@@ -94,7 +94,7 @@ def _x_height(path: str) -> float:
 
 
 @lru_cache(maxsize=16384)
-def _mask(path: str, character: str) -> tuple[np.ndarray, int, int, float] | None:  # type: ignore[type-arg]
+def _mask(path: str, character: str) -> tuple[np.ndarray, int, int, float] | None:
     """(ink (h, w), px left of it, px from the baseline to its top, advance); None for no ink."""
     font = _open(path)
     box = font.getbbox(character, anchor="ls")

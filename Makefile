@@ -1,0 +1,59 @@
+# Every target sets up what it needs by itself and does nothing twice.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# each test process computes with one thread; two of them share the two cores
+TEST_ENV := OMP_NUM_THREADS=1 WANDB_MODE=offline
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench figures fonts reader constraints clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/ready: $(VENV)/base
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/ready  ## a .venv with everything for development
+
+demo: $(VENV)/base  ## compose lines, read them and the examples, show them here and in demo/demo.html
+	$(BIN)/glyphline demo
+
+test: $(VENV)/ready  ## all tests
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/ready  ## format, lint, types, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+bench: $(VENV)/ready  ## speeds and accuracies beside their peers, into benchmarks/results/
+	$(BIN)/python benchmarks/composing.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/reading.py
+
+figures: $(VENV)/ready  ## the report's figures into docs/figures/
+	$(BIN)/python docs/figures.py
+
+fonts:  ## fetch the open fonts that recipes/natural.yaml composes with (npm)
+	cd recipes/fonts && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+	$(PYTHON) recipes/fonts/collect.py
+
+reader: $(VENV)/ready fonts  ## train the bundled reader from scratch (hours on two cores)
+	$(BIN)/glyphline train recipes/natural.yaml --out runs/natural $(if $(wildcard runs/natural/last.ckpt),--resume)
+	$(BIN)/python benchmarks/bundle.py runs/natural reader
+
+constraints: $(VENV)/ready  ## pin what is installed now
+	@$(BIN)/python -m pip list --format=freeze | grep -vE '^(glyphline|pip|setuptools)=' \
+	| sed 's/^torch==.*/torch==2.13.0/' > constraints.new && (head -2 constraints.txt; cat constraints.new) > constraints.tmp \
+	&& mv constraints.tmp constraints.txt && rm constraints.new
+
+clean:  ## remove what was built; runs and data stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache demo
