@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 WANDB_MODE=offline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench figures fonts reader constraints clean
+.PHONY: help setup demo test check bench peers figures fonts reader constraints clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,11 @@ check: $(VENV)/ready  ## format, lint, types, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+peers:  ## the readers and frameworks that `make bench` compares with (a second environment)
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -q "rapidocr==3.10.0" "onnxruntime==1.32.0" "tensorflow-cpu==2.21.0" "opencv-python-headless==5.0.0.93"
+	command -v tesseract || echo "Tesseract: apt-get install tesseract-ocr"
 
 bench: $(VENV)/ready  ## speeds and accuracies beside their peers, into benchmarks/results/
 	$(BIN)/python benchmarks/composing.py

@@ -25,9 +25,7 @@ from glyphline.composing import fetch as fetching
 from glyphline.composing.fetch import FETCHABLE, Archive, Member, data_folder, fetch
 from glyphline.errors import DataError
 
-FILES = {
-    f"emnist-{part}.gz": random.Random(part).randbytes(90_000) for part in ("a", "b", "c")
-}  # above CHUNK
+FILES = {f"emnist-{part}.gz": random.Random(part).randbytes(90_000) for part in ("a", "b", "c")}  # above CHUNK
 MAPPING = {"emnist-mapping.txt": b"0 48\n1 49\n"}
 TEXTS = {"test.tsv": b"one .\tone <::::> .\n" * 9, "tune.tsv": b"two .\ttwo <::::> .\n" * 9}
 TRAIN = {"train.tsv": b"three .\tthree <::::> .\n" * 9}
@@ -41,9 +39,7 @@ def zipped(files: dict[str, bytes], inside: str = "gzip/") -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            archive.writestr(
-                zipfile.ZipInfo(inside + name, (2020, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED
-            )
+            archive.writestr(zipfile.ZipInfo(inside + name, (2020, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
@@ -61,9 +57,7 @@ class Reply:
     status: int = 200
     kind: str = "application/octet-stream"
     ranges: bool = True
-    cut: list[int] = field(
-        default_factory=list
-    )  # send only so many bytes, then hang up: one number per request
+    cut: list[int] = field(default_factory=list)  # send only so many bytes, then hang up: one number per request
     lie: int = 0  # a range begins so many bytes away from where it was asked for
 
 
@@ -294,9 +288,7 @@ def left_part(there: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return part
 
 
-def test_a_whole_part_is_not_downloaded_again(
-    site: Site, there: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_whole_part_is_not_downloaded_again(site: Site, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left_part(there, monkeypatch).write_bytes(OFFICIAL)
     site.asked.clear()
     fetch("emnist", progress=False)
@@ -304,9 +296,7 @@ def test_a_whole_part_is_not_downloaded_again(
     assert contents(there) == FILES | MAPPING
 
 
-@pytest.mark.parametrize(
-    ("size", "lie"), [(len(OFFICIAL) + 9, 0), (1000, 5)], ids=["too long", "other range"]
-)
+@pytest.mark.parametrize(("size", "lie"), [(len(OFFICIAL) + 9, 0), (1000, 5)], ids=["too long", "other range"])
 def test_a_part_that_does_not_fit_is_started_over(
     site: Site, there: Path, monkeypatch: pytest.MonkeyPatch, size: int, lie: int
 ) -> None:
@@ -317,9 +307,7 @@ def test_a_part_that_does_not_fit_is_started_over(
     assert contents(there) == FILES | MAPPING
 
 
-def test_ctrl_c_while_unpacking_keeps_the_download(
-    site: Site, there: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_while_unpacking_keeps_the_download(site: Site, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -361,9 +349,7 @@ def test_a_web_page_is_not_a_zip(site: Site, there: Path, kind: str) -> None:
     assert contents(there) == {}
 
 
-def test_a_web_page_does_not_overwrite_a_good_part(
-    site: Site, there: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_web_page_does_not_overwrite_a_good_part(site: Site, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = left_part(there, monkeypatch).read_bytes()
     site.pages["/gzip.zip"] = Reply(b"<html>log in</html>", kind="text/html", ranges=False)
     assert "this is a web page" in failure(source=site.url("/gzip.zip"))
@@ -447,9 +433,7 @@ def test_a_member_larger_than_declared_is_not_unpacked(
         return place(job, stream, member)
 
     monkeypatch.setattr(fetching._Job, "place", spy)
-    assert "emnist-a.gz would unpack to 9000000 bytes, expected 90000" in failure(
-        source=site.url("/gzip.zip")
-    )
+    assert "emnist-a.gz would unpack to 9000000 bytes, expected 90000" in failure(source=site.url("/gzip.zip"))
     assert "emnist-a.gz" not in placed and "emnist-a.gz" not in contents(there)
 
 
@@ -472,9 +456,7 @@ def test_a_zip_cut_short(site: Site, tmp_path: Path, there: Path) -> None:
     assert contents(there) == {}
 
 
-@pytest.mark.parametrize(
-    "name", ["../../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:evil"]
-)
+@pytest.mark.parametrize("name", ["../../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:evil"])
 def test_no_member_leaves_the_folder(tmp_path: Path, there: Path, name: str) -> None:
     (tmp_path / "slip.zip").write_bytes(zipped(FILES | {name: b"evil"}, ""))
     assert "lies outside of its folder" in failure(source=tmp_path / "slip.zip")
@@ -576,9 +558,7 @@ def test_unknown_names_are_told_the_nearest(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize(
-    "source", ["ftp://a/b.zip", "file:///etc/passwd", "http://", "http://[", "no/such.zip"]
-)
+@pytest.mark.parametrize("source", ["ftp://a/b.zip", "file:///etc/passwd", "http://", "http://[", "no/such.zip"])
 def test_sources_that_are_none(source: str, tmp_path: Path) -> None:
     message = failure(source=source)
     assert source in message and "http(s) address" in message

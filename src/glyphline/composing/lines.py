@@ -27,7 +27,7 @@ from glyphline.composing.line import (
     Pool,
     Tiles,
     draw_tiles,
-    mixed,
+    mixed_int,
     tile_numbers,
 )
 from glyphline.composing.sentences import Fitter, fitted, split_sentences
@@ -63,7 +63,7 @@ class LineSet:
         if split not in SPLITS:
             raise DataError(f'no split "{split}"; {nearest(split, SPLITS)}')
         self.recipe, self.split = recipe, split
-        self.seed = int(mixed(seed, SPLITS.index(split)) >> np.uint64(2))
+        self.seed = mixed_int(seed, SPLITS.index(split)) >> 2
         self.alphabet = Alphabet.named(recipe.alphabet)
         self.fit = Fitter(self.alphabet, recipe.unknown, recipe.replacement)
         texts = fitted(split_sentences(tuple(recipe.sentences), recipe.punctuation)[split], self.fit)
@@ -83,10 +83,10 @@ class LineSet:
         recipe = self.recipe
         sentence = self.texts[self._order[(index // recipe.variants) % len(self.texts)]]
         low, high = recipe.length
-        length = low + int(mixed(self.seed, index, _LENGTH) % np.uint64(high - low + 1)) if high > low else low
+        length = low + mixed_int(self.seed, index, _LENGTH) % (high - low + 1) if high > low else low
         if recipe.start == "word" and len(sentence) > length:
             starts = [0] + [k + 1 for k, c in enumerate(sentence) if c == " " and k + 1 + low <= len(sentence)]
-            sentence = sentence[starts[int(mixed(self.seed, index, _START) % np.uint64(len(starts)))] :]
+            sentence = sentence[starts[mixed_int(self.seed, index, _START) % len(starts)] :]
         if len(sentence) > length:
             end = sentence.rfind(" ", 0, length + 1) if recipe.cut == "word" else length
             sentence = sentence[: end if end > 0 else length]

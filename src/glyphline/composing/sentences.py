@@ -175,7 +175,7 @@ class Fitter:
 
     >>> fit = Fitter(Alphabet.named("merged"), unknown="drop")
     >>> fit("Déjà vu, again"), dict(fit.counts)
-    ('DeJa VU again', {',': 1})
+    ('DeJa VU agaIn', {',': 1})
     """
 
     alphabet: Alphabet

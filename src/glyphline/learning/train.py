@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
 from torch import Tensor
 from torch.nn import functional as F
 
-from glyphline.composing.line import mixed
+from glyphline.composing.line import mixed_int
 from glyphline.composing.lines import LineSet
 from glyphline.errors import GlyphlineError, RecipeError, UserError, nearest
 from glyphline.learning.data import Batch, Positions, check_steps, loader
@@ -119,7 +118,7 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout is a function of (seed, step): a continued run draws what an uninterrupted one draws
-        torch.manual_seed(int(mixed(self.recipe.training.seed, self.global_step) >> np.uint64(1)))
+        torch.manual_seed(mixed_int(self.recipe.training.seed, self.global_step) >> 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         log_probs = self.network(batch.lines)

@@ -1,0 +1,32 @@
+"""RapidOCR's recogniser alone on line pictures. Run with the peers' Python (make peers).
+
+Reads picture paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}.
+"""
+
+import json
+import logging
+import sys
+import time
+
+import cv2
+from rapidocr import RapidOCR
+
+logging.disable(logging.CRITICAL)
+
+
+def main() -> None:
+    engine = RapidOCR()
+    paths = [line.strip() for line in sys.stdin if line.strip()]
+    # all three flags at every call: they stick
+    flags = {"use_det": False, "use_cls": False, "use_rec": True}
+    engine(cv2.imread(paths[0]), **flags)
+    for path in paths:
+        picture = cv2.imread(path)
+        started = time.perf_counter()
+        result = engine(picture, **flags)
+        seconds = time.perf_counter() - started
+        print(json.dumps({"file": path, "text": (result.txts or ("",))[0], "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

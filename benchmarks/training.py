@@ -1,0 +1,100 @@
+"""Training lines a second and peak memory of our networks, beside the report's network in Keras, all in one run.
+
+make peers && python benchmarks/training.py     # writes benchmarks/results/training.json
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PEERS = ROOT / ".venv-peers" / "bin" / "python"
+ROUNDS = 3  # ours and theirs in turn, so that a slow minute hits both
+
+
+def ours(recipe: str, steps: int) -> dict[str, float]:
+    """Run in a process of its own, so that memory is this network's alone."""
+    command = [sys.executable, __file__, "--one", recipe, str(steps)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def theirs(steps: int) -> dict[str, float] | None:
+    """The report's network in Keras, where the peers are installed."""
+    if not PEERS.exists():
+        return None
+    command = [str(PEERS), str(ROOT / "benchmarks" / "peers" / "keras_seed.py"), str(steps)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def one(recipe_path: str, steps: int) -> None:
+    """Train `steps` steps of a recipe, composing included, and print its speed."""
+    import torch
+
+    from glyphline.composing.lines import LineSet
+    from glyphline.learning.data import Positions, loader
+    from glyphline.learning.network import Network
+    from glyphline.learning.train import ctc_loss
+    from glyphline.recipe import load_recipe
+
+    recipe = load_recipe(recipe_path)
+    lines = LineSet(recipe.lines, "train", 0)
+    network = Network(recipe).train()
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+    positions = Positions(lines, (steps + 2) * recipe.training.batch, recipe.training.batch)
+    times, started = [], time.perf_counter()
+    for batch in loader(lines, positions):
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.training.precision == "bf16"):
+            log_probs = network(batch.lines)
+        count = torch.full((len(batch.texts),), log_probs.shape[1])
+        loss = ctc_loss(log_probs.float(), batch, count) / batch.lengths.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        now = time.perf_counter()
+        times.append(now - started)
+        started = now
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"lines_per_second": recipe.training.batch / statistics.median(times[2:]),
+                      "parameters": network.parameter_count(), "peak_mb": peak}))  # fmt: skip
+
+
+def main() -> None:
+    names = {"seed": 8, "tiles": 20}
+    runs: dict[str, list[dict[str, float]]] = {}
+    for _ in range(ROUNDS):
+        for name, steps in names.items():
+            runs.setdefault(name, []).append(ours(str(ROOT / "recipes" / f"{name}.yaml"), steps))
+        if (peer := theirs(6)) is not None:
+            runs.setdefault("seed in Keras", []).append(peer)
+    rows = {
+        name: {
+            "lines_per_second": statistics.median(r["lines_per_second"] for r in these),
+            "parameters": these[0]["parameters"],
+            "peak_mb": max(r["peak_mb"] for r in these),
+        }
+        for name, these in runs.items()
+    }
+    base = rows.get("seed in Keras", {}).get("lines_per_second")
+    for name, row in rows.items():
+        ratio = f"{row['lines_per_second'] / base:5.2f} x Keras" if base else "(no Keras here: make peers)"
+        print(
+            f"{name:16s} {row['lines_per_second']:7.1f} lines/s  {row['parameters']:>9,} parameters  "
+            f"peak {row['peak_mb']:5.0f} MB  {ratio}"
+        )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "training.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        one(sys.argv[2], int(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,158 @@
+"""The figures of the W&B report, made anew: python docs/figures.py (make figures), into docs/figures/.
+
+Fig 1 a view of the training images, Fig 2 an integer encoding, Fig 3 the model summary, then the training curves and
+predictions of the runs whose numbers are kept in benchmarks/results/runs/.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from glyphline.composing.lines import LineSet
+from glyphline.errors import UserError
+from glyphline.learning.network import Network
+from glyphline.reading.engines import bundled_names, open_engine
+from glyphline.reading.reader import Reader
+from glyphline.recipe import LinesRecipe, load_recipe, recipe_from
+from glyphline.score import character_error_rate
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs" / "figures"
+RUNS = ROOT / "benchmarks" / "results" / "runs"
+
+
+def report_lines() -> LineSet:
+    """The report's training lines, or the embedded ones where EMNIST is not fetched."""
+    try:
+        return LineSet(load_recipe(ROOT / "recipes" / "seed.yaml").lines, "train", 0)
+    except UserError:
+        return LineSet(LinesRecipe(layout="tiles", length=(32, 32), start="head", cut="character", height=28), "train")
+
+
+def saved(figure: Any, name: str) -> None:
+    figure.savefig(OUT / name, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+    print(OUT / name)
+
+
+def training_images(lines: LineSet, count: int = 8) -> None:
+    """Fig 1."""
+    figure, axes = plt.subplots(count, 1, figsize=(10, 0.62 * count))
+    for axis, index in zip(axes, range(count), strict=True):
+        image, text = lines.canonical_line(index)
+        axis.imshow(image, cmap="gray")
+        axis.set_title(text, fontsize=8, loc="left", pad=2, family="monospace")
+        axis.axis("off")
+    saved(figure, "fig1-training-images.png")
+
+
+def integer_encoding(lines: LineSet) -> None:
+    """Fig 2."""
+    image, text = lines.canonical_line(0)
+    ids = lines.alphabet.encode(text)
+    figure, axis = plt.subplots(figsize=(12, 1.3))
+    axis.imshow(image, cmap="gray")
+    places = np.arange(len(text)) * 28 + 14
+    axis.set_xticks(places, [f"{c}\n{i}" for c, i in zip(text.replace(" ", "␣"), ids, strict=True)], fontsize=8)
+    axis.set_yticks([])
+    axis.set_title("each character and its class; 0 is the CTC blank", fontsize=9, loc="left")
+    saved(figure, "fig2-integer-encoding.png")
+
+
+def model_summary() -> None:
+    """Fig 3, as a table of layers."""
+    recipe = load_recipe(ROOT / "recipes" / "seed.yaml")
+    network = Network(recipe).eval()
+    rows: list[tuple[str, str, int]] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: torch.nn.Module, _: Any, out: Any) -> None:
+            shape = tuple(out[0].shape if isinstance(out, tuple) else out.shape)
+            count = sum(p.numel() for p in module.parameters(recurse=False) if p.requires_grad)
+            rows.append((f"{name} ({type(module).__name__})", str(("N", *shape[1:])).replace("'", ""), count))
+
+        return hook
+
+    for name, module in network.named_modules():
+        if not list(module.children()) and name:
+            module.register_forward_hook(watch(name))
+    with torch.no_grad():
+        network(torch.zeros(1, 28, 896, dtype=torch.uint8))
+    body = "\n".join(f"| {layer} | {shape} | {count:,} |" for layer, shape, count in rows)
+    total = network.parameter_count()
+    (OUT / "fig3-model-summary.md").write_text(
+        "The report's network (recipes/seed.yaml) on a line of 28 x 896 px; the convolutions run over the whole line, "
+        "windows of\n8 pooled columns every 7 are the report's patches.\n\n"
+        f"| layer | output | parameters |\n|---|---|---|\n{body}\n| **total** | | **{total:,}** |\n\n"
+        "Keras counts 3,236,913 for the same network. Its LSTM has one bias; torch's second is held at zero here and not "
+        "counted.\n",
+        encoding="utf-8",
+    )
+    print(OUT / "fig3-model-summary.md")
+
+
+def curves() -> None:
+    """Loss and CER of every kept run."""
+    for folder in sorted(p for p in RUNS.glob("*") if (p / "metrics.csv").exists()):
+        series: dict[str, list[tuple[int, float]]] = {}
+        with (folder / "metrics.csv").open(newline="") as rows:
+            for row in csv.DictReader(rows):
+                series.setdefault(row["name"], []).append((int(row["step"]), float(row["value"])))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
+        for name, style in (("loss", "-"), ("val_loss", "o-")):
+            left.plot(*zip(*series.get(name, [(0, np.nan)]), strict=True), style, ms=2.5, lw=0.8, label=name)
+        left.set(title=f"{folder.name}: CTC loss, nats a line", xlabel="step", yscale="log")
+        for name in ("val_cer", "val_wer"):
+            right.plot(*zip(*series.get(name, [(0, np.nan)]), strict=True), "o-", ms=2.5, lw=0.8, label=name)
+        right.set(title=f"{folder.name}: validation error rates", xlabel="step", yscale="log")
+        for axis in (left, right):
+            axis.legend(fontsize=8)
+            axis.grid(alpha=0.3, which="both")
+        saved(figure, f"curves-{folder.name}.png")
+
+
+def predictions(count: int = 8) -> None:
+    """Unseen lines with truth and reading, for every bundled reader."""
+    for name in bundled_names():
+        engine = open_engine(name)
+        recipe = recipe_from(engine.facts.recipe)
+        try:
+            lines = LineSet(recipe.lines, "test", 0)
+        except UserError as error:
+            print(f"predictions of {name} left out: {error}")
+            continue
+        reader = Reader(engine)
+        figure, axes = plt.subplots(count, 1, figsize=(10, 0.8 * count))
+        for axis, index in zip(axes, range(count), strict=True):
+            line = lines.line(index)
+            read = reader.read_lines([line.image])[0].text
+            axis.imshow(line.image, cmap="gray", vmin=0, vmax=255)
+            rate = character_error_rate(line.text.strip(), read.strip())
+            axis.set_title(
+                f"{line.text.strip()}\n{read}   CER {rate:.0%}", fontsize=8, loc="left", pad=2, family="monospace"
+            )
+            axis.axis("off")
+        saved(figure, f"predictions-{name}.png")
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    lines = report_lines()
+    training_images(lines)
+    integer_encoding(lines)
+    model_summary()
+    curves()
+    predictions()
+
+
+if __name__ == "__main__":
+    main()
