@@ -69,8 +69,8 @@ def test_every_pair_learns_from_any_width(encoder: str, context: str, width: int
     assert out.shape == (2, first.steps(width), second.features)
     (out**2).sum().backward()
     for name, weights in [*first.named_parameters(), *second.named_parameters()]:
-        assert weights.grad is not None, f"{name} takes no part"
-        assert weights.grad.isfinite().all(), name
+        assert (weights.grad is not None) == weights.requires_grad, f"{name} takes no part"
+        assert weights.grad is None or weights.grad.isfinite().all(), name
 
 
 @pytest.mark.parametrize("height", [16, 28, 33, 40])
@@ -116,7 +116,7 @@ def test_one_way_learns_what_lstm_learns() -> None:
         context.train(mode).zero_grad()
         (context(steps) ** 2).sum().backward()
         gradients.append([weights.grad.clone() for weights in context.parameters() if weights.grad is not None])
-    assert len(gradients[0]) == 3  # one bias, as in Keras
+    assert len(gradients[0]) == len(gradients[1]) == 3  # one bias, as in Keras
     for mine, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
 
@@ -143,7 +143,7 @@ def test_quick_dropout_keeps_the_mean_and_the_share(share: float) -> None:
     out = QuickDropout(share).train()(values)
     assert float((out == 0).float().mean()) == pytest.approx(share, abs=0.004)
     assert float(out.mean()) == pytest.approx(1, abs=0.01)
-    assert set(out.unique().tolist()) == {0.0, pytest.approx(1 / (1 - share))}
+    assert out.unique().tolist() == [0.0, pytest.approx(1 / (1 - share))]
     rows, columns = (out == 0).float().mean(1), (out == 0).float().mean(0)  # no place is favoured
     assert rows.std() < 0.05 and columns.std() < 0.05
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,7 @@ def _start_worker(lines: LineSet, out: Path, boxes: bool) -> None:
     global _shared
     _shared = (lines, out, boxes)
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
 
 
 def _worker(span: tuple[int, int]) -> list[tuple[str, str]]:
