@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ import pytest
 
 from glyphline.composing.glyphs import EMNIST_SPLITS, TILE
 from glyphline.composing.glyphs.emnist import VALIDATION_TENTH
-from glyphline.composing.sentences import split_sentences
+from glyphline.composing.sentences import _split
 
 ROOT = Path(__file__).parents[1]
 Bytes = npt.NDArray[np.uint8]
@@ -35,11 +34,13 @@ def drawn(character: str, rng: np.random.Generator) -> Bytes:
     (w, h), _ = cv2.getTextSize(character, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     x, y = (TILE - w) // 2 + int(rng.integers(-2, 3)), (TILE + h) // 2 + int(rng.integers(-2, 3))
     tile = np.zeros((TILE, TILE), np.uint8)
-    cv2.putText(tile, character, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, int(rng.integers(200, 256)), thick, cv2.LINE_AA)
+    cv2.putText(
+        tile, character, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, int(rng.integers(200, 256)), thick, cv2.LINE_AA
+    )
     return tile
 
 
-@lru_cache(maxsize=None)
+@cache
 def official_files(split: str) -> dict[str, bytes]:
     """The four gzipped IDX files and the mapping of an EMNIST split; every character in train, val and test."""
     characters, first = EMNIST_SPLITS[split]
@@ -95,18 +96,17 @@ class TinyEmnist:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder that GLYPHLINE_DATA names."""
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("GLYPHLINE_DATA", str(folder))
-    split_sentences.cache_clear()
+    _split.cache_clear()
     yield folder
-    split_sentences.cache_clear()
+    _split.cache_clear()
 
 
-@pytest.fixture
-def tiny_emnist(data: Path) -> TinyEmnist:
+def laid_out(data: Path) -> TinyEmnist:
     """byclass and bymerge with TRAIN + VAL + TEST pictures of each character."""
     tiny = TinyEmnist(data)
     tiny.folder.mkdir(parents=True)
@@ -114,6 +114,25 @@ def tiny_emnist(data: Path) -> TinyEmnist:
         for name, content in official_files(split).items():
             (tiny.folder / name).write_bytes(content)
     return tiny
+
+
+@pytest.fixture
+def tiny_emnist(data: Path) -> TinyEmnist:
+    """A miniature EMNIST of the test's own, free to be damaged, where GLYPHLINE_DATA says."""
+    return laid_out(data)
+
+
+@pytest.fixture(scope="session")
+def emnist_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a miniature EMNIST that all tests share; not to be changed."""
+    return laid_out(tmp_path_factory.mktemp("shared") / "data").data
+
+
+@pytest.fixture
+def emnist_data(emnist_here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shared miniature EMNIST, where GLYPHLINE_DATA says."""
+    monkeypatch.setenv("GLYPHLINE_DATA", str(emnist_here))
+    return emnist_here
 
 
 @pytest.fixture
@@ -127,20 +146,20 @@ def tiny_wikisplit(data: Path) -> Path:
     for k in range(400):
         who, did, year = names[k % 5], verbs[k // 5 % 4], 1500 + k
         rows.append(
-            f"{who} , aged {k} , {did} it in {year} - {year + 1} .\t{who} {did} it in {year} . <::::> It 's no. {k} now ."
+            f"{who} , aged {k} , {did} it in {year} - {year + 1} .\t{who} {did} it in {year} . <::::> It 's {k} now ."
         )
     (folder / "test.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return folder
 
 
 @pytest.fixture
-def shared_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shared_data(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The real data at hand, named by GLYPHLINE_DATA; the test is skipped where there is none."""
     for folder in (Path("/work/shared/data"), ROOT.parent / "shared" / "data"):
         if folder.is_dir():
             monkeypatch.setenv("GLYPHLINE_DATA", str(folder))
-            split_sentences.cache_clear()
+            _split.cache_clear()
             yield folder
-            split_sentences.cache_clear()
+            _split.cache_clear()
             return
     pytest.skip("no shared/data beside the project: the real EMNIST and WikiSplit are needed")

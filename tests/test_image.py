@@ -145,13 +145,11 @@ def test_arrays_that_are_no_picture(shape: tuple[int, ...]) -> None:
         load(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.xfail(strict=True, reason="_from_array casts whole numbers to uint8 without clipping: 300 becomes 44")
 @pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64, np.uint32])
 def test_whole_numbers_never_wrap(kind: type) -> None:
     assert load(np.array([[0, 255, 300]], kind)).tolist() == [[0, 255, 255]]
 
 
-@pytest.mark.xfail(strict=True, reason="an array of uint16 is always divided by 256, a 16-bit file only above 255")
 def test_small_16_bit_values_mean_the_same_in_an_array_and_in_a_file() -> None:
     small = load(SOME).astype(np.uint16)
     assert np.array_equal(load(small), load(packed(Image.fromarray(small))))
@@ -186,14 +184,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "no.png", tmp_path, "", "a\0b", "x" * 5000):
         with pytest.raises(PictureError):
             load(path)
-    with pytest.raises(PictureError, match="no.png"):
+    with pytest.raises(PictureError, match=r"no\.png"):
         load(tmp_path / "no.png")
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"%PDF-1.4", b"\x89PNG\r\n\x1a\n", bytes(999)])
 def test_bytes_that_are_no_picture(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "odd.png").write_bytes(data)
-    with pytest.raises(PictureError, match="odd.png"):
+    with pytest.raises(PictureError, match=r"odd\.png"):
         load(tmp_path / "odd.png")
     with pytest.raises(PictureError):
         load(data)
@@ -224,7 +222,6 @@ def test_damage_is_a_picture_error_or_nothing(kind: str) -> None:
             assert grey.ndim == 2 and grey.dtype == np.uint8
 
 
-@pytest.mark.xfail(strict=True, raises=UserWarning, reason="only Image.open is silenced: tags read later let Pillow's warnings through")
 def test_a_damaged_tag_brings_no_warning() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

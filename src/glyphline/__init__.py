@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glyphline.errors import UserError
 from glyphline.page import Page
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "st
     from glyphline.composing.lines import Line, open_layout
     from glyphline.recipe import LinesRecipe
 
+    if seed < 0:
+        raise UserError(f"the seed is {seed}: give a whole number from 0 up")
     pool = Pool((open_glyphs(glyphs),), (1.0,), "test")
     pool.need(text)
     made = open_layout(LinesRecipe(layout=layout))

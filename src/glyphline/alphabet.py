@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import string
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -60,7 +61,7 @@ def fold_plain(text: str) -> str:
     """
     if text.isascii() and "\t" not in text and "`" not in text:
         return text
-    decomposed = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    decomposed = unicodedata.normalize("NFKD", text.translate(_PLAIN)).translate(_PLAIN)
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
@@ -119,7 +120,8 @@ class Alphabet:
         """
         if name in ALPHABETS:
             return cls(ALPHABETS[name])
-        if name.isascii() and name.isalpha() and name.islower() and len(set(name)) < len(name):
+        repeats = name.isascii() and name.isalnum() and name.islower() and len(set(name)) < len(name)
+        if repeats or difflib.get_close_matches(name, ALPHABETS, n=1):
             raise AlphabetError(f'no alphabet "{name}"; {nearest(name, ALPHABETS)}, or the characters themselves')
         return cls(name)
 
@@ -133,7 +135,8 @@ class Alphabet:
     @property
     def merges(self) -> bool:
         """True where this alphabet lacks exactly the letters that EMNIST merges, so texts must be folded first."""
-        return all(c not in self._ids for c in MERGED_LETTERS) and all(c.upper() in self._ids for c in MERGED_LETTERS)
+        missing = [c for c in LETTERS if c not in self._ids]
+        return missing == list(MERGED_LETTERS)
 
     def unknown(self, text: str) -> list[str]:
         """The characters of the text that the alphabet lacks, each once, in order of appearance."""

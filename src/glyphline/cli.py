@@ -19,7 +19,6 @@ from glyphline.errors import GlyphlineError, MissingPackage, PictureError, UserE
 
 app = typer.Typer(
     help="Compose handwritten lines, train a reader on them, read pictures with it.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -70,16 +69,22 @@ def _open_reader(model: str, decoder: str) -> Any:
     return Reader(open_engine(model), open_decoder(decoder))
 
 
-@app.callback()
-def _all(
-    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
-    version: Annotated[bool, typer.Option("--version", help="say the version and stop")] = False,
-) -> None:
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         from glyphline import __version__
 
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _all(
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="say the version and stop", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -129,8 +134,11 @@ def compose(
     )  # fmt: skip
     say(f"{out}: {count} lines, {new} of them new")
     if sheet:
+        if sheet.suffix.lower() != ".png":
+            raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
         first = [lines.line(i) for i in range(min(count, 24))]
-        cv2.imwrite(str(sheet), contact_sheet([(line.image, line.text) for line in first], 2))
+        _, png = cv2.imencode(".png", contact_sheet([(line.image, line.text) for line in first], 2))
+        _write_whole(sheet, png.tobytes())
         say(f"{sheet}: a contact sheet of {len(first)} lines")
 
 
@@ -186,7 +194,7 @@ def train(
             wanted, out, resume=resume, trackers=track or usual, progress=sys.stderr.isatty(), say=say
         )
     except KeyboardInterrupt:
-        say(f"stopped; {out} holds everything up to the last epoch: continue with --resume")
+        say(f"interrupted; {out} holds everything up to the last epoch: continue with --resume")
         raise
     print(json.dumps(result))
 
@@ -262,29 +270,35 @@ def read(
 
     shape, reader = open_format(form), _open_reader(model, decoder)
     bad = 0
-    written = []
-    names = [p for given in pictures for p in ([given] if given == "-" else map(str, pictures_in([given])))]
+    written: list[str] = []
+    names: list[str] = []
+    for given in pictures:
+        try:
+            names += ["-"] if given == "-" else map(str, pictures_in([given]))
+        except PictureError as error:
+            bad += 1
+            say(f"glyphline: {error}")
     for name in names:
         try:
             page = reader.read_page(sys.stdin.buffer.read() if name == "-" else name)
         except PictureError as error:
             bad += 1
-            say(f"glyphline: {error}")
+            say(f"glyphline: {error}" if name in str(error) else f"glyphline: {name}: {error}")
             continue
         written.append(shape(name, [page]))
         if out is None:
             print(written[-1], flush=True)
     if out is not None:
-        _write_whole(out, "".join(text + "\n" for text in written))
+        _write_whole(out, "".join(text + "\n" for text in written).encode())
     if bad:
-        raise typer.Exit(1 if bad < len(names) else 2)
+        raise typer.Exit(1 if written else 2)
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -334,13 +348,12 @@ def demo(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The command line; exits with 0, 1 or 2, or 130 after Ctrl-C."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
     try:
         code: Any = app(words, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        say("glyphline: interrupted")
         code = 130
     except GlyphlineError as error:
         if debug:
@@ -355,4 +368,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         say(f"glyphline: {error.format_message()} (see glyphline --help)")
         code = 2
+    if code == 130:  # typer turns Ctrl-C into this code
+        say("glyphline: interrupted")
     sys.exit(code if isinstance(code, int) else 0)

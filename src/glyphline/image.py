@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,30 +36,34 @@ def load(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> 
     """
     name = str(source) if isinstance(source, str | Path) else "the picture"
     try:
-        if isinstance(source, np.ndarray):
-            return _grey(_from_array(source))
-        if isinstance(source, Image.Image):
-            return _grey(source)
-        if isinstance(source, str | Path):
-            if not Path(source).is_file():
-                raise PictureError(f"{name} is not there, or is no file: give the path of a picture")
-            if Path(source).stat().st_size > BYTE_LIMIT:
-                raise PictureError(f"{name} is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
-            source = Path(source).read_bytes()
-        if not source:
-            raise PictureError(f"{name} is empty (0 bytes): save or copy it again")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning; the limit below is ours
-            picture = Image.open(io.BytesIO(source))
-        if picture.width * picture.height > PIXEL_LIMIT:
-            raise PictureError(
-                f"{name} has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
-            )
-        return _grey(picture)
+            warnings.simplefilter("ignore")  # Pillow's remarks on sizes and damaged tags; the limits below are ours
+            return _loaded(source, name)
     except UnidentifiedImageError:
         raise PictureError(f"{name} is no picture glyphline knows: give one of {', '.join(SUFFIXES)}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"{name} cannot be opened ({error}): save it again as PNG or JPEG") from None
+
+
+def _loaded(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic], name: str) -> Grey:
+    if isinstance(source, np.ndarray):
+        return _grey(_from_array(source))
+    if isinstance(source, Image.Image):
+        return _grey(source)
+    if isinstance(source, str | Path):
+        if not Path(source).is_file():
+            raise PictureError(f"{name} is not there, or is no file: give the path of a picture")
+        if Path(source).stat().st_size > BYTE_LIMIT:
+            raise PictureError(f"{name} is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
+        source = Path(source).read_bytes()
+    if not source:
+        raise PictureError(f"{name} is empty (0 bytes): save or copy it again")
+    picture = Image.open(io.BytesIO(source))
+    if picture.width * picture.height > PIXEL_LIMIT:
+        raise PictureError(
+            f"{name} has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
+        )
+    return _grey(picture)
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
@@ -70,10 +75,15 @@ def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
         finite = np.nan_to_num(array)
         array = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).clip(0, 255).astype(np.uint8)
     elif array.dtype == np.uint16:
-        array = (array.astype(np.uint16) >> 8).astype(np.uint8)
-    return Image.fromarray(
-        np.ascontiguousarray(array.squeeze(2) if array.shape[2:] == (1,) else array).astype(np.uint8)
-    )
+        array = _from_deep(array)
+    flat = array.squeeze(2) if array.shape[2:] == (1,) else array
+    return Image.fromarray(np.ascontiguousarray(np.clip(flat.astype(np.int64), 0, 255).astype(np.uint8)))
+
+
+def _from_deep(values: npt.NDArray[Any]) -> Grey:
+    """16-bit or floating greys as 8 bit; values that fit into 8 bits already are kept."""
+    top = 65535.0 if values.max(initial=0) > 255 else 255.0
+    return (values.astype(np.float64) * (255.0 / top)).clip(0, 255).astype(np.uint8)
 
 
 def _grey(picture: Image.Image) -> Grey:
@@ -81,9 +91,7 @@ def _grey(picture: Image.Image) -> Grey:
         raise PictureError("the picture has no pixels")
     picture = ImageOps.exif_transpose(picture) or picture
     if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        values = np.asarray(picture, np.float64)
-        top = 65535.0 if values.max() > 255 else 255.0
-        return (values * (255.0 / top)).clip(0, 255).astype(np.uint8)
+        return _from_deep(np.asarray(picture))
     if "A" in picture.getbands() or "transparency" in picture.info:
         with_alpha = picture.convert("RGBA")
         alpha = np.asarray(with_alpha.getchannel("A"))
@@ -107,6 +115,13 @@ def ink_is_bright(grey: Grey) -> bool:
     strays = np.sort(cv2.subtract(small, local, dtype=cv2.CV_16S).ravel())
     n = len(strays)
     return bool(int(strays[n - 1 - n // 50]) + int(strays[n // 50]) > 0)
+
+
+def _ground_is_dark(grey: Grey) -> bool:
+    """For pictures that keep their own frame: the ground is what the frame's edge shows; even paper is dark."""
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    ground, low, high = int(np.median(edge)), int(grey.min()), int(grey.max())
+    return high - ground >= ground - low
 
 
 def ink_of(grey: Grey) -> Grey:
@@ -177,7 +192,9 @@ def framed(grey: Grey, height: int, frame: str = "ink") -> Framed:
     if frame not in FRAMES:
         raise UserError(f'no frame "{frame}"; {nearest(frame, FRAMES)}')
     if frame == "whole":
-        upright = grey if ink_is_bright(grey) else 255 - grey
+        upright = grey if _ground_is_dark(grey) else 255 - grey
+        if np.ptp(upright) == 0:  # nothing is written on even paper
+            upright = np.zeros_like(upright)
         return Framed(_scaled(upright, height, 0), 0.0, height / grey.shape[0])
     tall, shrunk = grey.shape[0], 1.0
     if tall > WORK_HEIGHT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable
@@ -125,8 +126,33 @@ def _check(recipe: Recipe) -> None:
         (not 16 <= lines.height <= 128, f"lines.height is {lines.height} px: give a number from 16 to 128"),
         (lines.variants < 1, "lines.variants must be 1 or more"),
         (min(training.epochs, training.epoch_lines, training.batch) < 1, "training needs epochs, lines and a batch"),
+        (
+            training.schedule == "plateau" and training.warmup > 0,
+            "training.warmup goes with the schedules cosine and onecycle: set it to 0 for plateau",
+        ),
+        (
+            recipe.network.encoder == "patches" and len(recipe.network.channels) != 2,
+            "network.channels of the encoder patches are two numbers, such as [32, 64]",
+        ),
         (training.validation_lines < 1, "training.validation_lines must be 1 or more"),
-        (training.learning_rate <= 0, "training.learning_rate must be above 0"),
+        (not 0 < training.learning_rate < math.inf, "training.learning_rate must be a number above 0"),
+        (not 0 <= training.weight_decay < math.inf, "training.weight_decay must be 0 or more"),
+        (not 0 <= training.warmup < 1, "training.warmup is a share of the run, from 0 to below 1"),
+        (min(training.patience, training.workers) < 0, "training.patience and training.workers must be 0 or more"),
+        (training.clip < 0, "training.clip must be 0 (never) or more"),
+        (
+            training.distinct_lines is not None and training.distinct_lines < 1,
+            "training.distinct_lines must be above 0",
+        ),
+        (lines.sentence_limit is not None and lines.sentence_limit < 1, "lines.sentence_limit must be 1 or more"),
+        (not lines.glyphs or not lines.sentences, "lines needs at least one of glyphs and one of sentences"),
+        (any(g.weight < 0 for g in lines.glyphs), "a glyph source's weight must be 0 or more"),
+        (min(recipe.network.channels, default=0) < 1, "network.channels needs at least one stage, each above 0"),
+        (
+            min(recipe.network.features, recipe.network.layers) < 1,
+            "network.features and network.layers must be above 0",
+        ),
+        (recipe.network.reach < 1, "network.reach must be 1 or more"),
         (not 0 <= training.average < 1, "training.average is a decay from 0 to below 1"),
         (not 0 <= recipe.network.dropout < 1, "network.dropout is a share from 0 to below 1"),
         (
@@ -144,6 +170,8 @@ def _check(recipe: Recipe) -> None:
             raise RecipeError(sentence)
     choices = {
         "lines.layout": (lines.layout, ("tiles", "overlap", "natural")),
+        "lines.unknown": (lines.unknown, ("replace", "drop", "refuse")),
+        "lines.punctuation": (lines.punctuation, ("written", "stripped")),
         "lines.start": (lines.start, ("head", "word")),
         "lines.cut": (lines.cut, ("word", "character")),
         "training.precision": (training.precision, ("bf16", "fp32")),
@@ -226,11 +254,16 @@ def load_recipe(path: str | Path, sets: Iterable[str] = ()) -> Recipe:
         key, equals, value = change.partition("=")
         if not equals or not key:
             raise RecipeError(f'"{change}" is no change: write key=value, such as training.batch=32')
-        _lay(data, key.split("."), yaml.safe_load(value), change)
+        try:
+            _lay(data, key.split("."), yaml.safe_load(value), change)
+        except yaml.YAMLError:
+            raise RecipeError(f'"{change}": {value!r} is no YAML value: quote it') from None
     return recipe_from(data, str(path))
 
 
 def _lay(data: Any, keys: list[str], value: Any, change: str) -> None:
+    if not isinstance(data, dict):
+        raise RecipeError(f'"{change}": the recipe is no mapping of keys')
     for key in keys[:-1]:
         data = data.setdefault(key, {}) if isinstance(data, dict) else None
         if not isinstance(data, dict):

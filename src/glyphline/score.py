@@ -19,7 +19,7 @@ from glyphline.alphabet import fold_merged
 from glyphline.errors import UserError, nearest
 
 _SPACES = re.compile(r"\s+")
-_LOOSE = re.compile(r"[^0-9a-z ]+")
+_LOOSE = re.compile(r"[^\w ]+|_+")  # letters and digits of any script stay
 #: Look-alikes worth a row of their own in every report (peers.md E3).
 LOOKALIKES = ("0Oo", "1Iil", "5Ss", "2Zz", "9gq", "6b", "8B", "cC", "kK", "pP", "uUvV", "wW", "xX", "yY", "mM")
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
-from pathlib import Path
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +55,7 @@ def test_epochs_follow_one_another_and_never_repeat_a_line(lines: LineSet) -> No
     for epoch in range(4):
         batches = epoch_of(positions, epoch)
         assert [len(batch) for batch in batches] == [8] * 25
-        assert sorted(sum(batches, [])) == list(range(epoch * 200, (epoch + 1) * 200))
+        assert sorted(chain(*batches)) == list(range(epoch * 200, (epoch + 1) * 200))
 
 
 def test_an_epoch_is_a_function_of_its_number(lines: LineSet) -> None:
@@ -73,7 +72,7 @@ def test_an_epoch_is_a_function_of_its_number(lines: LineSet) -> None:
 @pytest.mark.parametrize("epoch_lines", [64, 128, 160])
 def test_distinct_lines_come_again_in_a_new_order(lines: LineSet, epoch_lines: int) -> None:
     positions = Positions(lines, epoch_lines, 8, distinct=64)
-    epochs = [sum(epoch_of(positions, epoch), []) for epoch in range(3)]
+    epochs = [list(chain(*epoch_of(positions, epoch))) for epoch in range(3)]
     for numbers in epochs:
         times = np.bincount(numbers, minlength=64)
         assert len(times) == 64 and times.sum() == epoch_lines
@@ -83,7 +82,7 @@ def test_distinct_lines_come_again_in_a_new_order(lines: LineSet, epoch_lines: i
 
 def test_what_does_not_fill_a_batch_is_left_for_the_next_epoch(lines: LineSet) -> None:
     positions = Positions(lines, epoch_lines=30, batch=8)
-    seen = sum(epoch_of(positions, 0) + epoch_of(positions, 1), [])
+    seen = list(chain(*epoch_of(positions, 0), *epoch_of(positions, 1)))
     assert sorted(seen) == list(range(48))
 
 

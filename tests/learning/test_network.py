@@ -133,7 +133,6 @@ def test_nothing_in_a_file_is_run(tiny: Callable[..., Recipe], tmp_path: Path) -
     assert not harmed.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="load_network takes kept['facts'] outside its try: a bare KeyError")
 def test_a_file_without_facts_is_refused(tiny: Callable[..., Recipe], tmp_path: Path) -> None:
     without = kept(tiny())
     del without["facts"]

@@ -187,6 +187,8 @@ class Tiles(Layout):
 
     def sample_numbered(self, text: str, seed: int, index: int, pool: Pool) -> LineRecord:
         """The record of line `index`: the same numbers that `tile_numbers` gives for a whole batch."""
+        if not text.strip():
+            raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
         numbers = tile_numbers([text], seed, np.array([index]), pool)[0]
         step = TILE - self.overlap_px(seed, index)
         glyphs = tuple(

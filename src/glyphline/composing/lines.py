@@ -32,7 +32,7 @@ from glyphline.composing.line import (
     tile_numbers,
 )
 from glyphline.composing.sentences import Fitter, fitted, split_sentences
-from glyphline.errors import DataError, GlyphlineError, nearest
+from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
 from glyphline.image import canonical
 from glyphline.recipe import LinesRecipe
 
@@ -143,6 +143,8 @@ def _opened(spec: str) -> GlyphSource:
 
 def open_layout(recipe: LinesRecipe) -> Layout:
     """The layout a recipe asks for, with its effects."""
+    if recipe.layout not in LAYOUTS:
+        raise RecipeError(f'no layout "{recipe.layout}"; {nearest(recipe.layout, LAYOUTS)}')
     if recipe.layout == "natural":
         effects = USUAL if recipe.effects is None else recipe.effects
         check_effects(effects)
@@ -241,23 +243,32 @@ def _begin(out: Path, said: dict[str, object]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     wanted = json.loads(json.dumps(said))
     settings = out / SETTINGS
-    if not settings.exists():
+    try:
+        found = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else None
+    except ValueError:  # a kill while it was written; nothing was composed before it stood
+        found = None
+    if found is None:
         if (out / LABELS).exists():
             raise DataError(f"{out} holds {LABELS} of something else: choose an empty folder")
-        settings.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        _replaced(settings, (json.dumps(wanted, indent=1) + "\n").encode())
         return 0
-    if json.loads(settings.read_text(encoding="utf-8")) != wanted:
+    if found != wanted:
         raise DataError(f"{out} holds lines of other settings: choose another folder, or delete it")
     rows = []
     for name in (LABELS, RECORDS):
-        text = (out / name).read_text(encoding="utf-8") if (out / name).exists() else ""
-        rows.append(text.split("\n")[:-1])  # a last row without its newline was cut off
+        data = (out / name).read_bytes() if (out / name).exists() else b""
+        rows.append(data.split(b"\n")[:-1])  # a last row without its newline was cut off
     whole = min(map(len, rows))
     for name, kept in zip((LABELS, RECORDS), rows, strict=True):
-        temporary = out / (name + ".tmp")
-        temporary.write_text("".join(row + "\n" for row in kept[:whole]), encoding="utf-8")
-        os.replace(temporary, out / name)
+        _replaced(out / name, b"".join(row + b"\n" for row in kept[:whole]))
     return whole
+
+
+def _replaced(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
 
 
 def read_labels(folder: Path) -> list[tuple[Path, str]]:
@@ -265,9 +276,15 @@ def read_labels(folder: Path) -> list[tuple[Path, str]]:
     path = folder / LABELS
     if not path.exists():
         raise DataError(f"{folder} has no {LABELS} (file<TAB>text a line): compose it, or write one for your own lines")
+    try:
+        rows = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
     pairs = []
-    for number, row in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        name, tab, text = row.partition("\t")
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        name, tab, text = row.rstrip("\r").partition("\t")
         if not tab:
             raise DataError(f"{path} line {number} has no tab: each row is file<TAB>text")
         if not (folder / name).is_file():

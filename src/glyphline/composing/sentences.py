@@ -26,7 +26,7 @@ UNKNOWN = ("replace", "drop", "refuse")  # what happens to a character outside t
 HELD_SHARE = 20  # one group in 20 is for validation, one for test
 
 _SPLIT_MARK = "<::::>"
-_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]*[A-Z0-9])")
+_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')]))\s+(?=[\"'(]*[A-Z0-9])")
 _NOT_KEY = re.compile(r"[^a-z0-9]+")
 
 
@@ -46,9 +46,8 @@ def untokenise(text: str) -> str:
     >>> untokenise("He said , `` It 's ( nearly ) done '' ; 300 - 400 km .")
     'He said, "It\\'s (nearly) done"; 300-400 km.'
     """
-    text = re.sub(r"``\s*", '"', text)
-    text = re.sub(r"\s*''", '"', text)
-    text = re.sub(r'(^|\s)"\s+([^"]*?)\s*"', r'\1"\2"', text)
+    text = re.sub(r"``|''", '"', text)
+    text = re.sub(r'(^|[\s(\[])"\s+([^"]*?)\s*"', r'\1"\2"', text)  # WikiSplit writes '' for opening quotes, too
     text = re.sub(r"\s+([,.;:!?%)\]}])", r"\1", text)
     text = re.sub(r"([(\[{$#£])\s+", r"\1", text)
     text = re.sub(r"\s+('(?:s|S|t|re|ve|ll|d|m)\b)", r"\1", text)
@@ -76,7 +75,9 @@ def _lines(path: Path) -> Iterator[str]:
     if not path.exists():
         raise DataError(f"{path} is not there: give a text file, or run `glyphline fetch wikisplit`")
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
+        ) as lines:
             yield from lines
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
@@ -126,13 +127,18 @@ SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
 }
 
 
-@lru_cache(maxsize=4)
 def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dict[str, tuple[str, ...]]:
     """The sentences of all sources by split, none of them in two (compared by `key`), none twice.
 
     The split of a group is a function of its first sentence alone, so it survives added data.
     Raises DataError for unknown or missing sources, RecipeError for an unknown treatment of punctuation.
     """
+    return _split(specs, punctuation, data_folder())
+
+
+@lru_cache(maxsize=4)
+def _split(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[str, tuple[str, ...]]:
+    """What `split_sentences` gives, kept for each data folder."""
     if punctuation not in PUNCTUATION:
         raise RecipeError(f'no punctuation "{punctuation}"; {nearest(punctuation, PUNCTUATION)}')
     where: dict[str, str] = {}  # key -> split; test wins over val, val over train

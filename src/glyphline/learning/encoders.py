@@ -63,7 +63,7 @@ class Patches(Encoder):
 
     def __init__(self, recipe: NetworkRecipe, height: int) -> None:
         super().__init__()
-        first, second = (*recipe.channels, 32, 64)[:2] if len(recipe.channels) >= 2 else (32, 64)
+        first, second = recipe.channels
         self.first, self.second = nn.Conv2d(1, first, 3), nn.Conv2d(first, second, 3)
         self.dropout = QuickDropout(recipe.dropout)
         self.rows, self.columns = (height - 4) // 2, (self.window - 4) // 2  # 12 x 8 of a 28 x 20 patch
@@ -186,7 +186,7 @@ class OneWay(nn.Module):
         recurrent = onward.t()
         hidden = cell = gates.new_zeros(len(steps), self.features)
         outputs = []
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(steps.device.type, enabled=False):
             for now in gates.unbind(1):
                 i, f, g, o = torch.addmm(now, hidden, recurrent).chunk(4, 1)
                 cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from glyphline.composing.lines import open_layout
-from glyphline.errors import DataError, GlyphlineError
+from glyphline.errors import DataError, GlyphlineError, UserError
 from glyphline.learning.encoders import Patches
 from glyphline.learning.network import Network, load_network
 from glyphline.learning.train import BEST
@@ -80,9 +80,11 @@ def export(run: Path, out: Path) -> float:
     """
     network, _ = load_network(weights_of(run))
     temporary = out.with_name(out.name + ".tmp")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        raise UserError(f"{out} is a folder: name the .onnx file to write")
     example = torch.zeros(2, network.recipe.lines.height, 320, dtype=torch.uint8)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice about the exporter and LSTM batches; parity is measured below
             torch.onnx.export(
@@ -95,6 +97,8 @@ def export(run: Path, out: Path) -> float:
         if difference > TOLERANCE:
             raise GlyphlineError(f"the export differs from torch by {difference:.2g}, more than {TOLERANCE}: not kept")
         os.replace(temporary, out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
     return difference

@@ -68,9 +68,10 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         kept = torch.load(path, map_location="cpu", weights_only=True)
         network = Network(recipe_from(kept["recipe"], str(path)))
         network.load_state_dict(kept["weights"])
+        facts: dict[str, Any] = kept["facts"]
     except (RuntimeError, KeyError, EOFError, OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} holds no glyphline network ({reason}): train it again") from None
     except Exception as error:  # torch raises pickle.UnpicklingError and its own kinds for files that are no checkpoint
         raise DataError(f"{path} is no checkpoint ({type(error).__name__}): train it again") from None
-    return network.eval(), kept["facts"]
+    return network.eval(), facts

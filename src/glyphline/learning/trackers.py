@@ -76,9 +76,16 @@ class Csv(Tracker):
         kept: list[list[str]] = []
         if self.path.exists() and run.resumed_at:
             with self.path.open(newline="") as rows:
-                kept = [r for r in csv.reader(rows) if len(r) == 3 and r[0].isdigit() and int(r[0]) <= run.resumed_at]
+                kept = [
+                    r for r in csv.reader(rows) if len(r) == 3 and r[0].isdigit() and self._stands(r, run.resumed_at)
+                ]
         with self.path.open("w", newline="") as out:
             csv.writer(out).writerows([["step", "name", "value"], *kept])
+
+    @staticmethod
+    def _stands(row: list[str], resumed_at: int) -> bool:
+        """Whether a row was logged before the checkpoint: of its very step, only the validation's rows were."""
+        return int(row[0]) < resumed_at or (int(row[0]) == resumed_at and row[1].startswith(("val_", "epoch")))
 
     def log(self, step: int, numbers: Numbers) -> None:
         with self.path.open("a", newline="") as out:

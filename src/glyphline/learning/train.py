@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from glyphline.composing.line import mixed_int
 from glyphline.composing.lines import LineSet
-from glyphline.errors import GlyphlineError, RecipeError, UserError, nearest
+from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.learning.data import Batch, Positions, check_steps, loader
 from glyphline.learning.network import Network, save_weights
 from glyphline.learning.trackers import Prediction, RunFacts, Trackers
@@ -59,7 +59,7 @@ def learning_rate_at(recipe: TrainingRecipe, step: int, total: int) -> float:
     warm = max(1, round(recipe.warmup * total))
     if recipe.schedule == "onecycle":
         warm = max(warm, round(0.3 * total))
-    if recipe.schedule in ("cosine", "onecycle", "plateau") and step < warm:
+    if recipe.schedule != "constant" and step < warm:
         return (step + 1) / warm
     if recipe.schedule in ("cosine", "onecycle"):
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm)))) + 1e-4
@@ -155,8 +155,9 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         network = self.reader
-        log_probs = network(batch.lines).float()
+        log_probs = network(batch.lines).float().cpu()
         steps = self._steps(network, batch, log_probs.shape[1])
+        batch = self.transfer_batch_to_device(batch, torch.device("cpu"), 0)
         self._val_loss += float(ctc_loss(log_probs, batch, steps))
         self._val_lines += len(batch.texts)
         for row, count, truth, image, width in zip(
@@ -200,6 +201,11 @@ class Keeper(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
         numbers = pl_module.numbers
+        if not math.isfinite(numbers["val_loss"]):
+            raise GlyphlineError(
+                f"the validation loss is {numbers['val_loss']} after step {trainer.global_step}: lower "
+                "training.learning_rate or set training.clip, then start again; the checkpoint before is kept"
+            )
         temporary = self.folder / (LAST + ".tmp")
         try:
             if numbers["val_loss"] < self.best:
@@ -212,11 +218,9 @@ class Keeper(Checkpoint):
             # torch wraps a full disk in RuntimeError("... file write failed")
             temporary.unlink(missing_ok=True)
             (self.folder / (BEST + ".tmp")).unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno not in (28, 122, None):
-                raise
             raise GlyphlineError(
-                f"the checkpoint could not be written to {self.folder} ({error}): free some disk space, "
-                "then continue with --resume from the checkpoint before it, which is whole"
+                f"the checkpoint could not be written to {self.folder} ({error}): free some disk space or mend the "
+                "folder's permissions, then continue with --resume from the checkpoint before it, which is whole"
             ) from None
 
 
@@ -229,6 +233,29 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             out[package] = "not installed as a package"
     return out
+
+
+def _steps_done(checkpoint: Path) -> int:
+    """Optimiser steps behind a checkpoint. Raises DataError for a file that is none."""
+    try:
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    except Exception as error:  # torch raises several kinds, pickle's among them
+        raise DataError(
+            f"{checkpoint} is no whole checkpoint ({type(error).__name__}): start the run again in another folder, "
+            f"or export its {BEST}, which is kept apart"
+        ) from None
+
+
+def _begin(folder: Path, recipe: Recipe, said: str) -> None:
+    """Make the run folder and leave in it what was asked."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+        with (folder / "command.txt").open("a", encoding="utf-8") as out:
+            out.write(said + "\n")
+        (folder / "environment.json").write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from None
 
 
 def train(
@@ -251,23 +278,19 @@ def train(
     last = folder / LAST
     if resume and not last.exists():
         raise UserError(f"{folder} holds no {LAST} to resume: leave out --resume to start the run")
-    if not resume and (folder / RECIPE).exists():
+    if not resume and (last.exists() or (folder / RESULT).exists()):
         raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
     if resume and load_recipe(folder / RECIPE) != recipe:
         raise UserError(f"{folder / RECIPE} differs from this recipe: resume with the run's own recipe")
+    done = _steps_done(last) if resume else 0
     wanted = recipe.training
     lines = LineSet(recipe.lines, "train", wanted.seed)
     validation = LineSet(recipe.lines, "val", wanted.seed)
     book = Trackers(trackers, say)
     learner = Learner(recipe, validation, book)
     check_steps(lines, learner.network.steps)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     said = command or shlex.join(sys.argv)
-    with (folder / "command.txt").open("a", encoding="utf-8") as out:
-        out.write(said + "\n")
-    (folder / "environment.json").write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
-    done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"]) if resume else 0
+    _begin(folder, recipe, said)
     book.start(RunFacts(folder, recipe.name, recipe.to_dict(), said, environment(), done))
 
     ahead = loader(lines, Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines), wanted.workers)
@@ -293,11 +316,13 @@ def train(
                 learner, ahead, loader(validation, held),  # type: ignore[arg-type]
                 ckpt_path=last if resume else None, weights_only=True if resume else None,
             )  # fmt: skip
+        except SystemExit:  # how Lightning ends an interrupted fit
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
         finally:
-            book.finish() if sys.exc_info()[0] else None
-    if trainer.interrupted:
-        book.finish()
-        raise KeyboardInterrupt
+            if sys.exc_info()[0]:
+                book.finish()
     result = {
         "name": recipe.name, "parameters": learner.network.parameter_count(), "steps": trainer.global_step,
         "epochs": trainer.current_epoch, "best": keeper.best_facts, "minutes": (time.monotonic() - started) / 60,

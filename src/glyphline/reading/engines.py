@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
-from glyphline.errors import DataError, nearest
+from glyphline.errors import DataError, UserError, nearest
 
 METADATA = "glyphline"  # the key of our facts in an ONNX file
 BUNDLED = "reader"
@@ -53,6 +53,14 @@ class Engine(Protocol):
         """(N, H, W) uint8, ink bright on 0 -> (N, T, C) natural logarithms, class 0 the blank."""
 
 
+def _threads() -> int:
+    """Threads of onnxruntime: $GLYPHLINE_THREADS, or 0, as many as there are cores."""
+    said = os.environ.get("GLYPHLINE_THREADS", "0")
+    if not said.isdigit():
+        raise UserError(f"GLYPHLINE_THREADS is {said!r}: give a whole number of threads, 0 for as many as cores")
+    return int(said)
+
+
 class OnnxEngine:
     """An exported .onnx on onnxruntime; one session a process."""
 
@@ -62,7 +70,7 @@ class OnnxEngine:
         if not path.is_file():
             raise DataError(f"{path} is not there; bundled: {', '.join(bundled_names())}, or export one from a run")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("GLYPHLINE_THREADS", "0"))  # 0: as many as there are cores
+        options.intra_op_num_threads = _threads()
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -71,7 +79,10 @@ class OnnxEngine:
         said = self.session.get_modelmeta().custom_metadata_map.get(METADATA)
         if said is None:
             raise DataError(f"{path} is no glyphline model, it lacks our metadata: make it with `glyphline export`")
-        self.facts = Facts(**json.loads(said))
+        try:
+            self.facts = Facts(**json.loads(said))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path} was made by another version of glyphline ({error}): export it again") from None
         self.input = self.session.get_inputs()[0].name
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -95,17 +106,21 @@ def bundled_card(name: str) -> dict[str, Any]:
     return card
 
 
-@lru_cache(maxsize=4)
 def open_engine(model: str = BUNDLED) -> Engine:
     """The engine of a model file, or of a bundled reader's name. Raises DataError for anything else."""
-    path = Path(model)
     if model in bundled_names():
         with resources.as_file(resources.files("glyphline.models").joinpath(f"{model}.onnx")) as inside:
-            return OnnxEngine(inside)
+            return _opened(inside, 0.0)
+    path = Path(model)
     if path.suffix not in ENGINES:
-        raise DataError(
-            f'no model "{model}"; {nearest(model, bundled_names())}, or a file ending in {", ".join(ENGINES)}'
-        )
+        choices = nearest(model, bundled_names()) if bundled_names() else "nothing is bundled"
+        raise DataError(f'no model "{model}"; {choices}, or a file ending in {", ".join(ENGINES)}')
+    return _opened(path.resolve(), path.stat().st_mtime if path.is_file() else 0.0)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, written: float) -> Engine:
+    """One session a file; a file written anew is opened anew."""
     return ENGINES[path.suffix](path)
 
 

@@ -6,6 +6,7 @@ contract tests take it from there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def open_glyphs(spec: str) -> GlyphSource:
 
     Raises DataError for an unknown source, or what the member raises for missing or broken data.
     """
-    kind, _, rest = spec.replace("emnist/", "emnist:", 1).partition(":")
+    kind, _, rest = re.sub("[/:]", ":", spec, count=1).partition(":")
     if kind not in GLYPHS:
         raise DataError(f'no glyph source "{kind}"; {nearest(kind, GLYPHS)}')
     return GLYPHS[kind][0](rest)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ EMNIST_SPLITS: dict[str, tuple[str, int]] = {
     "digits": (DIGITS, 0),
     "mnist": (DIGITS, 0),
 }
+SIZE_LIMIT = 2**30  # bytes of one file; EMNIST by class has 0.55 GB of pictures
 VALIDATION_TENTH = 10  # one glyph of a train file in ten, by its checksum, is a validation glyph
 
 
@@ -45,21 +48,27 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
             f"{path} is not there: run `glyphline fetch emnist`, or set GLYPHLINE_DATA to the folder that holds emnist/"
         )
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(4)
+            if len(head) < 4 or head[:3] != b"\x00\x00\x08":
+                raise DataError(f"{path} is no IDX file of bytes (it starts with {head.hex()!r}): fetch it again")
+            sizes = file.read(4 * head[3])
+            shape = struct.unpack(f">{head[3]}I", sizes) if len(sizes) == 4 * head[3] else (0,)
+            expected = math.prod(shape)
+            if expected > SIZE_LIMIT:
+                raise DataError(
+                    f"{path} promises {expected} bytes for {shape}, more than EMNIST ever has: fetch it again"
+                )
+            raw = file.read(expected)
+            more = len(file.read(expected + 1))  # a few bytes too many are counted, not kept
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}): delete it and run `glyphline fetch emnist` again") from None
-    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path} is no IDX file of bytes (it starts with {raw[:4].hex()}): fetch it again")
-    dimensions = raw[3]
-    head = 4 + 4 * dimensions
-    shape = struct.unpack(f">{dimensions}I", raw[4:head]) if len(raw) >= head else ()
-    expected = int(np.prod(shape, dtype=np.int64)) if shape else 1
-    if len(raw) - head != expected:
+    if len(sizes) < 4 * head[3] or len(raw) + more != expected:
         raise DataError(
             f"{path} is cut short or padded: its header promises {expected} bytes for {shape}, "
-            f"{len(raw) - head} follow: delete it and run `glyphline fetch emnist` again"
+            f"{len(raw) + more} follow: delete it and run `glyphline fetch emnist` again"
         )
-    return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)
+    return np.frombuffer(raw, np.uint8).reshape(shape)
 
 
 def check_orientation(
@@ -104,14 +113,20 @@ class Emnist(GlyphSource):
         if not path.exists() or self.split == "letters":  # the letters mapping lists two codes a label
             return
         rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
-        said = "".join(chr(int(code)) for _, code, *_ in rows)
+        try:
+            said = "".join(chr(int(code)) for _, code, *_ in rows)
+        except ValueError:
+            raise DataError(f"{path} is no mapping of labels to codes: run `glyphline fetch emnist` again") from None
         if said != self._characters:
-            raise DataError(f"{path} maps labels to {said!r}, expected {self._characters!r}: fetch the official files")
+            raise DataError(f"{path} maps labels to {said!r}, not {self._characters!r}: fetch the official files")
 
     def _load(self, part: str) -> None:
         images, labels = read_idx(self._path(part, "images")), read_idx(self._path(part, "labels"))
         if images.ndim != 3 or images.shape[1:] != (TILE, TILE) or labels.ndim != 1:
-            raise DataError(f"{self._path(part, 'images')} holds {images.shape}, expected (N, {TILE}, {TILE})")
+            raise DataError(
+                f"{self._path(part, 'images')} holds {images.shape}, expected (N, {TILE}, {TILE}): "
+                "run `glyphline fetch emnist` again"
+            )
         if len(images) != len(labels):
             raise DataError(
                 f"{self.name} {part}: {len(images)} pictures but {len(labels)} labels: "
@@ -122,7 +137,7 @@ class Emnist(GlyphSource):
         if len(labels) and not (self._first <= int(labels.min()) and int(labels.max()) <= top):
             raise DataError(
                 f"{self.name} {part}: labels run from {labels.min()} to {labels.max()}, expected {self._first}..{top}: "
-                "the label file belongs to another split"
+                "the label file belongs to another split; run `glyphline fetch emnist` again"
             )
         upright = images.transpose(0, 2, 1)
         check_orientation(upright, labels, self._characters, self._first)
@@ -139,7 +154,10 @@ class Emnist(GlyphSource):
         counts = np.bincount(labels.astype(np.int64) - self._first, minlength=len(self._characters))
         empty = [c for c, n in zip(self._characters, counts, strict=True) if n == 0]
         if empty:
-            raise DataError(f"{self.name} has no {split} picture of {', '.join(empty)}: the files are incomplete")
+            raise DataError(
+                f"{self.name} has no {split} picture of {', '.join(empty)}: the files are incomplete; "
+                "run `glyphline fetch emnist` again"
+            )
         return TileBank(self._characters, np.ascontiguousarray(images[order]), np.cumsum([0, *counts]))
 
     def tiles(self, split: str) -> TileBank:
@@ -165,4 +183,5 @@ class Emnist(GlyphSource):
         return Glyph(bank.images[number, top:bottom, left:right], high, low)
 
     def digests(self, split: str) -> set[int]:
-        return {zlib.crc32(image.tobytes()) for image in self.tiles(split).images}
+        images = self.tiles(split).images
+        return {int.from_bytes(blake2b(image.tobytes(), digest_size=8).digest()) for image in images}

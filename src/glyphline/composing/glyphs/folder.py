@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -32,10 +33,12 @@ def character_of(folder: str) -> str | None:
     if len(folder) == 1:
         return folder
     if code := _CODE.match(folder):
-        return chr(int(code.group(1), 16))
+        number = int(code.group(1), 16)
+        return chr(number) if number <= sys.maxunicode else None
     kind, _, rest = folder.partition("_")
     if kind in ("upper", "lower") and len(rest) == 1:
-        return rest.upper() if kind == "upper" else rest.lower()
+        cased = rest.upper() if kind == "upper" else rest.lower()
+        return cased if len(cased) == 1 else None
     return None
 
 
@@ -48,6 +51,7 @@ class Folder(GlyphSource):
         self.folder, self.name = folder, f"folder:{folder}"
         if not folder.is_dir():
             raise DataError(f"{folder} is no folder: give one that holds a folder of pictures for each character")
+        self._split_of: dict[int, str] = {}  # checksum of a picture -> its split
         self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in SPLITS}
         for inner in sorted(p for p in folder.iterdir() if p.is_dir()):
             character = character_of(inner.name)
@@ -76,11 +80,25 @@ class Folder(GlyphSource):
                 f"{inner} holds {len(found)} different pictures of {character!r}: at least {LEAST} are needed, "
                 "so that training, validation and test share none"
             )
-        ordered = sorted(found.items())
-        held = max(1, len(ordered) // 10)
-        for number, item in enumerate(ordered):
-            split = "val" if number < held else "test" if number < 2 * held else "train"
-            self._glyphs[split].setdefault(character, []).append(item)
+        held = max(1, len(found) // 10)
+        room = {"val": held, "test": held, "train": len(found) - 2 * held}
+        free = []
+        for checksum in sorted(found):  # a picture that another character has, too, keeps its split
+            if checksum in self._split_of:
+                room[self._split_of[checksum]] -= 1
+            else:
+                free.append(checksum)
+        for checksum in free:
+            self._split_of[checksum] = next((s for s in ("val", "test") if room[s] > 0), "train")
+            room[self._split_of[checksum]] -= 1
+        for checksum in sorted(found):
+            self._glyphs[self._split_of[checksum]].setdefault(character, []).append((checksum, found[checksum]))
+        missing = [s for s in SPLITS if not self._glyphs[s].get(character)]
+        if missing:
+            raise DataError(
+                f"{inner} has no picture left for {', '.join(missing)} that no other character uses, too: "
+                "add pictures, or remove the ones filed under two characters"
+            )
 
     def characters(self, split: str) -> str:
         return "".join(sorted(self._glyphs[split]))

@@ -1,0 +1,89 @@
+"""Decoders: every one gives the same type, and the greedy one says what CTC's best path says."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from glyphline.alphabet import BLANK, Alphabet, collapse
+from glyphline.errors import UserError
+from glyphline.reading.decoders import DECODERS, Decoded, Greedy, LogProbs, open_decoder
+
+ALPHABET = Alphabet(" abcde")
+
+
+def some_log_probs(seed: int, steps: int = 40, classes: int = len(ALPHABET)) -> LogProbs:
+    """Rows like a network's: most steps sure of something, the blank more often than not."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 3, (steps, classes))
+    logits[:, BLANK] += 2
+    logits = np.repeat(logits, rng.integers(1, 4, steps), axis=0)[:steps]  # characters last several steps
+    return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("seed", range(20))
+def test_what_every_decoder_says_hangs_together(name: str, seed: int) -> None:
+    log_probs = some_log_probs(seed)
+    said = open_decoder(name)(log_probs, ALPHABET)
+    assert isinstance(said, Decoded)
+    assert said.text == "".join(span.character for span in said.spans)
+    assert all(c in ALPHABET for c in said.text)
+    assert all(0 <= span.start < span.end <= len(log_probs) for span in said.spans)
+    assert all(a.end <= b.start for a, b in pairwise(said.spans))
+    assert all(0 <= span.confidence <= 1 for span in said.spans)
+    assert said.confidence == min(span.confidence for span in said.spans)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_nothing_said_is_said_surely(name: str) -> None:
+    blank = np.full((7, len(ALPHABET)), -20, np.float32)
+    blank[:, BLANK] = 0
+    for log_probs in (blank, blank[:0]):
+        assert open_decoder(name)(log_probs, ALPHABET) == Decoded("", 1.0, ())
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_sure_path_is_read_by_every_decoder(name: str) -> None:
+    path = [0, 2, 2, 0, 2, 1, 3, 3, 0]
+    log_probs = np.full((len(path), len(ALPHABET)), -30, np.float32)
+    log_probs[np.arange(len(path)), path] = 0
+    said = open_decoder(name)(log_probs, ALPHABET)
+    assert said.text == "aa b" and said.confidence == 1
+    assert [(s.start, s.end) for s in said.spans] == [(1, 3), (4, 5), (5, 6), (6, 8)]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_greedy_says_the_best_path_collapsed(seed: int) -> None:
+    log_probs = some_log_probs(seed)
+    path = log_probs.argmax(1)
+    said = Greedy()(log_probs, ALPHABET)
+    assert said.text == ALPHABET.decode(collapse(path.tolist()))
+    for span in said.spans:
+        (number,) = ALPHABET.encode(span.character)
+        assert (path[span.start : span.end] == number).all()
+        assert span.start == 0 or path[span.start - 1] != number
+        assert span.end == len(path) or path[span.end] != number
+        assert span.confidence == pytest.approx(math.exp(log_probs[span.start : span.end, number].max()))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_greedys_text_has_at_least_the_probability_of_its_path(seed: int) -> None:
+    alphabet = Alphabet("ab")
+    log_probs = some_log_probs(seed, 5, 3)
+    said = alphabet.encode(Greedy()(log_probs, alphabet).text).tolist()
+    total = sum(
+        math.exp(sum(float(log_probs[t, c]) for t, c in enumerate(path)))
+        for path in itertools.product(range(3), repeat=5)
+        if collapse(path) == said
+    )
+    assert math.exp(float(log_probs.max(1).sum())) <= total * (1 + 1e-5) <= 1 + 1e-4
+
+
+def test_an_unknown_decoder_is_refused_with_the_choices() -> None:
+    with pytest.raises(UserError, match=r'no decoder "greedi"; did you mean "greedy"\? choices: '):
+        open_decoder("greedi")

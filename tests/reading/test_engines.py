@@ -1,0 +1,148 @@
+"""Engines: a model file explains itself, or is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glyphline.alphabet import Alphabet
+from glyphline.errors import DataError
+from glyphline.reading.engines import (
+    METADATA,
+    Facts,
+    OnnxEngine,
+    alphabet_of,
+    bundled_card,
+    bundled_names,
+    open_engine,
+)
+
+onnx = pytest.importorskip("onnx")
+FACTS = Facts("columns", "abc", 4, 1, "whole", recipe={"name": "columns"})
+
+
+def write_model(path: Path, metadata: dict[str, str]) -> Path:
+    """A network without weights: the log-probabilities of a column are its 4 brightnesses (N, 4, W) -> (N, W, 4)."""
+    types, helper = onnx.TensorProto, onnx.helper
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["lines"], ["grey"], to=types.FLOAT),
+            helper.make_node("Transpose", ["grey"], ["columns"], perm=[0, 2, 1]),
+            helper.make_node("LogSoftmax", ["columns"], ["log_probs"], axis=2),
+        ],
+        "columns",
+        [helper.make_tensor_value_info("lines", types.UINT8, ["N", 4, "W"])],
+        [helper.make_tensor_value_info("log_probs", types.FLOAT, ["N", "W", 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "columns.onnx", {METADATA: json.dumps(asdict(FACTS))})
+
+
+def test_a_model_file_explains_itself_and_runs(model: Path) -> None:
+    engine = open_engine(str(model))
+    assert engine.facts == FACTS
+    assert alphabet_of(engine) == Alphabet("abc")
+    for lines, width in ((1, 1), (3, 7)):
+        noise = np.random.default_rng(0).integers(0, 256, (lines, 4, width)).astype(np.uint8)
+        out = engine.log_probs(noise)
+        assert out.dtype == np.float32 and out.shape == (lines, width, 4)
+        assert np.array_equal(out.argmax(2), noise.argmax(1))
+        np.testing.assert_allclose(np.exp(out).sum(2), 1, rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------ what is refused
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no model\n" * 99),
+    "cut short": cut,
+    "without metadata": lambda path: write_model(path, {}),
+    "with others' metadata": lambda path: write_model(path, {"author": "someone"}),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_file_that_is_no_model_of_ours_is_refused_by_name(model: Path, how: str) -> None:
+    BROKEN[how](model)
+    with pytest.raises(DataError, match=r"columns\.onnx") as caught:
+        OnnxEngine(model)
+    assert "\n" not in str(caught.value)
+
+
+STRANGE = {
+    "no JSON": "{",
+    "no object": "3",
+    "a key we do not know": json.dumps({**asdict(FACTS), "added": 1}),
+    "a key too few": json.dumps({"name": "columns"}),
+}
+
+
+@pytest.mark.parametrize("how", STRANGE)
+def test_metadata_that_cannot_be_understood_are_refused_by_name(tmp_path: Path, how: str) -> None:
+    path = write_model(tmp_path / "strange.onnx", {METADATA: STRANGE[how]})
+    with pytest.raises(DataError, match=r"strange\.onnx"):
+        OnnxEngine(path)
+
+
+@pytest.mark.parametrize("name", ["nothing", "model.pt", "reader2"])
+def test_an_unknown_model_is_refused_with_the_choices(name: str) -> None:
+    with pytest.raises(DataError, match=f'no model "{name}"') as caught:
+        open_engine(name)
+    assert ".onnx" in str(caught.value) and all(bundled in str(caught.value) for bundled in bundled_names())
+
+
+def test_a_model_written_anew_is_opened_anew(model: Path, tmp_path: Path) -> None:
+    assert open_engine(str(model)).facts.name == "columns"
+    (tmp_path / "other").mkdir()
+    facts = {**asdict(FACTS), "name": "another"}
+    shutil.copy(write_model(tmp_path / "other" / "columns.onnx", {METADATA: json.dumps(facts)}), model)
+    assert open_engine(str(model)).facts.name == "another"
+
+
+def test_threads_are_the_users_choice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLYPHLINE_THREADS", "1")
+    assert OnnxEngine(model).session.get_session_options().intra_op_num_threads == 1
+
+
+# ------------------------------------------------------------------------------------------------------- steps, bundled
+
+
+@pytest.mark.parametrize("stride", [1, 4, 8, 14])
+@pytest.mark.parametrize("window", [0, 14, 20])
+def test_steps_are_those_that_begin_inside_the_line(stride: int, window: int) -> None:
+    facts = Facts("", "a", 28, stride, "whole", window)
+    for width in range(1, 200):
+        if window:
+            whole = [left for left in range(0, width, stride) if left + window <= width]
+            assert facts.steps(width) == max(1, len(whole))
+        else:
+            assert facts.steps(width) == len(range(0, width, stride))
+
+
+def test_every_bundled_reader_has_a_card() -> None:
+    if not bundled_names():
+        pytest.skip("no reader is bundled yet")
+    for name in bundled_names():
+        card, facts = bundled_card(name), open_engine(name).facts
+        assert card["about"] and "\n" not in card["about"]
+        assert Alphabet(facts.alphabet).characters == facts.alphabet and facts.height >= 16
