@@ -93,8 +93,8 @@ def model_summary() -> None:
         "The report's network (recipes/seed.yaml) on a line of 28 x 896 px; the convolutions run over the whole line, "
         "windows of\n8 pooled columns every 7 are the report's patches.\n\n"
         f"| layer | output | parameters |\n|---|---|---|\n{body}\n| **total** | | **{total:,}** |\n\n"
-        "Keras counts 3,236,913 for the same network. Its LSTM has one bias; torch's second is held at zero here and not "
-        "counted.\n",
+        "Keras counts 3,236,913 for the same network. Its LSTM has one bias; torch's second is held at zero here and "
+        "not counted.\n",
         encoding="utf-8",
     )
     print(OUT / "fig3-model-summary.md")

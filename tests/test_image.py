@@ -239,7 +239,7 @@ def png_that_says(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(12_000, 9_000), (60_000, 60_000), (2**31 - 1, 1), (2**31 - 1, 2**31 - 1)])
 def test_a_huge_declared_size_takes_no_memory(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_grey", lambda picture: pytest.fail("the picture was unpacked"))
+    monkeypatch.setattr(door.ImageOps, "exif_transpose", lambda picture: pytest.fail("the picture was unpacked"))
     assert size[0] * size[1] > PIXEL_LIMIT
     with pytest.raises(PictureError):
         load(png_that_says(*size))

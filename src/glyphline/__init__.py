@@ -43,14 +43,13 @@ def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "st
     """
     import numpy as np
 
-    from glyphline.composing.glyphs import open_glyphs
     from glyphline.composing.line import Pool
-    from glyphline.composing.lines import Line, open_layout
+    from glyphline.composing.lines import Line, open_layout, opened
     from glyphline.recipe import LinesRecipe
 
     if seed < 0:
         raise UserError(f"the seed is {seed}: give a whole number from 0 up")
-    pool = Pool((open_glyphs(glyphs),), (1.0,), "test")
+    pool = Pool((opened(glyphs),), (1.0,), "test")
     pool.need(text)
     made = open_layout(LinesRecipe(layout=layout))
     record = made.sample(text, np.random.default_rng(seed), pool)

@@ -58,12 +58,7 @@ def _loaded(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic], 
         source = Path(source).read_bytes()
     if not source:
         raise PictureError(f"{name} is empty (0 bytes): save or copy it again")
-    picture = Image.open(io.BytesIO(source))
-    if picture.width * picture.height > PIXEL_LIMIT:
-        raise PictureError(
-            f"{name} has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
-        )
-    return _grey(picture)
+    return _grey(Image.open(io.BytesIO(source)), name)
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
@@ -86,9 +81,13 @@ def _from_deep(values: npt.NDArray[Any]) -> Grey:
     return (values.astype(np.float64) * (255.0 / top)).clip(0, 255).astype(np.uint8)
 
 
-def _grey(picture: Image.Image) -> Grey:
+def _grey(picture: Image.Image, name: str = "the picture") -> Grey:
     if min(picture.size) == 0:
-        raise PictureError("the picture has no pixels")
+        raise PictureError(f"{name} has no pixels")
+    if picture.width * picture.height > PIXEL_LIMIT:
+        raise PictureError(
+            f"{name} has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
+        )
     picture = ImageOps.exif_transpose(picture) or picture
     if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         return _from_deep(np.asarray(picture))
@@ -223,6 +222,8 @@ def _scaled(ink: Grey, height: int, margin: int) -> Grey:
 def padded_batch(lines: Iterable[Grey], multiple: int = 8) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Lines of one height as one array (N, H, W) padded with 0 at the right, and their true widths (N,) in px."""
     every = list(lines)
+    if not every:
+        raise UserError("a batch needs at least one line")
     widths = np.array([line.shape[1] for line in every], np.int64)
     width = -(-int(widths.max()) // multiple) * multiple
     batch = np.zeros((len(every), every[0].shape[0], width), np.uint8)

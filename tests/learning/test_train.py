@@ -152,7 +152,8 @@ def test_an_unknown_choice_is_refused_with_the_nearest(tiny: TinyRecipe, tmp_pat
 @pytest.mark.parametrize("optimizer, schedule", [("adam", "constant"), ("sgd", "plateau"), ("adamw", "onecycle")])
 def test_every_optimizer_and_schedule_trains(tiny: TinyRecipe, tmp_path: Path, optimizer: str, schedule: str) -> None:
     recipe = tiny(
-        training__optimizer=optimizer, training__schedule=schedule, training__epochs=2, training__average=0.0, training__warmup=0.0,
+        training__optimizer=optimizer, training__schedule=schedule, training__epochs=2, training__average=0.0,
+        training__warmup=0.0,
         training__learning_rate=0.003,
     )  # fmt: skip
     quietly(recipe, tmp_path / "run")

@@ -126,14 +126,14 @@ class LineSet:
 
 def open_pool(recipe: LinesRecipe, split: str) -> Pool:
     """The glyph sources of a recipe, opened once per process."""
-    sources = tuple(_opened(share.source) for share in recipe.glyphs)
+    sources = tuple(opened(share.source) for share in recipe.glyphs)
     return Pool(sources, tuple(share.weight for share in recipe.glyphs), split)
 
 
 _OPEN: dict[str, GlyphSource] = {}
 
 
-def _opened(spec: str) -> GlyphSource:
+def opened(spec: str) -> GlyphSource:
     """A source, kept: EMNIST's pictures are large, and three splits share them."""
     name = f"{os.environ.get('GLYPHLINE_DATA', '')}|{spec}"
     if name not in _OPEN:

@@ -1,6 +1,6 @@
 """FAMILY: where texts come from: WikiSplit, any text file or folder, a built-in list.
 
-Contract: a source gives groups of sentences; what stands in one group stays in one split. To add one: a function
+Contract: a source gives groups of sentences, each with the sentence that decides its split. To add one: a function
 from the rest of its spec to groups, and a row in SENTENCES at the bottom.
 """
 
@@ -21,7 +21,7 @@ from glyphline.composing.fetch import data_folder
 from glyphline.composing.glyphs import SPLITS, located
 from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
 
-Groups = Iterator[tuple[str, ...]]
+Groups = Iterator[tuple[str, tuple[str, ...]]]  # what decides the split, and the sentences that share it
 UNKNOWN = ("replace", "drop", "refuse")  # what happens to a character outside the alphabet
 HELD_SHARE = 20  # one group in 20 is for validation, one for test
 
@@ -99,7 +99,7 @@ def wikisplit(rest: str) -> Groups:
             if not tab:
                 raise DataError(f"{path} line {number} has no tab: it is not WikiSplit's format; fetch it again")
             pieces = tuple(s.strip() for s in split.split(_SPLIT_MARK) if s.strip())
-            yield ((unsplit,) if rest != "split" else ()) + (pieces if rest != "unsplit" else ())
+            yield unsplit, ((unsplit,) if rest != "split" else ()) + (pieces if rest != "unsplit" else ())
 
 
 def text_files(rest: str) -> Groups:
@@ -110,13 +110,13 @@ def text_files(rest: str) -> Groups:
         raise DataError(f"{path} holds no .txt or .txt.gz file: give a text file or a folder of them")
     for each in paths:
         for line in _lines(each):
-            yield from ((s.strip(),) for s in _END.split(line) if s.strip())
+            yield from ((s, (s,)) for s in map(str.strip, _END.split(line)) if s)
 
 
 def built_in(rest: str) -> Groups:
     """The sentences written for this project, inside the package."""
     text = resources.files("glyphline.composing").joinpath("sentences.txt").read_text(encoding="utf-8")
-    yield from ((line.strip(),) for line in text.splitlines() if line.strip())
+    yield from ((s, (s,)) for s in map(str.strip, text.splitlines()) if s)
 
 
 #: the word before the colon of a spec -> (its groups, is its punctuation tokenised?, its line of help)
@@ -130,7 +130,8 @@ SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
 def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dict[str, tuple[str, ...]]:
     """The sentences of all sources by split, none of them in two (compared by `key`), none twice.
 
-    The split of a group is a function of its first sentence alone, so it survives added data.
+    The split of a group is a function of one sentence alone (WikiSplit's unsplit one, whichever columns are used), so
+    it survives added data and agrees between sources.
     Raises DataError for unknown or missing sources, RecipeError for an unknown treatment of punctuation.
     """
     return _split(specs, punctuation, data_folder())
@@ -149,8 +150,8 @@ def _split(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[str, tu
         if kind not in SENTENCES:
             raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
         groups, tokenised, _ = SENTENCES[kind]
-        for group in groups(rest):
-            bucket = zlib.crc32(key(group[0]).encode()) % HELD_SHARE if group else 2
+        for decides, group in groups(rest):
+            bucket = zlib.crc32(key(decides).encode()) % HELD_SHARE
             split = "test" if bucket == 0 else "val" if bucket == 1 else "train"
             for sentence in group:
                 text = PUNCTUATION[punctuation](sentence) if tokenised or punctuation == "stripped" else sentence

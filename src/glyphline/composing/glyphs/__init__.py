@@ -30,6 +30,8 @@ def located(rest: str) -> Path:
     """A path as given, or below the data folder when it is not there."""
     from glyphline.composing.fetch import data_folder
 
+    if not rest:
+        raise DataError("the source names no path: write it after the colon, such as text:notes.txt or fonts:FOLDER")
     path = Path(rest).expanduser()
     return path if path.exists() or path.is_absolute() else data_folder() / path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def character_of(folder: str) -> str | None:
     >>> character_of("A"), character_of("U+05D0"), character_of("lower_a"), character_of("notes")
     ('A', 'א', 'a', None)
     """
+    folder = unicodedata.normalize("NFC", folder)  # macOS takes accents apart
     if len(folder) == 1:
         return folder
     if code := _CODE.match(folder):
@@ -53,7 +55,7 @@ class Folder(GlyphSource):
             raise DataError(f"{folder} is no folder: give one that holds a folder of pictures for each character")
         self._split_of: dict[int, str] = {}  # checksum of a picture -> its split
         self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in SPLITS}
-        for inner in sorted(p for p in folder.iterdir() if p.is_dir()):
+        for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
             character = character_of(inner.name)
             if character is None:
                 raise DataError(
