@@ -154,6 +154,8 @@ CONTRADICTIONS = {
     "too few stages for the stride": {"network": {"stride": 16, "channels": [8]}},
     "no stage": {"network": {"channels": []}},
     "a reach without a middle": {"network": {"reach": 4}},
+    "a negative jitter": {"lines": {"layout": "tiles", "jitter": -0.1}},
+    "jitter of natural lines": {"lines": {"jitter": 0.5}},
     "an unknown layout": {"lines": {"layout": "tile"}},
     "an unknown start": {"lines": {"start": "words"}},
     "an unknown cut": {"lines": {"cut": "chars"}},

@@ -62,7 +62,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 :root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
 padding: 0 1rem }} figure {{ margin: 1.5rem 0; border-left: 3px solid #8886; padding-left: 1rem }}
 img {{ max-width: 100%; height: auto; max-height: 6rem; display: block; margin-bottom: .4rem }}
-dl {{ display: grid; grid-template-columns: 6rem 1fr; margin: 0; gap: 0 1rem }} dt {{ opacity: .65 }} dd {{ margin: 0 }}
+dl {{ display: grid; grid-template-columns: 9rem 1fr; margin: 0; gap: 0 1rem }} dt {{ opacity: .65 }} dd {{ margin: 0 }}
 mark {{ background: #fa04; color: inherit; border-bottom: 2px solid #e60 }}</style>
 <h1>glyphline demo</h1><p>{summary}</p>{figures}</html>
 """
@@ -84,7 +84,7 @@ def run_demo(out: Path, count: int, examples: Path, seed: int) -> list[Shown]:
     """Compose `count` lines from what is embedded, read them and the examples, show them, write the page to `out`."""
     console = Console(highlight=False)
     reader = Reader()
-    composed = LineSet(LinesRecipe(), "test", seed)
+    composed = LineSet(LinesRecipe(start="head", length=(18, 44)), "test", seed)
     pictures = [(f"composed {k}", composed.line(k).image, composed.text(k)) for k in range(count)]
     if examples.is_dir():
         pictures += [(path.name, load(path), text) for path, text in read_labels(examples)]
@@ -96,7 +96,10 @@ def run_demo(out: Path, count: int, examples: Path, seed: int) -> list[Shown]:
         for (name, picture, truth), line in zip(pictures, lines, strict=True)
     ]
     for each in shown:
-        console.print(in_terminal(each.picture), end="")
+        if console.is_terminal:
+            console.print(in_terminal(each.picture), end="")
+        else:
+            console.print(each.name)
         console.print(f"truth  {each.truth}\nread   {each.read}\n", markup=False)
     result = score([s.truth for s in shown], [s.read for s in shown])
     summary = f"{result}; read in {seconds * 1000:.0f} ms"

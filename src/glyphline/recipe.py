@@ -44,6 +44,7 @@ class LinesRecipe:
     variants: int = 1  # lines of each sentence in a row
     sentence_limit: int | None = None  # only so many sentences of each split
     effects: dict[str, float] | None = None  # effect -> share of lines; null: the usual ones (natural only)
+    jitter: float = 0.0  # how far each training tile is bent (tiles, overlap); 0: not at all, 1: strongly
     height: int = 40  # px of the canonical line
 
 
@@ -123,6 +124,8 @@ def _check(recipe: Recipe) -> None:
             lines.layout in ("tiles", "overlap") and len(lines.glyphs) > 1,
             f"the layout {lines.layout} draws from one glyph source: name one, or choose the natural layout",
         ),
+        (not 0 <= lines.jitter <= 2, f"lines.jitter is {lines.jitter}: give a number from 0 to 2"),
+        (lines.layout == "natural" and lines.jitter > 0, "lines.jitter bends tiles: natural lines have lines.effects"),
         (not 16 <= lines.height <= 128, f"lines.height is {lines.height} px: give a number from 16 to 128"),
         (lines.variants < 1, "lines.variants must be 1 or more"),
         (min(training.epochs, training.epoch_lines, training.batch) < 1, "training needs epochs, lines and a batch"),

@@ -115,6 +115,17 @@ def test_lines_do_not_repeat(recipe: LinesRecipe) -> None:
 # ---------------------------------------------------------------------- tiles
 
 
+def test_jitter_bends_training_tiles_alone(emnist_data: Path) -> None:
+    bent = dataclasses.replace(TILES, jitter=1.0)
+    for split in SPLITS:
+        plain, other = LineSet(TILES, split, 2), LineSet(bent, split, 2)
+        (a, _), (b, _) = plain.canonical_batch(SOME), other.canonical_batch(SOME)
+        same = [np.array_equal(x, y) for x, y in zip(a, b, strict=True)]
+        assert not any(same) if split == "train" else all(same)
+        assert all(np.array_equal(y, other.line(i).image) for i, y in zip(SOME, b, strict=True))
+        assert [plain.text(i) for i in SOME] == [other.text(i) for i in SOME]
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_tiles_are_the_bank_s_side_by_side(emnist_data: Path, split: str) -> None:
     lines = LineSet(TILES, split, 2)

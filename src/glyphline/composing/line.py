@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import cv2
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.composing.effects import Params, apply_effects, sample_effects
-from glyphline.composing.glyphs import TILE, GlyphSource
+from glyphline.composing.glyphs import TILE, GlyphSource, ink_boxes
 from glyphline.errors import AlphabetError, RecipeError
 
 Grey = npt.NDArray[np.uint8]  # (H, W)
@@ -34,6 +35,7 @@ class Placed:
     top: float
     width: float
     height: float
+    warp: int = -1  # which of the WARPS bends it (tiles with jitter); -1: none
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,58 @@ def tile_numbers(texts: Sequence[str], seed: int, indices: npt.NDArray[np.int64]
     return np.where(blank, -1, numbers)
 
 
-def draw_tiles(numbers: npt.NDArray[np.int64], pool: Pool) -> npt.NDArray[np.uint8]:
-    """Tiles side by side: (lines, places) -> (lines, 28, 28 * places)."""
+WARPS = 4096  # ways a tile may be bent, drawn once
+
+
+@lru_cache(maxsize=2)
+def _warps(jitter: float) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """WARPS ways to bend a tile: OpenCV's two fixed-point maps (WARPS, 28, 28, ..) and tone curves (WARPS, 256).
+
+    At jitter 1: turned up to 12 degrees, sheared up to 0.25, scaled by 0.85 to 1.15, shifted up to 2 px, bent by about
+    0.7 px, thinned or thickened by a power of 0.6 to 1.6.
+    """
+    rng = np.random.default_rng(28)
+    middle = (TILE - 1) / 2
+    y, x = np.mgrid[0:TILE, 0:TILE].astype(np.float32) - middle
+    coarse, fine = np.empty((WARPS, TILE, TILE, 2), np.int16), np.empty((WARPS, TILE, TILE), np.uint16)
+    curves = np.empty((WARPS, 256), np.uint8)
+    for k in range(WARPS):
+        turn, shear, wide, tall, right, down, power = jitter * rng.uniform(-1, 1, 7)
+        c, s = np.cos(0.21 * turn), np.sin(0.21 * turn)
+        wide, tall = np.exp(0.15 * wide), np.exp(0.15 * tall)
+        bend = rng.normal(0, 0.7 * jitter, (2, 4, 4)).astype(np.float32)
+        bent = [cv2.resize(b, (TILE, TILE), interpolation=cv2.INTER_CUBIC) for b in bend]
+        across = (c * x - s * y + 0.25 * shear * y) * wide + 2 * right + bent[0] + middle
+        along = (s * x + c * y) * tall + 2 * down + bent[1] + middle
+        coarse[k], fine[k] = cv2.convertMaps(across.astype(np.float32), along.astype(np.float32), cv2.CV_16SC2)
+        curves[k] = (np.arange(256) / 255.0) ** np.exp(0.48 * power) * 255
+    return coarse, fine, curves
+
+
+def warped(tile: Grey, warp: int, jitter: float) -> Grey:
+    """A tile bent by one of the WARPS; -1 leaves it as it is."""
+    if warp < 0:
+        return tile
+    coarse, fine, curves = _warps(jitter)
+    return cv2.LUT(cv2.remap(tile, coarse[warp], fine[warp], cv2.INTER_LINEAR), curves[warp])
+
+
+def warp_numbers(seed: int, indices: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
+    """Which warp bends the tile at each place, shape (lines, length)."""
+    places = np.arange(2**33, 2**33 + length, dtype=np.uint64)[None, :]
+    return (mixed(seed, indices.astype(np.uint64)[:, None], places) % np.uint64(WARPS)).astype(np.int64)
+
+
+def draw_tiles(
+    numbers: npt.NDArray[np.int64], pool: Pool, warps: npt.NDArray[np.int64] | None = None, jitter: float = 0.0
+) -> npt.NDArray[np.uint8]:
+    """Tiles side by side, bent where warps are given: (lines, places) -> (lines, 28, 28 * places)."""
     bank = pool.sources[0].tiles(pool.split)
     tiles = bank.images[numbers.clip(0)]  # (lines, places, 28, 28)
     tiles[numbers < 0] = 0
+    if warps is not None:
+        for line, place in np.argwhere(numbers >= 0):
+            tiles[line, place] = warped(tiles[line, place], int(warps[line, place]), jitter)
     lines, places = numbers.shape
     return np.ascontiguousarray(tiles.transpose(0, 2, 1, 3)).reshape(lines, TILE, TILE * places)
 
@@ -176,10 +225,13 @@ def mixed_int(*numbers: int) -> int:
     return z
 
 
+@dataclass(frozen=True)
 class Tiles(Layout):
-    """The report's: 28-px tiles side by side, a space is an empty tile."""
+    """The report's: 28-px tiles side by side, a space is an empty tile; with jitter, each tile bent a little."""
 
-    name, frame = "tiles", "whole"
+    jitter: float = 0.0  # 0: the tiles as they are; 1: see `_warps`
+    name: ClassVar[str] = "tiles"
+    frame: ClassVar[str] = "whole"
     overlap_range: ClassVar[tuple[float, float]] = (0.0, 0.0)
 
     def sample(self, text: str, rng: np.random.Generator, pool: Pool) -> LineRecord:
@@ -191,12 +243,14 @@ class Tiles(Layout):
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
         numbers = tile_numbers([text], seed, np.array([index]), pool)[0]
         step = TILE - self.overlap_px(seed, index)
+        warps = warp_numbers(seed, np.array([index]), len(text))[0] if self.jitter else np.full(len(text), -1)
         glyphs = tuple(
-            Placed(c, 0, int(n), k * step, 0, TILE, TILE)
-            for k, (c, n) in enumerate(zip(text, numbers, strict=True)) if n >= 0
+            Placed(c, 0, int(n), k * step, 0, TILE, TILE, int(w))
+            for k, (c, n, w) in enumerate(zip(text, numbers, warps, strict=True)) if n >= 0
         )  # fmt: skip
         width = step * (len(text) - 1) + TILE
-        return LineRecord(text, self.name, pool.split, width, TILE, glyphs, {"overlap": TILE - step})
+        own = {"overlap": TILE - step, "jitter": self.jitter}
+        return LineRecord(text, self.name, pool.split, width, TILE, glyphs, own)
 
     def overlap_px(self, seed: int, index: int) -> int:
         """px that neighbours of this line share."""
@@ -211,17 +265,20 @@ class Tiles(Layout):
         for glyph in record.glyphs:
             left = int(glyph.left)
             window = image[:, left : left + TILE]
-            np.maximum(window, bank.images[glyph.index], out=window)  # brightest pixel; adding uint8 wraps
-            top, bottom, first, last = (int(v) for v in bank.boxes[glyph.index])
-            found.append((left + first, top, left + last, bottom))
-        return image, found if boxes else []
+            tile = warped(bank.images[glyph.index], glyph.warp, record.numbers["jitter"])
+            np.maximum(window, tile, out=window)  # brightest pixel; adding uint8 wraps
+            if boxes:
+                top, bottom, first, last = (int(v) for v in ink_boxes(tile[None])[0])
+                found.append((left + first, top, left + last, bottom))
+        return image, found
 
 
+@dataclass(frozen=True)
 class Overlap(Tiles):
     """Tiles that share one overlap of 0 to a third per line (FSDL's EMNISTLines), the brighter pixel showing."""
 
-    name = "overlap"
-    overlap_range = (0.0, 0.33)
+    name: ClassVar[str] = "overlap"
+    overlap_range: ClassVar[tuple[float, float]] = (0.0, 0.33)
 
 
 # ----------------------------------------------------------------------------------------------------------- natural

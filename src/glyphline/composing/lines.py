@@ -30,6 +30,7 @@ from glyphline.composing.line import (
     draw_tiles,
     mixed_int,
     tile_numbers,
+    warp_numbers,
 )
 from glyphline.composing.sentences import Fitter, fitted, split_sentences
 from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
@@ -77,7 +78,8 @@ class LineSet:
         self._order = np.random.default_rng([self.seed, _ORDER]).permutation(len(texts))
         self.pool = pool or open_pool(recipe, split)
         self.pool.need("".join(sorted(set("".join(texts)))))
-        self.layout = open_layout(recipe)
+        # val and test lines are never bent: what is measured is the pictures as they are
+        self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
 
     def text(self, index: int) -> str:
         """The text of line `index`: a sentence, or the part of it that fits."""
@@ -118,7 +120,9 @@ class LineSet:
         if self.layout.name == "tiles" and self.recipe.height == TILE:
             texts = [self.text(i) for i in indices]
             numbers = tile_numbers(texts, self.seed, np.asarray(indices, np.int64), self.pool)
-            images = draw_tiles(numbers, self.pool)
+            jitter = self.layout.jitter if isinstance(self.layout, Tiles) else 0.0
+            warps = warp_numbers(self.seed, np.asarray(indices, np.int64), numbers.shape[1]) if jitter else None
+            images = draw_tiles(numbers, self.pool, warps, jitter)
             return [row[:, : TILE * len(t)] for row, t in zip(images, texts, strict=True)], texts
         pairs = [self.canonical_line(i) for i in indices]
         return [image for image, _ in pairs], [text for _, text in pairs]
@@ -149,7 +153,8 @@ def open_layout(recipe: LinesRecipe) -> Layout:
         effects = USUAL if recipe.effects is None else recipe.effects
         check_effects(effects)
         return Natural(effects=effects)
-    return LAYOUTS[recipe.layout]()
+    kind = LAYOUTS[recipe.layout]
+    return kind(jitter=recipe.jitter) if issubclass(kind, Tiles) else kind()
 
 
 # ------------------------------------------------------------------------------------------------------------- to disk

@@ -224,6 +224,21 @@ class Keeper(Checkpoint):
             ) from None
 
 
+class Talker(pl.Callback):
+    """A line an epoch where no progress bar can be drawn."""
+
+    def __init__(self, say: Callable[[str], None], epochs: int) -> None:
+        self.say, self.epochs = say, epochs
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Learner)
+        n = pl_module.numbers
+        self.say(
+            f"epoch {trainer.current_epoch + 1} of {self.epochs}, step {trainer.global_step}: "
+            f"val_loss {n['val_loss']:.3f}  val_cer {n['val_cer']:.2%}  val_wer {n['val_wer']:.2%}"
+        )
+
+
 def environment() -> dict[str, str]:
     """What the numbers of a run also depend on."""
     out = {"python": platform.python_version(), "machine": platform.platform(), "cores": str(os.cpu_count())}
@@ -300,8 +315,7 @@ def train(
     callbacks: list[pl.Callback] = [keeper]
     if wanted.patience:
         callbacks.insert(0, EarlyStopping("val_loss", patience=wanted.patience, check_on_train_epoch_end=False))
-    if progress:
-        callbacks.append(RichProgressBar())
+    callbacks.append(RichProgressBar(console_kwargs={"stderr": True}) if progress else Talker(say, wanted.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers

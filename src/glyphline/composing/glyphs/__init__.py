@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from glyphline.composing.glyphs.contract import LATIN_SIZES, SPLITS, TILE, Glyph, GlyphSource, TileBank
+from glyphline.composing.glyphs.contract import LATIN_SIZES, SPLITS, TILE, Glyph, GlyphSource, TileBank, ink_boxes
 from glyphline.composing.glyphs.emnist import EMNIST_SPLITS, Emnist
 from glyphline.composing.glyphs.folder import Folder
 from glyphline.composing.glyphs.fonts import Fonts
@@ -69,6 +69,7 @@ __all__ = [
     "Strokes",
     "TileBank",
     "check_disjoint",
+    "ink_boxes",
     "located",
     "open_glyphs",
 ]

@@ -100,14 +100,19 @@ class TileBank:
 
     @cached_property
     def boxes(self) -> npt.NDArray[np.uint8]:
-        """The ink of each tile as (top, bottom, left, right), ends exclusive, shape (N, 4); all of it when blank."""
-        inked = self.images > INK_THRESHOLD
-        rows, columns = inked.max(axis=2), inked.max(axis=1)  # (N, 28) each
-        out = np.empty((len(self.images), 4), np.uint8)
-        for k, profile in ((0, rows), (2, columns)):
-            out[:, k] = profile.argmax(axis=1)
-            out[:, k + 1] = TILE - profile[:, ::-1].argmax(axis=1)
-        return out
+        """The ink of each tile, see `ink_boxes`."""
+        return ink_boxes(self.images)
+
+
+def ink_boxes(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The ink of tiles (N, 28, 28) as (top, bottom, left, right), ends exclusive, (N, 4); all of a blank tile."""
+    inked = tiles > INK_THRESHOLD
+    rows, columns = inked.max(axis=2), inked.max(axis=1)  # (N, 28) each
+    out = np.empty((len(tiles), 4), np.uint8)
+    for k, profile in ((0, rows), (2, columns)):
+        out[:, k] = profile.argmax(axis=1)
+        out[:, k + 1] = TILE - profile[:, ::-1].argmax(axis=1)
+    return out
 
 
 def as_tile(ink: Ink, box: int = 22) -> Ink:
