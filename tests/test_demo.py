@@ -19,7 +19,6 @@ from glyphline.errors import UserError
 from glyphline.image import Grey, load
 from glyphline.page import Line
 from glyphline.reading.engines import bundled_names
-from glyphline.recipe import LinesRecipe
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "lines"
 IMAGE = re.compile(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]+)">')
@@ -31,7 +30,7 @@ class Forgetful:
     """A reader that knows the truth, and leaves out the last character of every second line."""
 
     def __init__(self) -> None:
-        self.truths = [LineSet(LinesRecipe(), "test", 0).text(k) for k in range(4)] + ['<b>"&"</b>']
+        self.truths = [LineSet(demo.COMPOSED, "test", 0).text(k) for k in range(4)] + ['<b>"&"</b>']
 
     def read_lines(self, pictures: list[Grey]) -> list[Line]:
         said = [text if k % 2 else text[:-1] for k, text in enumerate(self.truths[: len(pictures)])]
@@ -57,7 +56,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> li
 
 
 def test_composed_lines_and_examples_are_read(shown: list[Shown], examples: Path) -> None:
-    lines = LineSet(LinesRecipe(), "test", 0)
+    lines = LineSet(demo.COMPOSED, "test", 0)
     assert [each.truth for each in shown] == [lines.text(k) for k in range(4)] + ['<b>"&"</b>']
     for k, each in enumerate(shown[:4]):
         assert np.array_equal(each.picture, lines.line(k).image)

@@ -21,6 +21,7 @@ from glyphline.score import character_error_rate, fold_none, score
 
 ROWS = 5  # of the terminal for each picture, two pixels a row
 COLUMNS = 100  # of the terminal at most
+COMPOSED = LinesRecipe(start="head", length=(18, 44))  # whole beginnings, from what is embedded
 
 
 class Shown(NamedTuple):
@@ -84,7 +85,7 @@ def run_demo(out: Path, count: int, examples: Path, seed: int) -> list[Shown]:
     """Compose `count` lines from what is embedded, read them and the examples, show them, write the page to `out`."""
     console = Console(highlight=False)
     reader = Reader()
-    composed = LineSet(LinesRecipe(start="head", length=(18, 44)), "test", seed)
+    composed = LineSet(COMPOSED, "test", seed)
     pictures = [(f"composed {k}", composed.line(k).image, composed.text(k)) for k in range(count)]
     if examples.is_dir():
         pictures += [(path.name, load(path), text) for path, text in read_labels(examples)]
