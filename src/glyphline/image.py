@@ -111,9 +111,14 @@ def ink_is_bright(grey: Grey) -> bool:
         small = cv2.resize(grey, (max(1, grey.shape[1] * 48 // grey.shape[0]), 48), interpolation=cv2.INTER_AREA)
     reach = max(3, small.shape[0] // 2) | 1
     local = cv2.blur(small, (reach, reach), borderType=cv2.BORDER_REPLICATE)
-    strays = np.sort(cv2.subtract(small, local, dtype=cv2.CV_16S).ravel())
-    n = len(strays)
-    return bool(int(strays[n - 1 - n // 50]) + int(strays[n // 50]) > 0)
+    strays = np.bincount(cv2.subtract(small, local, dtype=cv2.CV_16S).ravel() + 255, minlength=511).cumsum()
+    low, high = (int(np.searchsorted(strays, rank, side="right")) - 255 for rank in _ranks(strays[-1], 0.02, 0.98))
+    return high + low > 0
+
+
+def _ranks(count: int, *shares: float) -> list[int]:
+    """The places of order statistics among `count` sorted values."""
+    return [min(int(count) - 1, int(count * share)) for share in shares]
 
 
 def _ground_is_dark(grey: Grey) -> bool:
@@ -141,11 +146,12 @@ def ink_of(grey: Grey) -> Grey:
     wide = cv2.resize(ground, (w, h), interpolation=cv2.INTER_LINEAR)
     ink = 255 - cv2.divide(dark, cv2.max(wide, 1), scale=255)
     step = max(1, ink.size // 20_000)
-    sample = np.sort(ink.reshape(-1)[::step])
+    counts = np.bincount(ink.reshape(-1)[::step], minlength=256).cumsum()
     # Paper is the lower part of the values even where a marker covers half of the picture.
-    middle = int(sample[int(len(sample) * 0.35)])
-    noise = middle - int(sample[int(len(sample) * 0.1)])
-    strongest = int(sample[min(len(sample) - 1, int(len(sample) * 0.99))])
+    lowest, middle, strongest = (
+        int(np.searchsorted(counts, rank, side="right")) for rank in _ranks(counts[-1], 0.1, 0.35, 0.99)
+    )
+    noise = middle - lowest
     floor = middle + 2 * noise + 4
     if strongest - floor < 12:  # of 255: nothing stands out from the paper
         return np.zeros_like(grey)

@@ -101,12 +101,13 @@ class Light(Effect):
 
     def apply(self, image: Grey, params: Params) -> Grey:
         h, w = image.shape
-        field = np.array(params["corners"], np.float32).reshape(2, 3)
+        field = np.rint(np.array(params["corners"]).reshape(2, 3) * 255).astype(np.uint8)
         light = cv2.resize(field, (w, h), interpolation=cv2.INTER_LINEAR)
         if params["shadow"] < 1:
-            edge = np.arange(w, dtype=np.float32) - params["at"] * w
-            light *= 1 - (1 - params["shadow"]) / (1 + np.exp(-edge / (0.3 * h)))
-        return cv2.multiply(image, light, dtype=cv2.CV_8U)
+            edge = np.arange(w) - params["at"] * w
+            shade = 255 * (1 - (1 - params["shadow"]) / (1 + np.exp(-edge / (0.3 * h))))
+            light = cv2.multiply(light, np.tile(shade.astype(np.uint8), (h, 1)), scale=1 / 255)
+        return cv2.multiply(image, light, scale=1 / 255)
 
 
 class Ruled(Effect):
