@@ -72,6 +72,9 @@ class TrainingRecipe:
     distinct_lines: int | None = None  # null: never the same line twice
     validation_lines: int = 500
     batch: int = 64
+    pieces: int = (
+        1  # a batch is computed in so many, their gradients added: less memory, and faster where caches are small
+    )
     optimizer: str = "adamw"  # adam, adamw, sgd
     learning_rate: float = 1e-3  # the peak
     weight_decay: float = 0.01
@@ -136,6 +139,10 @@ def _check(recipe: Recipe) -> None:
         (
             recipe.network.encoder == "patches" and len(recipe.network.channels) != 2,
             "network.channels of the encoder patches are two numbers, such as [32, 64]",
+        ),
+        (
+            training.pieces < 1 or training.batch % training.pieces != 0,
+            "training.pieces must divide training.batch",
         ),
         (training.validation_lines < 1, "training.validation_lines must be 1 or more"),
         (not 0 < training.learning_rate < math.inf, "training.learning_rate must be a number above 0"),

@@ -161,6 +161,19 @@ def test_every_optimizer_and_schedule_trains(tiny: TinyRecipe, tmp_path: Path, o
     assert len(losses) == 2 and losses[1] < losses[0]
 
 
+def test_a_batch_in_pieces_takes_the_same_steps(tiny: TinyRecipe, tmp_path: Path) -> None:
+    network = {
+        "network__encoder": "patches", "network__channels": [4, 8], "network__context": "lstm",
+        "network__features": 16, "network__layers": 1, "network__dropout": 0.0,  # no batch statistics, no dropout
+        "lines__length": [6, 6], "lines__cut": "character", "lines__pad": True,  # pieces of equal weight
+    }  # fmt: skip
+    for pieces in (1, 4):
+        quietly(tiny(training__epochs=2, training__pieces=pieces, **network), tmp_path / str(pieces))
+    one, four = (load_network(tmp_path / name / "best.pt")[0].state_dict() for name in ("1", "4"))
+    for name, value in one.items():
+        torch.testing.assert_close(value, four[name], atol=2e-4, rtol=2e-3)
+
+
 def test_bf16_trains_too(tiny: TinyRecipe, tmp_path: Path) -> None:
     result = quietly(tiny(training__precision="bf16", training__epochs=1), tmp_path / "run")
     assert math.isfinite(result["best"]["val_loss"])

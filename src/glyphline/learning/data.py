@@ -55,11 +55,14 @@ class LineBatches(Dataset[Batch]):
 class Positions(Sampler[list[int]]):
     """The line numbers of each batch of an epoch; epoch e starts where epoch e - 1 ended.
 
-    Batches hold lines of similar length where lengths vary, in an order drawn from the epoch.
+    Batches hold lines of similar length where lengths vary, in an order drawn from the epoch. Each is given out in
+    `pieces` equal parts, one after the other.
     """
 
-    def __init__(self, lines: LineSet, epoch_lines: int, batch: int, distinct: int | None = None) -> None:
-        self.lines, self.batch, self.distinct = lines, batch, distinct
+    def __init__(
+        self, lines: LineSet, epoch_lines: int, batch: int, distinct: int | None = None, pieces: int = 1
+    ) -> None:
+        self.lines, self.batch, self.distinct, self.pieces = lines, batch, distinct, pieces
         self.batches = max(1, epoch_lines // batch)
         self.epoch = 0
 
@@ -68,7 +71,7 @@ class Positions(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.batches
+        return self.batches * self.pieces
 
     def __iter__(self) -> Iterator[list[int]]:
         first, count = self.epoch * self.batches * self.batch, self.batches * self.batch
@@ -86,7 +89,8 @@ class Positions(Sampler[list[int]]):
         else:
             order = np.arange(self.batches)
         for k in order:
-            yield [int(i) for i in numbers[k * self.batch : (k + 1) * self.batch]]
+            for part in np.split(numbers[k * self.batch : (k + 1) * self.batch], self.pieces):
+                yield [int(i) for i in part]
 
 
 def _quiet_worker(_: int) -> None:

@@ -118,13 +118,13 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout is a function of (seed, step): a continued run draws what an uninterrupted one draws
-        torch.manual_seed(mixed_int(self.recipe.training.seed, self.global_step) >> 1)
+        torch.manual_seed(mixed_int(self.recipe.training.seed, self.global_step, batch_idx) >> 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         log_probs = self.network(batch.lines)
         total = ctc_loss(log_probs.float(), batch, self._steps(self.network, batch, log_probs.shape[1]))
         self._lines_since += len(batch.texts)
-        if self.global_step % LOG_EVERY == 0:
+        if self.global_step % LOG_EVERY == 0 and batch_idx % self.recipe.training.pieces == 0:
             now = time.monotonic()
             speed = self._lines_since / max(1e-9, now - self._clock)
             self._clock, self._lines_since = now, 0
@@ -137,7 +137,7 @@ class Learner(pl.LightningModule):
         return total / batch.lengths.sum()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.average is None:
+        if self.average is None or (batch_idx + 1) % self.recipe.training.pieces:
             return
         # early on the average follows quickly, then at the recipe's decay
         keep = min(self.recipe.training.average, (1 + self.global_step) / (10 + self.global_step))
@@ -308,7 +308,8 @@ def train(
     _begin(folder, recipe, said)
     book.start(RunFacts(folder, recipe.name, recipe.to_dict(), said, environment(), done))
 
-    ahead = loader(lines, Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines), wanted.workers)
+    positions = Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines, wanted.pieces)
+    ahead = loader(lines, positions, wanted.workers)
     count, size = wanted.validation_lines, wanted.batch
     held = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
     keeper = Keeper(folder)
@@ -322,7 +323,7 @@ def train(
         trainer = pl.Trainer(
             max_epochs=wanted.epochs, accelerator="auto", devices=1, logger=False, callbacks=callbacks,
             enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
-            gradient_clip_val=wanted.clip or None, use_distributed_sampler=False,
+            gradient_clip_val=wanted.clip or None, accumulate_grad_batches=wanted.pieces, use_distributed_sampler=False,
             precision="bf16-mixed" if wanted.precision == "bf16" else "32-true", default_root_dir=folder,
         )  # fmt: skip
         try:
