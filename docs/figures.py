@@ -1,12 +1,17 @@
 """The figures of the W&B report, made anew: python docs/figures.py (make figures), into docs/figures/.
 
-Fig 1 a view of the training images, Fig 2 an integer encoding, Fig 3 the model summary, then the training curves and
-predictions of the runs whose numbers are kept in benchmarks/results/runs/.
+Fig 1 a view of the training images, Fig 2 an integer encoding, Fig 3 the model summary, then the training curves of the
+runs whose numbers are kept in benchmarks/results/runs/, and predictions of the bundled readers.
+
+Drawn from what is embedded (strokes and the built-in sentences), so that they can be committed. With --data they are
+drawn from EMNIST and WikiSplit, as the report's were, into docs/figures/data/, which git ignores.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,40 +27,39 @@ from glyphline.errors import UserError
 from glyphline.learning.network import Network
 from glyphline.reading.engines import bundled_names, open_engine
 from glyphline.reading.reader import Reader
-from glyphline.recipe import LinesRecipe, load_recipe, recipe_from
+from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe, recipe_from
 from glyphline.score import character_error_rate
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "docs" / "figures"
+FIGURES = ROOT / "docs" / "figures"
 RUNS = ROOT / "benchmarks" / "results" / "runs"
 
 
-def report_lines() -> LineSet:
-    """The report's training lines, or the embedded ones where EMNIST is not fetched."""
-    try:
-        return LineSet(load_recipe(ROOT / "recipes" / "seed.yaml").lines, "train", 0)
-    except UserError:
-        return LineSet(LinesRecipe(layout="tiles", length=(32, 32), start="head", cut="character", height=28), "train")
+def embedded(recipe: LinesRecipe) -> LinesRecipe:
+    """The same lines of what is embedded."""
+    return replace(recipe, glyphs=(GlyphShare("strokes"),), sentences=("built-in",), sentence_limit=None)
 
 
-def saved(figure: Any, name: str) -> None:
-    figure.savefig(OUT / name, dpi=110, bbox_inches="tight")
+def saved(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
-    print(OUT / name)
+    print(path)
 
 
-def training_images(lines: LineSet, count: int = 8) -> None:
-    """Fig 1."""
+def training_images(lines: LineSet, out: Path, name: str, count: int = 8) -> None:
+    """Fig 1, and the same view of natural lines."""
     figure, axes = plt.subplots(count, 1, figsize=(10, 0.62 * count))
     for axis, index in zip(axes, range(count), strict=True):
-        image, text = lines.canonical_line(index)
-        axis.imshow(image, cmap="gray")
+        line = lines.line(index)
+        image, text = line.image, line.text
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255)
+        axis.set_anchor("W")
         axis.set_title(text, fontsize=8, loc="left", pad=2, family="monospace")
         axis.axis("off")
-    saved(figure, "fig1-training-images.png")
+    saved(figure, out / name)
 
 
-def integer_encoding(lines: LineSet) -> None:
+def integer_encoding(lines: LineSet, out: Path) -> None:
     """Fig 2."""
     image, text = lines.canonical_line(0)
     ids = lines.alphabet.encode(text)
@@ -65,10 +69,10 @@ def integer_encoding(lines: LineSet) -> None:
     axis.set_xticks(places, [f"{c}\n{i}" for c, i in zip(text.replace(" ", "␣"), ids, strict=True)], fontsize=8)
     axis.set_yticks([])
     axis.set_title("each character and its class; 0 is the CTC blank", fontsize=9, loc="left")
-    saved(figure, "fig2-integer-encoding.png")
+    saved(figure, out / "fig2-integer-encoding.png")
 
 
-def model_summary() -> None:
+def model_summary(out: Path) -> None:
     """Fig 3, as a table of layers."""
     recipe = load_recipe(ROOT / "recipes" / "seed.yaml")
     network = Network(recipe).eval()
@@ -89,7 +93,7 @@ def model_summary() -> None:
         network(torch.zeros(1, 28, 896, dtype=torch.uint8))
     body = "\n".join(f"| {layer} | {shape} | {count:,} |" for layer, shape, count in rows)
     total = network.parameter_count()
-    (OUT / "fig3-model-summary.md").write_text(
+    (out / "fig3-model-summary.md").write_text(
         "The report's network (recipes/seed.yaml) on a line of 28 x 896 px; the convolutions run over the whole line, "
         "windows of\n8 pooled columns every 7 are the report's patches.\n\n"
         f"| layer | output | parameters |\n|---|---|---|\n{body}\n| **total** | | **{total:,}** |\n\n"
@@ -97,10 +101,10 @@ def model_summary() -> None:
         "not counted.\n",
         encoding="utf-8",
     )
-    print(OUT / "fig3-model-summary.md")
+    print(out / "fig3-model-summary.md")
 
 
-def curves() -> None:
+def curves(out: Path) -> None:
     """Loss and CER of every kept run."""
     for folder in sorted(p for p in RUNS.glob("*") if (p / "metrics.csv").exists()):
         series: dict[str, list[tuple[int, float]]] = {}
@@ -117,16 +121,16 @@ def curves() -> None:
         for axis in (left, right):
             axis.legend(fontsize=8)
             axis.grid(alpha=0.3, which="both")
-        saved(figure, f"curves-{folder.name}.png")
+        saved(figure, out / f"curves-{folder.name}.png")
 
 
-def predictions(count: int = 8) -> None:
+def predictions(out: Path, data: bool, count: int = 8) -> None:
     """Unseen lines with truth and reading, for every bundled reader."""
     for name in bundled_names():
         engine = open_engine(name)
         recipe = recipe_from(engine.facts.recipe)
         try:
-            lines = LineSet(recipe.lines, "test", 0)
+            lines = LineSet(recipe.lines if data else embedded(recipe.lines), "test", 0)
         except UserError as error:
             print(f"predictions of {name} left out: {error}")
             continue
@@ -141,17 +145,23 @@ def predictions(count: int = 8) -> None:
                 f"{line.text.strip()}\n{read}   CER {rate:.0%}", fontsize=8, loc="left", pad=2, family="monospace"
             )
             axis.axis("off")
-        saved(figure, f"predictions-{name}.png")
+        saved(figure, out / f"predictions-{name}.png")
 
 
 def main() -> None:
-    OUT.mkdir(parents=True, exist_ok=True)
-    lines = report_lines()
-    training_images(lines)
-    integer_encoding(lines)
-    model_summary()
-    curves()
-    predictions()
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--data", action="store_true", help="draw from EMNIST and WikiSplit, into docs/figures/data/")
+    data = options.parse_args().data
+    out = FIGURES / "data" if data else FIGURES
+    out.mkdir(parents=True, exist_ok=True)
+    tiles, natural = (load_recipe(ROOT / "recipes" / f"{name}.yaml").lines for name in ("seed", "natural"))
+    lines = LineSet(tiles if data else embedded(tiles), "train", 0)
+    training_images(lines, out, "fig1-training-images.png")
+    training_images(LineSet(natural if data else embedded(natural), "train", 0), out, "natural-lines.png")
+    integer_encoding(lines, out)
+    model_summary(out)
+    curves(out)
+    predictions(out, data)
 
 
 if __name__ == "__main__":
