@@ -48,7 +48,7 @@ def saved(figure: Any, path: Path) -> None:
 
 def training_images(lines: LineSet, out: Path, name: str, count: int = 8) -> None:
     """Fig 1, and the same view of natural lines."""
-    figure, axes = plt.subplots(count, 1, figsize=(10, 0.62 * count))
+    figure, axes = plt.subplots(count, 1, figsize=(10, 0.85 * count), layout="constrained")
     for axis, index in zip(axes, range(count), strict=True):
         line = lines.line(index)
         image, text = line.image, line.text
@@ -135,11 +135,12 @@ def predictions(out: Path, data: bool, count: int = 8) -> None:
             print(f"predictions of {name} left out: {error}")
             continue
         reader = Reader(engine)
-        figure, axes = plt.subplots(count, 1, figsize=(10, 0.8 * count))
+        figure, axes = plt.subplots(count, 1, figsize=(10, 1.1 * count), layout="constrained")
         for axis, index in zip(axes, range(count), strict=True):
             line = lines.line(index)
             read = reader.read_lines([line.image])[0].text
             axis.imshow(line.image, cmap="gray", vmin=0, vmax=255)
+            axis.set_anchor("W")
             rate = character_error_rate(line.text.strip(), read.strip())
             axis.set_title(
                 f"{line.text.strip()}\n{read}   CER {rate:.0%}", fontsize=8, loc="left", pad=2, family="monospace"

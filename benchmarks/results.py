@@ -1,0 +1,120 @@
+"""docs/results.md out of benchmarks/results/ and the model cards; the last step of `make bench`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from glyphline.reading.engines import bundled_card, bundled_names
+from glyphline.score import FOLDS
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+HEAD = """# Results
+
+Written by `make bench` (benchmarks/results.py) from one run on one machine; no number here is typed by hand.
+CER and WER are fractions of all characters and words of a set, with 95 % bootstrap intervals over its lines.
+"""
+
+
+def loaded(name: str) -> Any:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def reading(kept: dict[str, Any]) -> list[str]:
+    out = [
+        "\n## Reading, beside Tesseract and RapidOCR on the same pictures\n",
+        f"`python benchmarks/reading.py`, {kept['cores']} cores. Real lines are the hand-printed lines and words of the "
+        "photographs at hand,\ncomposed lines are test glyphs and test sentences. Folds: "
+        + "; ".join(f"*{name}* {sentence}" for name, (_, sentence) in FOLDS.items())
+        + ".\n",
+        "| lines | reader | fold | CER | 95 % | WER | exact | lines/s | ms a line |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in kept["rows"]:
+        low, high = r["cer_interval"]
+        out.append(
+            f"| {r['lines']} ({r['count']}) | {r['reader']} | {r['fold']} | {r['cer']:.2%} | {low:.2%} - {high:.2%} | "
+            f"{r['wer']:.2%} | {r['exact']:.0%} | {r['lines_per_second']:.0f} | {r['ms_a_line']:.1f} |"
+        )
+    return out
+
+
+def composing(kept: dict[str, Any]) -> list[str]:
+    rows = [f"| {name} | {rate:,.0f} |" for name, rate in kept["lines_per_second"].items()]
+    return [
+        "\n## Composing\n",
+        f"`python benchmarks/composing.py`, one core; tiles of {kept['tiles']}, natural lines of {kept['natural']}.\n",
+        "| lines | a second |",
+        "|---|---|",
+        *rows,
+        f"\nTiles are composed {kept['ratio_to_report']:.0f} times as fast as by the report's own loop.",
+    ]
+
+
+def training(kept: dict[str, Any]) -> list[str]:
+    base = kept.get("seed in Keras", {}).get("lines_per_second")
+    out = [
+        "\n## Training speed\n",
+        "`python benchmarks/training.py`, composing included, medians of three rounds in turn.\n",
+        "| network | lines/s | x Keras | parameters | peak memory |",
+        "|---|---|---|---|---|",
+    ]
+    for name, r in kept.items():
+        ratio = f"{r['lines_per_second'] / base:.2f}" if base else "-"
+        out.append(
+            f"| {name} | {r['lines_per_second']:.0f} | {ratio} | {r['parameters']:,} | {r['peak_mb'] / 1024:.1f} GB |"
+        )
+    return out
+
+
+def cards() -> list[str]:
+    out = [
+        "\n## The bundled readers on their own test lines\n",
+        "| reader | alphabet | parameters | MB | steps | CER | 95 % | WER | exact |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in bundled_names():
+        c = bundled_card(name)
+        t = c["test"]
+        low, high = t["cer_interval"]
+        out.append(
+            f"| {name} | {len(c['alphabet'])} characters | {c['parameters']:,} | {c['bytes'] / 2**20:.1f} | {c['steps']:,} | "
+            f"{t['cer']:.2%} | {low:.2%} - {high:.2%} | {t['wer']:.2%} | {t['exact']:.0%} |"
+        )
+    return out
+
+
+def runs() -> list[str]:
+    out = []
+    for folder in sorted(p for p in (RESULTS / "runs").glob("*") if (p / "result.json").exists()):
+        kept = json.loads((folder / "result.json").read_text())
+        best = kept["best"]
+        out.append(
+            f"| {folder.name} | {kept['parameters']:,} | {kept['epochs']} | {best['epoch']:.0f} | {best['val_loss']:.2f} | "
+            f"{best['val_cer']:.2%} | {best['val_wer']:.2%} | {kept['minutes']:.0f} |"
+        )
+    head = [
+        "\n## Runs\n",
+        "Validation on unseen glyphs and sentences; the loss is CTC's, nats a line, as the report's 6.30.\n",
+        "| run | parameters | epochs | best at | val loss | val CER | val WER | minutes of its last start |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    return head + out if out else []
+
+
+def main() -> None:
+    parts = [HEAD]
+    for name, part in (("reading", reading), ("composing", composing), ("training", training)):
+        if (kept := loaded(name)) is not None:
+            parts += part(kept)
+    parts += cards() + runs()
+    (ROOT / "docs" / "results.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+    print(ROOT / "docs" / "results.md")
+
+
+if __name__ == "__main__":
+    main()
