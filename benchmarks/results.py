@@ -27,8 +27,8 @@ def loaded(name: str) -> Any:
 def reading(kept: dict[str, Any]) -> list[str]:
     out = [
         "\n## Reading, beside Tesseract and RapidOCR on the same pictures\n",
-        f"`python benchmarks/reading.py`, {kept['cores']} cores. Real lines are the hand-printed lines and words of the "
-        "photographs at hand,\ncomposed lines are test glyphs and test sentences. Folds: "
+        f"`python benchmarks/reading.py`, {kept['cores']} cores. Real lines are the hand-printed lines and words of "
+        "the photographs at hand,\ncomposed lines are test glyphs and test sentences. Folds: "
         + "; ".join(f"*{name}* {sentence}" for name, (_, sentence) in FOLDS.items())
         + ".\n",
         "| lines | reader | fold | CER | 95 % | WER | exact | lines/s | ms a line |",
@@ -82,8 +82,8 @@ def cards() -> list[str]:
         t = c["test"]
         low, high = t["cer_interval"]
         out.append(
-            f"| {name} | {len(c['alphabet'])} characters | {c['parameters']:,} | {c['bytes'] / 2**20:.1f} | {c['steps']:,} | "
-            f"{t['cer']:.2%} | {low:.2%} - {high:.2%} | {t['wer']:.2%} | {t['exact']:.0%} |"
+            f"| {name} | {len(c['alphabet'])} characters | {c['parameters']:,} | {c['bytes'] / 2**20:.1f} | "
+            f"{c['steps']:,} | {t['cer']:.2%} | {low:.2%} - {high:.2%} | {t['wer']:.2%} | {t['exact']:.0%} |"
         )
     return out
 
@@ -94,8 +94,8 @@ def runs() -> list[str]:
         kept = json.loads((folder / "result.json").read_text())
         best = kept["best"]
         out.append(
-            f"| {folder.name} | {kept['parameters']:,} | {kept['epochs']} | {best['epoch']:.0f} | {best['val_loss']:.2f} | "
-            f"{best['val_cer']:.2%} | {best['val_wer']:.2%} | {kept['minutes']:.0f} |"
+            f"| {folder.name} | {kept['parameters']:,} | {kept['epochs']} | {best['epoch']:.0f} | "
+            f"{best['val_loss']:.2f} | {best['val_cer']:.2%} | {best['val_wer']:.2%} | {kept['minutes']:.0f} |"
         )
     head = [
         "\n## Runs\n",

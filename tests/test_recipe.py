@@ -156,6 +156,7 @@ CONTRADICTIONS = {
     "a reach without a middle": {"network": {"reach": 4}},
     "a negative jitter": {"lines": {"layout": "tiles", "jitter": -0.1}},
     "jitter of natural lines": {"lines": {"jitter": 0.5}},
+    "capitals beyond all lines": {"lines": {"capitals": 1.5}},
     "an unknown layout": {"lines": {"layout": "tile"}},
     "an unknown start": {"lines": {"start": "words"}},
     "an unknown cut": {"lines": {"cut": "chars"}},

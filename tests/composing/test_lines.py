@@ -593,3 +593,12 @@ def test_layouts_open_by_recipe_with_their_effects() -> None:
 def test_a_pool_of_ones_own_is_taken(emnist_data: Path) -> None:
     pool = Pool((Emnist("byclass"), Strokes()), (1.0, 1.0), "val")
     assert LineSet(NATURAL, "val", 0, pool).pool is pool
+
+
+def test_capitals_are_a_share_of_the_lines() -> None:
+    recipe = dataclasses.replace(NATURAL, capitals=0.4)
+    plain, some = LineSet(NATURAL, "train", 1), LineSet(recipe, "train", 1)
+    texts = [(plain.text(i), some.text(i)) for i in range(400)]
+    assert all(b in (a, a.upper()) for a, b in texts)
+    assert 0.3 < sum(b == a.upper() for a, b in texts if a != a.upper()) / len(texts) < 0.5
+    assert all(c in some.alphabet for _, text in texts for c in text)

@@ -41,7 +41,7 @@ LABELS = "labels.tsv"  # file<TAB>text
 RECORDS = "record.jsonl"  # one object a line: everything that was drawn
 SETTINGS = "compose.json"  # what a later call must agree with to continue
 CHUNK = 64  # lines a worker composes before it reports
-_ORDER, _START, _LENGTH = 1, 2, 3  # what a mixed number is drawn for
+_ORDER, _START, _LENGTH, _CAPITALS = 1, 2, 3, 4  # what a mixed number is drawn for
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ class LineSet:
         self.texts = texts
         self._order = np.random.default_rng([self.seed, _ORDER]).permutation(len(texts))
         self.pool = pool or open_pool(recipe, split)
-        self.pool.need("".join(sorted(set("".join(texts)))))
+        needed = set("".join(texts))
+        if recipe.capitals:
+            needed |= set(self.fit("".join(sorted(needed)).upper()))
+        self.pool.need("".join(sorted(needed)))
         # val and test lines are never bent: what is measured is the pictures as they are
         self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
 
@@ -93,6 +96,8 @@ class LineSet:
         if len(sentence) > length:
             end = sentence.rfind(" ", 0, length + 1) if recipe.cut == "word" else length
             sentence = sentence[: end if end > 0 else length]
+        if recipe.capitals and mixed_int(self.seed, index, _CAPITALS) < recipe.capitals * 2**64:
+            sentence = self.fit(sentence.upper())
         if recipe.pad:
             return sentence.ljust(length)
         return sentence.strip() or self.texts[0][:length].strip()

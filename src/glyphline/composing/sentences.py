@@ -18,6 +18,7 @@ from pathlib import Path
 
 from glyphline.alphabet import Alphabet, fold_merged, fold_plain
 from glyphline.composing.fetch import data_folder
+from glyphline.composing.generated import generate
 from glyphline.composing.glyphs import SPLITS, located
 from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
 
@@ -119,10 +120,21 @@ def built_in(rest: str) -> Groups:
     yield from ((s, (s,)) for s in map(str.strip, text.splitlines()) if s)
 
 
+GENERATED_COUNT = 20_000  # texts, when the spec names no number
+
+
+def generated(rest: str) -> Groups:
+    """Numbers, dates, prices, names, addresses, codes, single letters; rest: how many."""
+    if rest and not rest.isdigit():
+        raise DataError(f"generated:{rest} names no number of texts: write it as generated:{GENERATED_COUNT}")
+    yield from ((s, (s,)) for s in generate(int(rest or GENERATED_COUNT)))
+
+
 #: the word before the colon of a spec -> (its groups, is its punctuation tokenised?, its line of help)
 SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
     "wikisplit": (wikisplit, True, "wikisplit, wikisplit:unsplit, wikisplit:split: the fetched .tsv files"),
     "text": (text_files, False, "text:PATH: a UTF-8 text file (.txt, .txt.gz) or a folder of them"),
+    "generated": (generated, False, "generated:COUNT: numbers, dates, prices, names, addresses, codes, single letters"),
     "built-in": (built_in, False, "built-in: the sentences inside the package, no file needed"),
 }
 
