@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from glyphline.composing.effects import USUAL
 from glyphline.composing.lines import LABELS, LineSet
 from glyphline.recipe import GlyphShare, LinesRecipe
 
@@ -19,7 +20,8 @@ COUNT = 8
 def main() -> None:
     fonts = HERE.parent / "recipes" / "fonts" / "hand"
     shares = (GlyphShare("strokes", 0.4), GlyphShare(f"fonts:{fonts}", 0.6))
-    lines = LineSet(LinesRecipe(glyphs=shares, length=(12, 44)), "test", 12)
+    effects = {name: share / 2 for name, share in USUAL.items()}  # as a careful hand and camera would
+    lines = LineSet(LinesRecipe(glyphs=shares, length=(18, 44), start="head", effects=effects), "test", 3)
     out = HERE / "lines"
     out.mkdir(exist_ok=True)
     with (out / LABELS).open("w", encoding="utf-8") as labels:

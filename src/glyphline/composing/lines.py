@@ -97,10 +97,10 @@ class LineSet:
             end = sentence.rfind(" ", 0, length + 1) if recipe.cut == "word" else length
             sentence = sentence[: end if end > 0 else length]
         if recipe.capitals and mixed_int(self.seed, index, _CAPITALS) < recipe.capitals * 2**64:
-            sentence = self.fit(sentence.upper())
+            sentence = self.fit(sentence.upper()).strip() or sentence
         if recipe.pad:
             return sentence.ljust(length)
-        return sentence.strip() or self.texts[0][:length].strip()
+        return sentence.strip()
 
     def record(self, index: int) -> LineRecord:
         """Everything that will be drawn of line `index`."""

@@ -82,7 +82,6 @@ class Learner(pl.LightningModule):
         self.recipe, self.trackers, self.validation = recipe, trackers, validation
         self.network = Network(recipe)
         self.average = copy.deepcopy(self.network).requires_grad_(False) if wanted.average else None
-        self.strict_loading = True
         self.total_steps = wanted.epochs * max(1, wanted.epoch_lines // wanted.batch)
         self.numbers: dict[str, float] = {}  # of the last validation
         self._readings: list[tuple[str, str]] = []
