@@ -27,7 +27,7 @@ from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
 from glyphline.image import load
-from glyphline.reading.engines import bundled_names
+from glyphline.reading.engines import alphabet_of, bundled_names
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score
 
@@ -106,6 +106,13 @@ def ours(model: str, pairs: Pairs) -> tuple[list[str], float, float]:
     return texts, speed, median(single)
 
 
+def suits(model: str, lines: str) -> bool:
+    """Readers of tiles are not asked to read photographs, nor those of the merged alphabet to tell case."""
+    engine = open_reader(model).engine
+    tiled = lines.startswith(("tiles", "overlap"))
+    return (engine.facts.frame != "whole" or tiled) and not (alphabet_of(engine).merges and "merged" not in lines)
+
+
 def tesseract(pairs: Pairs) -> tuple[list[str], float, float] | None:
     """Debian's tesseract, one process a line, page segmentation 7: a single text line."""
     if shutil.which("tesseract") is None:
@@ -148,7 +155,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sets = {**real_lines(), **composed_lines(Path(folder), chosen.n)}
         for name, pairs in sets.items():
-            runs = {f"glyphline {Path(m).stem}": ours(m, pairs) for m in models}
+            runs = {f"glyphline {Path(m).stem}": ours(m, pairs) for m in models if suits(m, name)}
             runs |= {
                 who: made for who, act in (("Tesseract", tesseract), ("RapidOCR", rapidocr)) if (made := act(pairs))
             }

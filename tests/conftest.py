@@ -155,7 +155,7 @@ def tiny_wikisplit(data: Path) -> Path:
 @pytest.fixture
 def shared_data(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The real data at hand, named by GLYPHLINE_DATA; the test is skipped where there is none."""
-    for folder in (Path("/work/shared/data"), ROOT.parent / "shared" / "data"):
+    for folder in (ROOT.parent / "shared" / "data",):
         if folder.is_dir():
             monkeypatch.setenv("GLYPHLINE_DATA", str(folder))
             _split.cache_clear()

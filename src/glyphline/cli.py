@@ -194,7 +194,9 @@ def train(
             wanted, out, resume=resume, trackers=track or usual, progress=sys.stderr.isatty(), say=say
         )
     except KeyboardInterrupt:
-        say(f"interrupted; {out} holds everything up to the last epoch: continue with --resume")
+        kept = (out / "last.ckpt").exists()
+        say(f"interrupted; {out} holds everything up to the last epoch: continue with --resume" if kept else
+            f"interrupted before the first epoch ended; {out} holds no checkpoint yet: start again")  # fmt: skip
         raise
     print(json.dumps(result))
 
