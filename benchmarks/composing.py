@@ -35,6 +35,12 @@ def rate(act: Callable[[int], object], lines: int, rounds: int = 5) -> float:
     return statistics.median(speeds)
 
 
+def streamed(compose: Callable[..., object], lines: range, batch: int = 0) -> None:
+    """Compose lines one by one or in batches and let them go, as a training does."""
+    for start in range(lines.start, lines.stop, batch or 1):
+        compose(range(start, start + batch) if batch else start)
+
+
 def report_loop(lines: LineSet, start: int, count: int) -> np.ndarray:
     """The report's way, written from its description: float64 lines, for every character a random choice among the
     list of its pictures' positions, the tile added at its place. Its notebook took 148 s for 4,000 lines."""
@@ -73,16 +79,11 @@ def main() -> None:
         natural, natural_glyphs = LineSet(LinesRecipe(), "test", 0), "strokes"
     batch, many, few = 64, 6400, 100
     rows = {
-        "tiles": rate(
-            lambda r: [
-                tiles.canonical_batch(range(s, s + batch)) for s in range((r + 1) * many, (r + 2) * many, batch)
-            ],
-            many,
-        ),
+        "tiles": rate(lambda r: streamed(tiles.canonical_batch, range((r + 1) * many, (r + 2) * many), batch), many),
         "tiles, the report's loop": rate(lambda r: report_loop(tiles, (r + 1) * few, few), few),
-        "natural, photograph": rate(lambda r: [natural.line(i) for i in range((r + 1) * few, (r + 2) * few)], few),
+        "natural, photograph": rate(lambda r: streamed(natural.line, range((r + 1) * few, (r + 2) * few)), few),
         "natural, as the network sees it": rate(
-            lambda r: [natural.canonical_line(i) for i in range((r + 1) * few, (r + 2) * few)], few
+            lambda r: streamed(natural.canonical_line, range((r + 1) * few, (r + 2) * few)), few
         ),
     }
     ratio = rows["tiles"] / rows["tiles, the report's loop"]
