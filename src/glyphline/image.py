@@ -18,6 +18,10 @@ from glyphline.errors import PictureError, UserError, nearest
 
 Grey = npt.NDArray[np.uint8]  # (H, W)
 
+# Line pictures are too small for OpenCV's threads to pay, and its thread pool does not survive a fork: composing
+# processes forked after it has started would wait for it for ever.
+cv2.setNumThreads(1)
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 PIXEL_LIMIT = 100_000_000  # px of one picture, checked before memory is taken
 BYTE_LIMIT = 256 * 2**20  # bytes of one file
