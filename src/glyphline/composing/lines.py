@@ -188,7 +188,6 @@ _shared: tuple[LineSet, Path, bool] | None = None  # what forked or spawned work
 def _start_worker(lines: LineSet, out: Path, boxes: bool) -> None:
     global _shared
     _shared = (lines, out, boxes)
-    cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -95,7 +94,6 @@ class Positions(Sampler[list[int]]):
 
 def _quiet_worker(_: int) -> None:
     """A composing process keeps to one thread: the others belong to the training."""
-    cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
 
