@@ -41,28 +41,32 @@ def one(recipe_path: str, steps: int) -> None:
     from glyphline.composing.lines import LineSet
     from glyphline.learning.data import Positions, loader
     from glyphline.learning.network import Network
-    from glyphline.learning.train import ctc_loss
+    from glyphline.learning.train import ctc_loss, keep_freed_memory
     from glyphline.recipe import load_recipe
 
+    keep_freed_memory()
     recipe = load_recipe(recipe_path)
+    wanted = recipe.training
     lines = LineSet(recipe.lines, "train", 0)
     network = Network(recipe).train()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
-    positions = Positions(lines, (steps + 2) * recipe.training.batch, recipe.training.batch)
+    positions = Positions(lines, (steps + 2) * wanted.batch, wanted.batch, pieces=wanted.pieces)
     times, started = [], time.perf_counter()
-    for batch in loader(lines, positions):
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.training.precision == "bf16"):
+    for number, batch in enumerate(loader(lines, positions), 1):
+        with torch.autocast("cpu", torch.bfloat16, enabled=wanted.precision == "bf16"):
             log_probs = network(batch.lines)
         count = torch.full((len(batch.texts),), log_probs.shape[1])
         loss = ctc_loss(log_probs.float(), batch, count) / batch.lengths.sum()
-        optimizer.zero_grad()
-        loss.backward()
+        (loss / wanted.pieces).backward()
+        if number % wanted.pieces:
+            continue
         optimizer.step()
+        optimizer.zero_grad()
         now = time.perf_counter()
         times.append(now - started)
         started = now
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"lines_per_second": recipe.training.batch / statistics.median(times[2:]),
+    print(json.dumps({"lines_per_second": wanted.batch / statistics.median(times[2:]),
                       "parameters": network.parameter_count(), "peak_mb": peak}))  # fmt: skip
 
 

@@ -218,6 +218,7 @@ def test_compose_shows_a_sheet(tmp_path: Path) -> None:
 def test_a_sheet_that_cannot_be_written_is_a_mistake(tmp_path: Path, sheet: str) -> None:
     done = run("compose", "-n", 1, "--out", tmp_path / "a", "--sheet", tmp_path / sheet)
     assert done.code == 2 and sheet in done.err.splitlines()[-1]
+    assert sheet.endswith(".png") or not (tmp_path / "a").exists()  # a wrong name is seen before an hour of composing
 
 
 # ---------------------------------------------------------------------------------------------- train, evaluate, export

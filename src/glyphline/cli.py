@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 interrupted.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
@@ -122,6 +121,8 @@ def compose(
     from glyphline.composing.lines import LineSet, contact_sheet, write_lines
     from glyphline.recipe import load_recipe
 
+    if sheet and sheet.suffix.lower() != ".png":
+        raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
     made = load_recipe(recipe).lines if recipe else _lines_recipe(layout, glyphs, sentences, alphabet)
     lines = LineSet(made, split, seed)
     if lines.fit.counts:
@@ -134,11 +135,9 @@ def compose(
     )  # fmt: skip
     say(f"{out}: {count} lines, {new} of them new")
     if sheet:
-        if sheet.suffix.lower() != ".png":
-            raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
         first = [lines.line(i) for i in range(min(count, 24))]
         _, png = cv2.imencode(".png", contact_sheet([(line.image, line.text) for line in first], 2))
-        _write_whole(sheet, png.tobytes())
+        _write(sheet, png.tobytes())
         say(f"{sheet}: a contact sheet of {len(first)} lines")
 
 
@@ -214,12 +213,9 @@ def evaluate(
 ) -> None:
     """Score a reader on labelled lines: CER, WER, exact lines, 95 % intervals, confusions, lines a second."""
     from glyphline.learning.evaluate import evaluate as run_evaluation
-    from glyphline.score import FOLDS
+    from glyphline.score import check_fold
 
-    if fold not in FOLDS:
-        from glyphline.errors import nearest
-
-        raise UserError(f'no fold "{fold}"; {nearest(fold, FOLDS)}')
+    check_fold(fold)
     result = run_evaluation(
         lines, _open_reader(model, decoder), model=model, decoder=decoder, fold=fold, split=split, count=count,
         progress=lambda items: _bar(items, "reading"),
@@ -291,19 +287,18 @@ def read(
         if out is None:
             print(written[-1], flush=True)
     if out is not None:
-        _write_whole(out, "".join(text + "\n" for text in written).encode())
+        _write(out, "".join(text + "\n" for text in written).encode())
     if bad:
         raise typer.Exit(1 if written else 2)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
+    from glyphline.files import write_whole
+
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        write_whole(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
 
 

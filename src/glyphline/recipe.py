@@ -72,10 +72,9 @@ class TrainingRecipe:
     epoch_lines: int = 4000  # lines between two validations
     distinct_lines: int | None = None  # null: never the same line twice
     validation_lines: int = 500
+    validation_glyphs: str = "val"  # val: unseen; train: those of training in unseen sentences, as the report did
     batch: int = 64
-    pieces: int = (
-        1  # a batch is computed in so many, their gradients added: less memory, and faster where caches are small
-    )
+    pieces: int = 1  # a batch is computed in so many, their gradients added: less memory, kinder to small caches
     optimizer: str = "adamw"  # adam, adamw, sgd
     learning_rate: float = 1e-3  # the peak
     weight_decay: float = 0.01
@@ -186,6 +185,7 @@ def _check(recipe: Recipe) -> None:
         "lines.punctuation": (lines.punctuation, ("written", "stripped")),
         "lines.start": (lines.start, ("head", "word")),
         "lines.cut": (lines.cut, ("word", "character")),
+        "training.validation_glyphs": (training.validation_glyphs, ("val", "train")),
         "training.precision": (training.precision, ("bf16", "fp32")),
     }
     for name, (value, allowed) in choices.items():

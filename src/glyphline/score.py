@@ -144,13 +144,18 @@ def confusion_pairs(truths: Sequence[str], readings: Sequence[str]) -> Counter[t
     return pairs
 
 
+def check_fold(fold: str) -> None:
+    """Raises UserError for a fold that does not exist."""
+    if fold not in FOLDS:
+        raise UserError(f'no fold "{fold}"; {nearest(fold, FOLDS)}')
+
+
 def score(truths: Sequence[str], readings: Sequence[str], fold: str = "none", top: int = 20) -> Score:
     """Score readings against truths, both folded first.
 
     Raises UserError for an unknown fold or lists of different lengths.
     """
-    if fold not in FOLDS:
-        raise UserError(f'no fold "{fold}"; {nearest(fold, FOLDS)}')
+    check_fold(fold)
     if len(truths) != len(readings):
         raise UserError(f"{len(truths)} truths but {len(readings)} readings: give one reading for each line")
     function, sentence = FOLDS[fold]

@@ -165,6 +165,16 @@ def test_splits_share_no_glyph_and_no_sentence(recipe: LinesRecipe, tiny_emnist:
         assert pictures[a] and not pictures[a] & pictures[b]
 
 
+def test_the_report_s_validation_reads_unseen_sentences_in_glyphs_of_training(emnist_data: Path) -> None:
+    mixed = LineSet(TILES, "val", glyphs="train")
+    train, val = LineSet(TILES, "train"), LineSet(TILES, "val")
+    assert mixed.texts == val.texts and not set(mixed.texts) & set(train.texts)
+    known = {picture.tobytes() for picture in train.pool.sources[0].tiles("train").images} | {bytes(TILE * TILE)}
+    for lines, from_training in ((mixed, True), (val, False)):
+        tiles = {t.tobytes() for i in range(20) for t in np.hsplit(lines.line(i).image, lines.line(i).image.shape[1] // TILE) if t.any()}
+        assert (tiles <= known) == from_training and bool(tiles & known) == from_training
+
+
 def test_a_planted_glyph_is_found(tiny_emnist: Any) -> None:
     for kind in ("images", "labels"):
         both = [tiny_emnist.array(part, kind, "bymerge") for part in ("test", "train")]

@@ -427,6 +427,10 @@ def test_another_recipe_cannot_resume(tiny: TinyRecipe, finished: Path) -> None:
         quietly(tiny(training__epochs=9), finished, resume=True)
 
 
+def test_a_run_goes_on_under_another_name(tiny: TinyRecipe, finished: Path) -> None:
+    quietly(tiny(name="renamed", about="said better"), finished, resume=True)
+
+
 def test_a_run_killed_in_its_first_epoch_can_be_had_again(tiny: TinyRecipe, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

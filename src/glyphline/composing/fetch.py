@@ -27,6 +27,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from glyphline.errors import DataError, nearest
+from glyphline.files import replacing
 
 # pooch, requests and rich are imported where they are used: asking for the data folder stays cheap.
 
@@ -210,6 +211,10 @@ def fetch(
     return job.folder
 
 
+class _Unfit(Exception):
+    """A member that is not what was expected; says why."""
+
+
 @dataclass(frozen=True)
 class _Job:
     """One run of `fetch`: the ways from a source to `folder`; a bad source raises DataError."""
@@ -302,21 +307,18 @@ class _Job:
 
     def place(self, stream: IO[bytes], member: Member) -> list[str]:
         """Write a member beside its place, check it, and only then give it its name."""
-        beside = self.folder / (member.name + ".tmp")
         try:
-            with open(beside, "wb") as file:
-                left = member.limit + 1  # one byte too many is enough to see that it is the wrong file
-                while left > 0 and (chunk := stream.read(min(CHUNK, left))):
-                    file.write(chunk)
-                    left -= len(chunk)
-            wrong = _wrong(beside, member)
-            if wrong:
-                return [f"{member.name}: {wrong}"]
-            os.replace(beside, self.folder / member.name)
-            return []
-        finally:
-            with suppress(FileNotFoundError):
-                beside.unlink()
+            with replacing(self.folder / member.name) as beside:
+                with open(beside, "wb") as file:
+                    left = member.limit + 1  # one byte too many is enough to see that it is the wrong file
+                    while left > 0 and (chunk := stream.read(min(CHUNK, left))):
+                        file.write(chunk)
+                        left -= len(chunk)
+                if wrong := _wrong(beside, member):
+                    raise _Unfit(wrong)
+        except _Unfit as error:
+            return [f"{member.name}: {error}"]
+        return []
 
     # ------------------------------------------------------------------ from the net
 

@@ -34,6 +34,7 @@ from glyphline.composing.line import (
 )
 from glyphline.composing.sentences import Fitter, fitted, split_sentences
 from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
+from glyphline.files import write_whole
 from glyphline.image import canonical
 from glyphline.recipe import LinesRecipe
 
@@ -58,10 +59,13 @@ class Line:
 class LineSet:
     """Lines of one split. `line(i)` is the picture, `canonical_batch` what the network sees.
 
+    `glyphs` names another split to draw glyphs from than the sentences'; `pool` gives glyphs that are open already.
     Raises DataError / AlphabetError when glyphs or sentences are missing or a character cannot be drawn.
     """
 
-    def __init__(self, recipe: LinesRecipe, split: str, seed: int = 0, pool: Pool | None = None) -> None:
+    def __init__(
+        self, recipe: LinesRecipe, split: str, seed: int = 0, pool: Pool | None = None, glyphs: str | None = None
+    ) -> None:
         if split not in SPLITS:
             raise DataError(f'no split "{split}"; {nearest(split, SPLITS)}')
         self.recipe, self.split = recipe, split
@@ -76,7 +80,7 @@ class LineSet:
             raise DataError(f"no sentence of the {split} split is left once fitted to the alphabet")
         self.texts = texts
         self._order = np.random.default_rng([self.seed, _ORDER]).permutation(len(texts))
-        self.pool = pool or open_pool(recipe, split)
+        self.pool = pool or open_pool(recipe, glyphs or split)
         needed = set("".join(texts))
         if recipe.capitals:
             needed |= set(self.fit("".join(sorted(needed)).upper()))
@@ -259,7 +263,7 @@ def _begin(out: Path, said: dict[str, object]) -> int:
     if found is None:
         if (out / LABELS).exists():
             raise DataError(f"{out} holds {LABELS} of something else: choose an empty folder")
-        _replaced(settings, (json.dumps(wanted, indent=1) + "\n").encode())
+        write_whole(settings, (json.dumps(wanted, indent=1) + "\n").encode())
         return 0
     if found != wanted:
         raise DataError(f"{out} holds lines of other settings: choose another folder, or delete it")
@@ -269,15 +273,8 @@ def _begin(out: Path, said: dict[str, object]) -> int:
         rows.append(data.split(b"\n")[:-1])  # a last row without its newline was cut off
     whole = min(map(len, rows))
     for name, kept in zip((LABELS, RECORDS), rows, strict=True):
-        _replaced(out / name, b"".join(row + b"\n" for row in kept[:whole]))
+        write_whole(out / name, b"".join(row + b"\n" for row in kept[:whole]))
     return whole
-
-
-def _replaced(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
 
 
 def read_labels(folder: Path) -> list[tuple[Path, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from glyphline.composing.lines import LineSet, open_layout
 from glyphline.errors import DataError, GlyphlineError, UserError
+from glyphline.files import replacing
 from glyphline.learning.encoders import Patches
 from glyphline.learning.network import Network, load_network
 from glyphline.learning.train import BEST
@@ -93,28 +93,27 @@ def export(run: Path, out: Path) -> float:
     by more than TOLERANCE; the file is then not kept.
     """
     network, _ = load_network(weights_of(run))
-    temporary = out.with_name(out.name + ".tmp")
     if out.is_dir():
         raise UserError(f"{out} is a folder: name the .onnx file to write")
     example = torch.zeros(2, network.recipe.lines.height, 320, dtype=torch.uint8)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # advice about the exporter and LSTM batches; parity is measured below
-            torch.onnx.export(
-                network, (example,), str(temporary), opset_version=OPSET, dynamo=False,
-                input_names=["lines"], output_names=["log_probs"],
-                dynamic_axes={"lines": {0: "N", 2: "W"}, "log_probs": {0: "N", 1: "T"}},
-            )  # fmt: skip
-        _annotate(temporary, facts_of(network))
-        difference = largest_difference(OnnxEngine(temporary), network)
-        if difference > TOLERANCE:
-            raise GlyphlineError(f"the export differs from torch by {difference:.2g}, more than {TOLERANCE}: not kept")
-        os.replace(temporary, out)
+        with replacing(out) as beside:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # advice about the exporter and LSTM batches; parity is measured below
+                torch.onnx.export(
+                    network, (example,), str(beside), opset_version=OPSET, dynamo=False,
+                    input_names=["lines"], output_names=["log_probs"],
+                    dynamic_axes={"lines": {0: "N", 2: "W"}, "log_probs": {0: "N", 1: "T"}},
+                )  # fmt: skip
+            _annotate(beside, facts_of(network))
+            difference = largest_difference(OnnxEngine(beside), network)
+            if difference > TOLERANCE:
+                raise GlyphlineError(
+                    f"the export differs from torch by {difference:.2g}, more than {TOLERANCE}: not kept"
+                )
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return difference
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, RecipeError, nearest
+from glyphline.files import replacing
 from glyphline.learning.encoders import CONTEXTS, ENCODERS
 from glyphline.recipe import Recipe, recipe_from
 
@@ -32,6 +32,8 @@ class Network(nn.Module):
         self.encoder = ENCODERS[wanted.encoder](wanted, recipe.lines.height)
         self.context = CONTEXTS[wanted.context](self.encoder.features, wanted)
         self.head = nn.Linear(int(self.context.features), len(self.alphabet))  # type: ignore[arg-type]
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -55,9 +57,8 @@ class Network(nn.Module):
 
 def save_weights(network: Network, path: Path, **facts: Any) -> None:
     """Weights with the recipe and facts (plain data) inside, written whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save({"recipe": network.recipe.to_dict(), "facts": facts, "weights": network.state_dict()}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as beside:
+        torch.save({"recipe": network.recipe.to_dict(), "facts": facts, "weights": network.state_dict()}, beside)
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
