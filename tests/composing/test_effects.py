@@ -37,7 +37,7 @@ def test_an_effect_is_a_pure_function_of_what_was_drawn(name: str, size: tuple[i
         picture = line(size, effect.stage)
         picture.setflags(write=False)
         before = picture.copy()
-        params = effect.sample(np.random.default_rng(seed), (8.0, 20.0, 50.0)[seed % 3])
+        params = effect.sample(np.random.default_rng(seed), (8.0, 20.0, 50.0)[seed % 3], 40.0)
         said = json.dumps(params)
         after = effect.apply(picture, params)
         assert after.shape == size and after.dtype == np.uint8
@@ -48,7 +48,7 @@ def test_an_effect_is_a_pure_function_of_what_was_drawn(name: str, size: tuple[i
 
 @pytest.mark.parametrize("name", EFFECTS)
 def test_the_same_seed_draws_the_same_numbers(name: str) -> None:
-    one, two = (EFFECTS[name].sample(np.random.default_rng(5), 20.0) for _ in (0, 1))
+    one, two = (EFFECTS[name].sample(np.random.default_rng(5), 20.0, 30.0) for _ in (0, 1))
     assert one == two
 
 
@@ -58,7 +58,7 @@ def test_an_effect_has_a_stage_and_help_and_does_something(name: str) -> None:
     assert effect.stage in ("ink", "photo") and effect.help
     picture = line(stage=effect.stage)
     changed = [
-        not np.array_equal(effect.apply(picture, effect.sample(np.random.default_rng(seed), 20.0)), picture)
+        not np.array_equal(effect.apply(picture, effect.sample(np.random.default_rng(seed), 20.0, 30.0)), picture)
         for seed in range(10)
     ]
     assert sum(changed) >= 5
@@ -68,7 +68,7 @@ def test_an_effect_has_a_stage_and_help_and_does_something(name: str) -> None:
 def test_the_writing_survives(name: str) -> None:
     effect, picture = EFFECTS[name], line(stage=EFFECTS[name].stage)
     for seed in range(8):
-        after = effect.apply(picture, effect.sample(np.random.default_rng(seed), 20.0))
+        after = effect.apply(picture, effect.sample(np.random.default_rng(seed), 20.0, 30.0))
         assert np.corrcoef(picture.ravel(), after.ravel())[0, 1] > 0.3
 
 
@@ -91,26 +91,26 @@ def test_a_fixed_grain_gives_the_same_window_anywhere() -> None:
 def test_shares_of_nothing_and_of_all() -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        assert sample_effects({}, rng, 20.0) == sample_effects(dict.fromkeys(EFFECTS, 0.0), rng, 20.0) == []
-        chosen = sample_effects(dict.fromkeys(EFFECTS, 1.0), rng, 20.0)
+        assert sample_effects({}, rng, 20.0, 30.0) == sample_effects(dict.fromkeys(EFFECTS, 0.0), rng, 20.0, 30.0) == []
+        chosen = sample_effects(dict.fromkeys(EFFECTS, 1.0), rng, 20.0, 30.0)
         assert [name for name, _ in chosen] == list(EFFECTS)  # in the order of the table
 
 
 def test_a_share_is_the_share_of_the_lines() -> None:
     rng = np.random.default_rng(0)
-    visits = [name for _ in range(600) for name, _ in sample_effects({"jpeg": 0.25, "negative": 0.75}, rng, 20.0)]
+    visits = [name for _ in range(600) for name, _ in sample_effects({"jpeg": 0.25, "negative": 0.75}, rng, 20.0, 30.0)]
     assert visits.count("jpeg") / 600 == pytest.approx(0.25, abs=0.06)
     assert visits.count("negative") / 600 == pytest.approx(0.75, abs=0.06)
 
 
 def test_the_order_of_a_recipe_does_not_matter() -> None:
-    there = sample_effects(USUAL, np.random.default_rng(3), 20.0)
-    back = sample_effects(dict(reversed(USUAL.items())), np.random.default_rng(3), 20.0)
+    there = sample_effects(USUAL, np.random.default_rng(3), 20.0, 30.0)
+    back = sample_effects(dict(reversed(USUAL.items())), np.random.default_rng(3), 20.0, 30.0)
     assert there == back
 
 
 def test_each_stage_applies_its_own() -> None:
-    chosen = sample_effects(dict.fromkeys(EFFECTS, 1.0), np.random.default_rng(0), 20.0)
+    chosen = sample_effects(dict.fromkeys(EFFECTS, 1.0), np.random.default_rng(0), 20.0, 30.0)
     stages = {stage: [c for c in chosen if EFFECTS[c[0]].stage == stage] for stage in ("ink", "photo")}
     assert all(stages.values())
     for stage, own in stages.items():
@@ -134,3 +134,13 @@ def test_unknown_effects_and_impossible_shares_are_refused() -> None:
     for share in (-0.1, 1.1, float("nan")):
         with pytest.raises(RecipeError, match="from 0 to 1"):
             check_effects({"blur": share})
+
+
+def test_ruled_lines_are_often_written_on() -> None:
+    rng, x, baseline = np.random.default_rng(0), 20.0, 47.0
+    on = 0
+    for _ in range(300):
+        params = EFFECTS["ruled"].sample(rng, x, baseline)
+        lines = (np.arange(-1, 60) + params["phase"]) * params["pitch"]
+        on += bool(np.abs(lines - baseline).min() < 0.25 * x)
+    assert 0.55 < on / 300 < 0.95

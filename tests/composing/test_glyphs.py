@@ -33,7 +33,7 @@ from glyphline.composing.glyphs import (
     open_glyphs,
 )
 from glyphline.composing.glyphs.contract import INK_THRESHOLD, as_tile
-from glyphline.composing.glyphs.emnist import read_idx
+from glyphline.composing.glyphs.emnist import FORMS, _slant_and_width, read_idx
 from glyphline.composing.glyphs.folder import character_of
 from glyphline.errors import AlphabetError, DataError
 
@@ -653,3 +653,37 @@ def test_four_methods_make_a_source() -> None:
     dots.need(". :", "val")
     assert dots.choose(".", "test", 9, np.random.default_rng(0)) in range(3)
     assert dots.tiles("train").offsets.tolist() == [0, 3, 6]
+
+
+def test_a_hand_keeps_to_few_shapes_of_a_character_and_to_its_style(tiny_emnist: Any) -> None:
+    source, rng = Emnist("byclass"), np.random.default_rng(0)
+    shapes = {hand: {source.choose("a", "train", hand, rng) for _ in range(40)} for hand in range(20)}
+    count = source.count("a", "train")
+    assert all(1 <= len(own) <= FORMS and max(own) < count and min(own) >= 0 for own in shapes.values())
+    assert len(set().union(*shapes.values())) > 1  # hands differ
+
+
+def test_styles_are_slant_and_stroke_width() -> None:
+    upright = np.zeros((TILE, TILE), np.uint8)
+    upright[4:24, 12:15] = 255
+    leaning = np.stack([np.roll(row, (14 - k) // 3) for k, row in enumerate(upright)])
+    bold = np.zeros((TILE, TILE), np.uint8)
+    bold[4:24, 10:16] = 255
+    styles = _slant_and_width(np.stack([upright, leaning, bold, leaning[:, ::-1]]))
+    assert abs(styles[0, 0]) < 1e-3 and abs(styles[1, 0] - 1 / 3) < 0.05 and abs(styles[3, 0] + 1 / 3) < 0.05
+    assert 2 < styles[0, 1] < 3.5 and styles[2, 1] > 1.6 * styles[0, 1]
+
+
+def test_a_line_of_real_glyphs_is_of_one_style(shared_data: Path) -> None:
+    """Slant and stroke width agree within a hand better than among hands."""
+    source, rng = Emnist("byclass"), np.random.default_rng(0)
+    bank, styles = source.tiles("train"), source._styles("train")
+    within, all_of = [], []
+    for hand in range(150):
+        own = []
+        for character in "anestroli":
+            k = bank.characters.index(character)
+            own.append(styles[bank.offsets[k] + source.choose(character, "train", hand, rng)])
+        within.append(np.var(own, axis=0))
+        all_of.extend(own)
+    assert (np.mean(within, axis=0) < 0.55 * np.var(all_of, axis=0)).all()

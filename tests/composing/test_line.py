@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from glyphline.composing.counters import mixed, mixed_int
 from glyphline.composing.effects import USUAL
 from glyphline.composing.glyphs import SPLITS, TILE, Emnist, Glyph, GlyphSource, Strokes, TileBank
 from glyphline.composing.line import (
@@ -24,8 +25,6 @@ from glyphline.composing.line import (
     Pool,
     Tiles,
     draw_tiles,
-    mixed,
-    mixed_int,
     tile_numbers,
 )
 from glyphline.errors import AlphabetError, RecipeError
@@ -274,7 +273,8 @@ def test_all_ink_stands_in_some_box(drawn: list[Any]) -> None:
         left_over = ink.copy()
         for left, top, right, bottom in boxes:
             left_over[top:bottom, left:right] = 0
-        assert left_over.max() <= 64
+        # each glyph alone leaves no more than 64 outside; where the faint edges of two meet, twice that
+        assert left_over.max() <= 128
 
 
 def test_no_glyph_is_cut_off_by_the_picture(drawn: list[Any]) -> None:

@@ -171,7 +171,12 @@ def test_the_report_s_validation_reads_unseen_sentences_in_glyphs_of_training(em
     assert mixed.texts == val.texts and not set(mixed.texts) & set(train.texts)
     known = {picture.tobytes() for picture in train.pool.sources[0].tiles("train").images} | {bytes(TILE * TILE)}
     for lines, from_training in ((mixed, True), (val, False)):
-        tiles = {t.tobytes() for i in range(20) for t in np.hsplit(lines.line(i).image, lines.line(i).image.shape[1] // TILE) if t.any()}
+        tiles = {
+            t.tobytes()
+            for i in range(20)
+            for t in np.hsplit(lines.line(i).image, lines.line(i).image.shape[1] // TILE)
+            if t.any()
+        }
         assert (tiles <= known) == from_training and bool(tiles & known) == from_training
 
 

@@ -22,13 +22,13 @@ Params = dict[str, Any]  # plain numbers, so that a record can be written as JSO
 
 
 class Effect(ABC):
-    """One thing that happens to a line; `x` is its x-height in px."""
+    """One thing that happens to a line; `x` is its x-height, `baseline` where it stands, px from the top."""
 
     stage: ClassVar[str] = "photo"
     help: ClassVar[str] = ""
 
     @abstractmethod
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         """Every random number of one visit."""
 
     @abstractmethod
@@ -59,7 +59,7 @@ class Pen(Effect):
     stage = "ink"
     help = "stroke width and edge, from pencil to marker"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {
             "reach": float(rng.uniform(0.03, 0.09) * x),  # px, sigma of the blur
             "level": float(rng.uniform(0.18, 0.6)),  # of full ink; lower is thicker
@@ -78,7 +78,7 @@ class Dry(Effect):
     stage = "ink"
     help = "uneven ink of pencils and dry pens"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {**_origin(rng), "depth": float(rng.uniform(0.3, 1.6)), "size": float(rng.uniform(0.5, 1.5))}
 
     def apply(self, image: Grey, params: Params) -> Grey:
@@ -92,7 +92,7 @@ class Light(Effect):
 
     help = "gradients and shadows over the paper"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {
             "corners": [float(v) for v in rng.uniform(0.55, 1.0, 6)],  # brightness at 2 x 3 places
             "shadow": float(rng.uniform(0.5, 0.9)) if rng.random() < 0.3 else 1.0,
@@ -115,16 +115,18 @@ class Ruled(Effect):
 
     help = "ruled and squared paper"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         pitch = float(rng.uniform(2.2, 4.5) * x)
         squared = bool(rng.random() < 0.35)
+        pitch *= 0.45 if squared else 1.0
+        below = float(rng.normal(0.06, 0.08) * x)  # people write on the line, or a little above it
         return {
-            "pitch": pitch * (0.45 if squared else 1.0),
-            "phase": float(rng.uniform(0, 1)),
+            "pitch": pitch,
+            "phase": (baseline + below) / pitch % 1.0 if rng.random() < 0.6 else float(rng.uniform(0, 1)),
             "squared": squared,
             "slope": float(rng.normal(0, 0.004)),
             "thick": float(rng.uniform(0.6, 2.2)),
-            "strength": float(rng.uniform(0.06, 0.65)),
+            "strength": float(rng.uniform(0.06, 0.8)),
         }
 
     def apply(self, image: Grey, params: Params) -> Grey:
@@ -150,7 +152,7 @@ class Grain(Effect):
 
     help = "paper texture and sensor noise"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {**_origin(rng), "depth": float(rng.uniform(1, 12)), "size": float(rng.uniform(0, 1.2))}
 
     def apply(self, image: Grey, params: Params) -> Grey:
@@ -167,7 +169,7 @@ class Blur(Effect):
 
     help = "out of focus, or moved while the shutter was open"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         moved = bool(rng.random() < 0.3)
         return {"sigma": float(rng.uniform(0.3, 0.09 * x)), "moved": moved, "angle": float(rng.uniform(0, np.pi))}
 
@@ -189,7 +191,7 @@ class Resolution(Effect):
 
     help = "low resolution"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {"scale": float(rng.uniform(7.0, 16.0) / x)}  # 7 to 16 px an x-height remain
 
     def apply(self, image: Grey, params: Params) -> Grey:
@@ -206,7 +208,7 @@ class Jpeg(Effect):
 
     help = "JPEG artefacts"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {"quality": int(rng.integers(25, 90))}
 
     def apply(self, image: Grey, params: Params) -> Grey:
@@ -219,7 +221,7 @@ class Negative(Effect):
 
     help = "light on dark"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {}
 
     def apply(self, image: Grey, params: Params) -> Grey:
@@ -231,7 +233,7 @@ class Neighbours(Effect):
 
     help = "scraps of neighbouring lines at the upper and lower edge"
 
-    def sample(self, rng: np.random.Generator, x: float) -> Params:
+    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         scraps = []
         for _ in range(int(rng.integers(1, 9))):
             scraps.append(
@@ -286,9 +288,11 @@ def check_effects(shares: dict[str, float]) -> None:
             raise RecipeError(f"the effect {name} visits a share of {share} of the lines: give a number from 0 to 1")
 
 
-def sample_effects(shares: dict[str, float], rng: np.random.Generator, x: float) -> list[tuple[str, Params]]:
+def sample_effects(
+    shares: dict[str, float], rng: np.random.Generator, x: float, baseline: float
+) -> list[tuple[str, Params]]:
     """The effects that visit one line with their numbers, in the order of EFFECTS."""
-    return [(n, e.sample(rng, x)) for n, e in EFFECTS.items() if rng.random() < shares.get(n, 0.0)]
+    return [(n, e.sample(rng, x, baseline)) for n, e in EFFECTS.items() if rng.random() < shares.get(n, 0.0)]
 
 
 def apply_effects(image: Grey, chosen: list[tuple[str, Params]], stage: str) -> Grey:

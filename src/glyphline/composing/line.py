@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from glyphline.composing.counters import mixed, mixed_int
 from glyphline.composing.effects import Params, apply_effects, sample_effects
 from glyphline.composing.glyphs import TILE, GlyphSource, ink_boxes
 from glyphline.errors import AlphabetError, RecipeError
@@ -111,23 +112,6 @@ class Layout(ABC):
 # ---------------------------------------------------------------------------------------------------- tiles, overlap
 
 
-def mixed(*numbers: npt.NDArray[np.uint64] | int) -> npt.NDArray[np.uint64]:
-    """A well-stirred 64-bit number of several, by broadcasting: SplitMix64 (Steele, Lea, Flood 2014) over their sum.
-
-    Counter-based, so number k of line i is known without the numbers before it.
-    """
-    with np.errstate(over="ignore"):
-        z = np.zeros((), np.uint64)
-        for number in numbers:
-            z = (z + np.asarray(number).astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
-                0x632BE59BD9B4E019
-            )
-            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            z = z ^ (z >> np.uint64(31))
-    return z
-
-
 def tile_numbers(texts: Sequence[str], seed: int, indices: npt.NDArray[np.int64], pool: Pool) -> npt.NDArray[np.int64]:
     """Which tile of the pool's first source stands at each place, shape (lines, longest text); -1 for a space.
 
@@ -207,24 +191,6 @@ def draw_tiles(
     return np.ascontiguousarray(tiles.transpose(0, 2, 1, 3)).reshape(lines, TILE, TILE * places)
 
 
-_MASK = 2**64 - 1
-
-
-def mixed_int(*numbers: int) -> int:
-    """`mixed` of whole numbers, the same value without numpy's cost for a single one.
-
-    >>> mixed_int(1, 2, 3) == int(mixed(1, 2, 3))
-    True
-    """
-    z = 0
-    for number in numbers:
-        z = ((z + number) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & _MASK
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        z ^= z >> 31
-    return z
-
-
 @dataclass(frozen=True)
 class Tiles(Layout):
     """The report's: 28-px tiles side by side, a space is an empty tile; with jitter, each tile bent a little."""
@@ -296,22 +262,25 @@ class Natural(Layout):
     def sample(self, text: str, rng: np.random.Generator, pool: Pool) -> LineRecord:
         first, hand = pool.first_choice(rng), int(rng.integers(2**31))
         x = float(rng.uniform(*self.x_height))
-        slant, turn, wander, gap, space, wide, tall, ragged = (
+        slant, turn, wander, gap, space, wide, tall, ragged, taper = (
             float(v)
             for v in rng.uniform(
-                (-0.15, -0.02, 0.0, -0.12, 0.45, 0.75, 0.85, 0.0), (0.45, 0.02, 0.12, 0.35, 1.2, 1.25, 1.15, 0.12)
+                (-0.15, -0.02, 0.0, -0.12, -0.8, 0.75, 0.75, 0.0, -0.12),
+                (0.45, 0.02, 0.12, 0.35, 1.0, 1.25, 1.2, 0.12, 0.12),
             )
         )
         if rng.random() < 0.3:
             slant = 0.0
-        space += max(0.0, gap)
+        if rng.random() < 0.12:  # letters set apart, as on forms
+            gap += float(rng.uniform(0.2, 0.9))
+        space = float(np.exp(space)) + max(0.0, gap)  # 0.45 to 2.7 x-heights: notes are often spaced widely
         phase, wave = rng.uniform(0, 6.28), rng.uniform(0.05, 0.4)
         sizes: dict[str, float] = {}  # this hand's size of each character
         shake = rng.normal(0, 1, (len(text), 4))
         placed, pen, previous_free = [], 0.0, True
         for k, character in enumerate(text):
             if character == " ":
-                pen += x * space * float(np.exp(0.15 * shake[k, 0]))
+                pen += x * space * float(np.exp(0.2 * shake[k, 0]))
                 previous_free = True
                 continue
             who = pool.who(character, first)
@@ -352,10 +321,10 @@ class Natural(Layout):
         numbers = {
             "x": x, "slant": slant, "turn": turn if width < 12 * height else turn * 0.3,
             "baseline": -upper + margin["top"], "bend": int(rng.integers(2**31)),
-            "bend_depth": float(rng.uniform(0, 0.08) * x),
+            "bend_depth": float(rng.uniform(0, 0.11) * x), "taper": taper,
             "paper": float(rng.uniform(140, 255)), "ink": float(rng.uniform(0.3, 1.0)), "hand": hand,
         }  # fmt: skip
-        chosen = sample_effects(self.effects, rng, x)
+        chosen = sample_effects(self.effects, rng, x, numbers["baseline"])
         return LineRecord(text, self.name, pool.split, width, height, shifted, numbers, tuple(chosen))
 
     def draw(self, record: LineRecord, pool: Pool, boxes: bool = False) -> tuple[Grey, list[Box]]:
@@ -374,7 +343,7 @@ class Natural(Layout):
 
     @staticmethod
     def _map(record: LineRecord) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Where each pixel of the bent line comes from: slant about the baseline, a turn, a slow elastic bend."""
+        """Where each pixel of the bent line comes from: slant about the baseline, a turn, a taper, a slow bend."""
         n = record.numbers
         h, w = record.height, record.width
         rows, columns = max(2, round(h / n["x"]) + 1), max(2, round(w / n["x"]) + 1)
@@ -385,7 +354,8 @@ class Natural(Layout):
         x = np.linspace(0, w - 1, columns, dtype=np.float32)[None, :]
         up = n["baseline"] - y
         across = (x - n["slant"] * up + n["turn"] * (y - h / 2) + field_[0]).astype(np.float32)
-        down = (y - n["turn"] * (x - w / 2) + field_[1]).astype(np.float32)
+        aside = (x - w / 2) / w  # -0.5 to 0.5; a camera held askew makes one end larger
+        down = (y - n["turn"] * (x - w / 2) + n["taper"] * aside * (y - h / 2) + field_[1]).astype(np.float32)
         return _enlarged(across, w, h), _enlarged(down, w, h)
 
 

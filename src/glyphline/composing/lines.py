@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
+from glyphline.composing.counters import mixed_int
 from glyphline.composing.effects import USUAL, check_effects
 from glyphline.composing.glyphs import SPLITS, TILE, GlyphSource, open_glyphs
 from glyphline.composing.line import (
@@ -28,7 +29,6 @@ from glyphline.composing.line import (
     Pool,
     Tiles,
     draw_tiles,
-    mixed_int,
     tile_numbers,
     warp_numbers,
 )

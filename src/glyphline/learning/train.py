@@ -28,7 +28,7 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from torch import Tensor
 from torch.nn import functional as F
 
-from glyphline.composing.line import mixed_int
+from glyphline.composing.counters import mixed_int
 from glyphline.composing.lines import LineSet
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replacing

@@ -7,12 +7,14 @@ import math
 import struct
 import zlib
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import DIGITS, LETTERS
+from glyphline.composing.counters import mixed_int
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.glyphs.contract import (
     LATIN_SIZES,
@@ -35,6 +37,8 @@ EMNIST_SPLITS: dict[str, tuple[str, int]] = {
     "mnist": (DIGITS, 0),
 }
 SIZE_LIMIT = 2**30  # bytes of one file; EMNIST by class has 0.55 GB of pictures
+FORMS = 3  # shapes one hand has of a character
+RUN = 24  # glyphs among which it looks for one of its style; their order in the files is random
 VALIDATION_TENTH = 10  # one glyph of a train file in ten, by its checksum, is a validation glyph
 
 
@@ -90,6 +94,23 @@ def check_orientation(
         )
 
 
+def _slant_and_width(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Slant (px to the right a px up, by second moments) and stroke width (px, twice area over outline), (N, 2)."""
+    ink = images.astype(np.float32) / 255.0
+    area = ink.sum(axis=(1, 2)) + 1e-6
+    y, x = np.mgrid[0:TILE, 0:TILE].astype(np.float32)
+    basis = np.stack([x, y, x * y, y * y]).reshape(4, -1)
+    mx, my, mxy, myy = (ink.reshape(len(ink), -1) @ basis.T / area[:, None]).T
+    slant = -(mxy - mx * my) / (myy - my * my + 1e-6)
+    outline = np.abs(np.diff(ink, axis=1)).sum(axis=(1, 2)) + np.abs(np.diff(ink, axis=2)).sum(axis=(1, 2))
+    return np.stack([slant, 2 * area / (outline + 1e-6)], axis=1).astype(np.float32)
+
+
+def _style_of(hand: int) -> npt.NDArray[np.float32]:
+    """The slant and stroke width a hand writes with, in standard deviations, (2,)."""
+    return np.array([(mixed_int(hand, k) / 2**63 - 1) * 1.3 for k in (1, 2)], np.float32)
+
+
 class Emnist(GlyphSource):
     """The official train file gives the train and val glyphs, the official test file the test glyphs."""
 
@@ -102,6 +123,7 @@ class Emnist(GlyphSource):
         self.folder = folder or data_folder() / "emnist" / "gzip"
         self._characters, self._first = EMNIST_SPLITS[split]
         self._banks: dict[str, TileBank] = {}
+        self._style_banks: dict[str, npt.NDArray[np.float32]] = {}
 
     def _path(self, part: str, kind: str) -> Path:
         stem = self.folder / f"emnist-{self.split}-{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
@@ -181,6 +203,31 @@ class Emnist(GlyphSource):
         top, bottom, left, right = bank.boxes[number]
         high, low = LATIN_SIZES[character]
         return Glyph(bank.images[number, top:bottom, left:right], high, low)
+
+    def choose(self, character: str, split: str, hand: int, rng: np.random.Generator) -> int:
+        """One of the FORMS a hand has of a character: the nearest to its slant and stroke width in a run of glyphs.
+
+        EMNIST does not say who wrote what; this brings together glyphs that one writer could have written.
+        """
+        k = self._characters.index(character)
+        low, high = (int(n) for n in self.tiles(split).offsets[k : k + 2])
+        start = low + mixed_int(hand, k, int(rng.integers(FORMS))) % max(1, high - low - RUN)
+        those = self._styles(split)[start : min(start + RUN, high)]
+        return start - low + int(((those - _style_of(hand)) ** 2).sum(axis=1).argmin())
+
+    def _styles(self, split: str) -> npt.NDArray[np.float32]:
+        """Slant and stroke width of every glyph, in standard deviations of its class, (N, 2)."""
+        if split not in self._style_banks:
+            bank = self.tiles(split)
+            styles = np.concatenate(
+                [_slant_and_width(bank.images[s : s + 8192]) for s in range(0, bank.offsets[-1], 8192)]
+            )
+            for start, end in pairwise(bank.offsets):
+                own = styles[start:end]
+                own -= np.median(own, axis=0)
+                own /= own.std(axis=0) + 1e-6
+            self._style_banks[split] = styles
+        return self._style_banks[split]
 
     def digests(self, split: str) -> set[int]:
         images = self.tiles(split).images
