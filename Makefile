@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 WANDB_MODE=offline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench peers figures fonts reader constraints clean
+.PHONY: help setup demo test check bench peers figures fonts language reader constraints clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ figures: $(VENV)/ready  ## the report's figures into docs/figures/
 fonts:  ## fetch the open fonts that recipes/natural.yaml composes with (npm)
 	cd recipes/fonts && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 	$(PYTHON) recipes/fonts/collect.py
+
+language: $(VENV)/ready  ## estimate the bundled language model from its texts (a minute)
+	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in generated:160000 --out src/glyphline/models/english.lm
 
 reader: $(VENV)/ready fonts  ## train the bundled reader from scratch (hours on two cores)
 	$(BIN)/glyphline train recipes/natural.yaml --out runs/natural $(if $(wildcard runs/natural/last.ckpt),--resume)

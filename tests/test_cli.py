@@ -22,6 +22,7 @@ from glyphline.image import load
 from glyphline.reading.engines import bundled_names
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)  # type: ignore
+WORDS = ["cat", "dog", "hen", "fox", "owl", "bee"]
 RECIPE = """
 name: tiny
 lines: {alphabet: " abcdefghijklmnopqrstuvwxyz", layout: tiles, glyphs: [strokes], length: [4, 6],
@@ -232,7 +233,17 @@ def trained(work: Path, recipe: Path) -> Path:
     assert done.code == 0, done
     result = json.loads(done.out)  # stdout is one object and nothing else
     assert result == json.loads((out / "result.json").read_text()) and result["epochs"] == 1
+    talkative(out / "best.pt")
     return out
+
+
+def talkative(path: Path) -> None:
+    """After four steps a network says nothing yet: make its blank unlikely, so that there is something to read."""
+    import torch
+
+    kept = torch.load(path, weights_only=True)
+    kept["weights"]["head.bias"][0] -= 3.0
+    torch.save(kept, path)
 
 
 @pytest.fixture(scope="module")
@@ -418,3 +429,20 @@ def test_the_bundled_reader_is_the_default(lines: Path) -> None:
 def test_the_demo_runs(tmp_path: Path) -> None:
     done = run("demo", "-n", 2, "--examples", tmp_path / "none", "--out", tmp_path / "demo.html")
     assert done.code == 0 and done.out.count("truth  ") == 2 and (tmp_path / "demo.html").is_file()
+
+
+def test_a_language_of_ones_own_texts_is_read_with(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"the {a} sees the {b} by the {c}.\n" for a in WORDS for b in WORDS for c in WORDS))
+    done = run("language", f"text:{texts}", "--out", tmp_path / "my.lm", "--order", 3, "--megabytes", 1)
+    assert done.code == 0 and "bits a character" in done.err and not done.out
+    composed = run("compose", "-n", 2, "--out", tmp_path / "a")
+    assert composed.code == 0
+    read = run("read", "--line", "--decoder", f"beam:{tmp_path / 'my.lm'}", tmp_path / "a" / "000000.png")
+    assert read.code == 0 and read.out.strip()
+
+
+@pytest.mark.parametrize("words", [["text:nowhere.txt"], ["built-in", "--megabytes", "3"], ["buildin"]])
+def test_a_language_that_cannot_be_made_is_a_mistake(tmp_path: Path, words: list[str]) -> None:
+    mistake("language", *words, "--out", tmp_path / "my.lm")
+    assert not (tmp_path / "my.lm").exists()

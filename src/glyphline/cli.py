@@ -26,7 +26,9 @@ app = typer.Typer(
 UsageMistake: Any = typer.BadParameter.__mro__[2]  # ClickException, which typer carries but does not name
 
 Model = Annotated[str, typer.Option("--model", "-m", help="a bundled reader, an .onnx file, or a run folder")]
-DecoderName = Annotated[str, typer.Option("--decoder", "-d", help="how log-probabilities become text: greedy")]
+DecoderName = Annotated[
+    str, typer.Option("--decoder", "-d", help="greedy, beam, beam:MY.lm: how log-probabilities become text")
+]
 Split = Annotated[str, typer.Option(help="which glyphs and sentences: train, val, test")]
 
 
@@ -315,6 +317,23 @@ def export(
     say(
         f"{out}: {out.stat().st_size / 2**20:.1f} MB, at most {difference:.1g} from torch in any likely log-probability"
     )
+
+
+@app.command()
+def language(
+    sentences: Annotated[list[str], typer.Argument(help="wikisplit, text:PATH, built-in, generated:COUNT")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the .lm file to write")],
+    alphabet: Annotated[str, typer.Option(help="a name or the characters; digits count as one")] = "english",
+    order: Annotated[int, typer.Option(min=1, max=8, help="characters of the longest n-gram")] = 6,
+    megabytes: Annotated[int, typer.Option(help="size of the table: 1, 2, 4, 8, ...")] = 4,
+) -> None:
+    """Estimate a character language model for `--decoder beam:FILE.lm` from texts."""
+    from glyphline.learning.language import make_language
+
+    made = make_language(tuple(sentences), alphabet, order, megabytes)
+    made.model.save(out)
+    size = out.stat().st_size / 2**20
+    say(f"{out}: {size:.1f} MB from {made.texts} texts, {made.bits:.2f} bits a character on unseen ones")
 
 
 @app.command()

@@ -11,7 +11,8 @@ import pytest
 
 from glyphline.alphabet import BLANK, Alphabet, collapse
 from glyphline.errors import UserError
-from glyphline.reading.decoders import DECODERS, Decoded, Greedy, LogProbs, open_decoder
+from glyphline.reading.decoders import DECODERS, Beam, Decoded, Greedy, LogProbs, open_decoder
+from glyphline.reading.language import estimate
 
 ALPHABET = Alphabet(" abcde")
 
@@ -87,3 +88,87 @@ def test_greedys_text_has_at_least_the_probability_of_its_path(seed: int) -> Non
 def test_an_unknown_decoder_is_refused_with_the_choices() -> None:
     with pytest.raises(UserError, match=r'no decoder "greedi"; did you mean "greedy"\? choices: '):
         open_decoder("greedi")
+
+
+# --------------------------------------------------------------------------------------------------- beam
+
+
+def every_text(log_probs: LogProbs, alphabet: Alphabet) -> dict[str, float]:
+    """The probability of each text, by adding up all paths."""
+    out: dict[str, float] = {}
+    for path in itertools.product(range(len(alphabet)), repeat=len(log_probs)):
+        text = alphabet.decode(collapse(path))
+        out[text] = out.get(text, 0.0) + math.exp(sum(float(row[k]) for row, k in zip(log_probs, path, strict=True)))
+    return out
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_wide_beam_finds_the_likeliest_text(seed: int) -> None:
+    alphabet = Alphabet(" ab")
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (6, len(alphabet)))
+    log_probs = np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
+    texts = every_text(log_probs, alphabet)
+    said = Beam(width=500, least=0.0, drop=0.0)(log_probs, alphabet)
+    assert said.text == max(texts, key=lambda t: texts[t])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_with_a_language_it_finds_the_likeliest_text_there_is(seed: int) -> None:
+    alphabet = Alphabet(" ab")
+    language = estimate(["ab ab ba ab", "a ab"] * 9, order=3, cells=2**8)
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.0, (6, len(alphabet)))
+    log_probs = np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
+    worth = {
+        text: share * math.exp(-0.7 * language.nats(text) + 0.4 * len(text))
+        for text, share in every_text(log_probs, alphabet).items()
+    }
+    said = Beam(language, width=500, weight=0.7, bonus=0.4, least=0.0, drop=0.0)(log_probs, alphabet)
+    assert said.text == max(worth, key=lambda t: worth[t])
+
+
+def test_the_language_settles_what_the_picture_leaves_open() -> None:
+    alphabet = Alphabet(" 10IloOhmw")
+    log_probs = np.full((9, len(alphabet)), -12.0, np.float32)
+
+    def says(step: int, **chances: float) -> None:
+        for name, p in chances.items():
+            log_probs[step, alphabet.encode({"one": "1", "zero": "0"}.get(name, name))[0]] = math.log(p)
+
+    for step in (1, 3, 5, 7):
+        log_probs[step, BLANK] = math.log(0.999)
+    says(0, h=0.99)
+    says(2, zero=0.55, o=0.45)
+    says(4, w=0.99)
+    says(6, m=0.0001)
+    log_probs[6, BLANK] = math.log(0.99)
+    log_probs[8, BLANK] = math.log(0.99)
+    assert Greedy()(log_probs, alphabet).text == "h0w"
+    assert Beam(estimate(["how low who"] * 20, order=3, cells=2**9))(log_probs, alphabet).text == "how"
+
+
+def test_without_doubt_the_language_changes_nothing() -> None:
+    """Random letters read with certainty stay as they are, whatever English thinks of them."""
+    alphabet = Alphabet.named("english")
+    text = "xQz7 &jK w9#Vt"
+    path = [k for i in alphabet.encode(text) for k in (BLANK, int(i))]
+    log_probs = np.full((len(path), len(alphabet)), math.log(1e-3 / len(alphabet)), np.float32)
+    log_probs[np.arange(len(path)), path] = math.log(0.999)
+    assert open_decoder("beam")(log_probs, alphabet).text == text
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_spans_of_a_beam_lie_where_the_character_was_read(seed: int) -> None:
+    log_probs = some_log_probs(seed)
+    greedy, beam = Greedy()(log_probs, ALPHABET), Beam()(log_probs, ALPHABET)
+    if greedy.text == beam.text:
+        for mine, theirs in zip(beam.spans, greedy.spans, strict=True):
+            assert mine.start < theirs.end + 2 and theirs.start < mine.end + 2
+
+
+def test_a_decoder_that_takes_nothing_says_so() -> None:
+    with pytest.raises(UserError, match="takes nothing after a colon"):
+        open_decoder("greedy:english")
+    with pytest.raises(UserError, match="no language"):
+        open_decoder("beam:klingon")

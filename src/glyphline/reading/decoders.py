@@ -6,6 +6,7 @@ class with `__call__` and a row in DECODERS at the bottom; every decoder returns
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import BLANK, Alphabet
 from glyphline.errors import UserError, nearest
+from glyphline.reading.language import LanguageModel, open_language
 
 LogProbs = npt.NDArray[np.float32]  # (T, C), natural logarithms, class 0 the blank
 
@@ -63,12 +65,135 @@ class Greedy:
         return Decoded(text, min((s.confidence for s in spans), default=1.0), spans)
 
 
-#: name -> what makes the decoder
-DECODERS: dict[str, Callable[[], Decoder]] = {"greedy": Greedy}
+class _Prefix:
+    """A text that some paths so far collapse to, and the share of them; shares are relative, the best about 1."""
+
+    __slots__ = ("blank", "ends", "open", "text")
+
+    def __init__(self, text: str, ends: tuple[tuple[int, float], ...], blank: float = 0.0, open_: float = 0.0) -> None:
+        self.text, self.ends = text, ends  # ends: of each character, the step it was first read at and its probability
+        self.blank, self.open = blank, open_  # shares of the paths that end in a blank, in the last character
 
 
-def open_decoder(name: str) -> Decoder:
-    """The decoder of this name. Raises UserError with the choices."""
+@dataclass(frozen=True)
+class Beam:
+    """Prefix beam search (Hannun et al. 2014) with a character language model, which settles look-alikes and case.
+
+    Each added character counts exp(weight * log p(character | before) + bonus); steps that are surely blank are passed
+    over, characters below `least` of a step are not tried.
+    """
+
+    language: LanguageModel | None = None
+    width: int = 12
+    weight: float = 0.5
+    bonus: float = 1.3  # nats a character, which makes up for what the language model takes from longer texts
+    least: float = 2e-3
+    drop: float = 1e-5  # share of the best below which a prefix is given up
+
+    def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> Decoded:
+        if len(log_probs) == 0:
+            return Decoded("", 1.0, ())
+        probabilities = np.exp(log_probs)
+        beams = {"": _Prefix("", (), 1.0)}
+        busy = probabilities[:, BLANK] < 0.9995
+        rows, classes = np.nonzero((probabilities > self.least) & busy[:, None])
+        tried: list[list[int]] = [[] for _ in range(len(log_probs))]
+        for row, k in zip(rows.tolist(), classes.tolist(), strict=True):
+            tried[row].append(k)
+        for step in np.flatnonzero(busy).tolist():
+            if step and not busy[step - 1]:  # surely blank steps lie before: whatever was open is closed
+                for prefix in beams.values():
+                    prefix.blank, prefix.open = prefix.blank + prefix.open, 0.0
+            beams = self._step(beams, step, probabilities[step], tried[step], alphabet)
+        best = max(beams.values(), key=lambda p: p.blank + p.open)
+        return _decoded(best, probabilities, alphabet)
+
+    def _step(
+        self, beams: dict[str, _Prefix], step: int, row: npt.NDArray[np.float32], tried: list[int], alphabet: Alphabet
+    ) -> dict[str, _Prefix]:
+        after: dict[str, _Prefix] = {}
+        chances = [(alphabet.characters[k - 1], float(row[k])) for k in tried if k != BLANK]
+        blank = float(row[BLANK])
+        for text, prefix in beams.items():
+            total = prefix.blank + prefix.open
+            last = text[-1:]
+            stays = after.get(text)
+            if stays is None:
+                stays = after[text] = _Prefix(text, prefix.ends)
+            elif not stays.ends or len(stays.ends) < len(prefix.ends):
+                stays.ends = prefix.ends
+            stays.blank += total * blank
+            for character, p in chances:
+                if character == last:
+                    stays.open += prefix.open * p
+                    paths = prefix.blank * p
+                else:
+                    paths = total * p
+                if paths <= 0.0:
+                    continue
+                share = paths * self._worth(text, character)
+                longer = text + character
+                there = after.get(longer)
+                if there is None:
+                    after[longer] = _Prefix(longer, (*prefix.ends, (step, p)), 0.0, share)
+                else:
+                    if share > there.blank + there.open:  # most paths read the character here
+                        there.ends = (*prefix.ends, (step, p))
+                    there.open += share
+        shares = sorted(((p.blank + p.open, t) for t, p in after.items()), reverse=True)[: self.width]
+        top = shares[0][0] or 1.0
+        kept = {}
+        for share, text in shares:
+            if share < top * self.drop:
+                break
+            prefix = kept[text] = after[text]
+            prefix.blank /= top
+            prefix.open /= top
+        return kept
+
+    def _worth(self, text: str, character: str) -> float:
+        if self.language is None:
+            return 1.0
+        return math.exp(self.weight * self.language(" " + text, character) + self.bonus)
+
+
+def _decoded(prefix: _Prefix, probabilities: LogProbs, alphabet: Alphabet) -> Decoded:
+    """A prefix with the steps and the confidence of each of its characters."""
+    spans = []
+    starts = [step for step, _ in prefix.ends] + [len(probabilities)]
+    for character, (start, _), end in zip(prefix.text, prefix.ends, starts[1:], strict=True):
+        own = probabilities[start : max(end, start + 1), alphabet.characters.index(character) + 1]
+        last = start + 1
+        while last < end and own[last - start] > 0.3:  # the steps it goes on
+            last += 1
+        spans.append(Span(character, start, last, float(own[: last - start].max())))
+    return Decoded(prefix.text, min((s.confidence for s in spans), default=1.0), tuple(spans))
+
+
+def _beam(rest: str) -> Decoder:
+    return Beam(open_language(rest or "english"))
+
+
+def _only(name: str, made: Decoder) -> Callable[[str], Decoder]:
+    def opened(rest: str) -> Decoder:
+        if rest:
+            raise UserError(f'the decoder {name} takes nothing after a colon, found "{rest}"')
+        return made
+
+    return opened
+
+
+#: the word before the colon of a spec -> (what opens the rest of it, its line of help)
+DECODERS: dict[str, tuple[Callable[[str], Decoder], str]] = {
+    "greedy": (_only("greedy", Greedy()), "greedy: the best class of every step"),
+    "beam": (_beam, "beam, beam:MODEL.lm: beam search with a language model, the bundled English one or your own"),
+    "beam-alone": (_only("beam-alone", Beam()), "beam-alone: beam search without a language model"),
+}
+
+
+def open_decoder(spec: str) -> Decoder:
+    """The decoder of a spec: "greedy", "beam", "beam:my.lm". Raises UserError with the choices."""
+    name, _, rest = spec.partition(":")
     if name not in DECODERS:
         raise UserError(f'no decoder "{name}"; {nearest(name, DECODERS)}')
-    return DECODERS[name]()
+    return DECODERS[name][0](rest)

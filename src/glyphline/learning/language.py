@@ -1,0 +1,44 @@
+"""Sentence sources -> a character language model, measured on sentences it has not seen; loads no torch."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+from glyphline.alphabet import Alphabet
+from glyphline.composing.sentences import Fitter, fitted, split_sentences
+from glyphline.errors import UserError
+from glyphline.reading.language import LanguageModel, estimate
+
+MEASURED = 2000  # sentences of the validation split
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A language model and what it makes of unseen sentences."""
+
+    model: LanguageModel
+    texts: int  # lines it was estimated from
+    bits: float  # a character of the validation split
+
+
+def make_language(
+    specs: tuple[str, ...], alphabet: str = "english", order: int = 6, megabytes: int = 4, capitals: float = 0.08
+) -> Estimated:
+    """Estimate a model from the training split of the sources, `capitals` of the texts once more in capitals.
+
+    megabytes: of the table, a power of two. Raises what the sources raise, UserError for other sizes.
+    """
+    if megabytes < 1 or megabytes & (megabytes - 1):
+        raise UserError(f"a table has 1, 2, 4, 8, ... MB, not {megabytes}")
+    known = Alphabet.named(alphabet)
+    fit = Fitter(known)
+    splits = split_sentences(specs)
+    texts = fitted(splits["train"], fit)
+    if capitals:
+        texts += fitted((t.upper() for t in random.Random(0).sample(texts, round(len(texts) * capitals))), fit)
+    model = estimate(texts, known.characters, order, megabytes * 2**20 // 2)
+    unseen = fitted(splits["val"], fit)[:MEASURED]
+    nats, count = sum(map(model.nats, unseen)), sum(map(len, unseen))
+    return Estimated(model, len(texts), nats / max(1, count) / math.log(2))

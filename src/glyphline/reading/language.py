@@ -1,0 +1,341 @@
+"""A character n-gram language model in one small file: which character comes next, given the ones before.
+
+Estimated with Witten-Bell interpolation (Witten and Bell 1991), pruned to the n-grams that a shorter context predicts
+worst (Seymore and Rosenfeld 1996), kept as a hash table of 16-bit cells: ten bits of fingerprint (Talbot and Osborne
+2007), six of log-probability or back-off weight.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from glyphline.errors import DataError, UserError, nearest
+from glyphline.files import write_whole
+
+Keys = npt.NDArray[np.uint64]
+
+SYMBOL_BITS = 7  # of a key; symbols are 1 .. 126
+BACKOFF = 127  # the symbol under which a context's back-off weight is kept
+LONGEST = 8  # characters of an n-gram: a key has 64 bits
+LEVEL = 0.2  # nats between two of the 63 levels of a probability
+MULTIPLIER = 0x9E3779B97F4A7C15
+FINGERPRINT_BITS, VALUE_BITS = 10, 6
+MOST_PROBES = 64  # cells looked at before a key counts as absent
+UNKNOWN = math.log(1e-6)  # a character the model does not know; nothing is less likely
+FILE = "table.npy"
+FACTS = "facts.json"
+SIZE_LIMIT = 2**27  # bytes; larger tables are refused
+
+_MASK = 2**64 - 1
+
+
+def _cells_of(keys: Keys, bits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+    """Where a key is looked for first, and its fingerprint."""
+    with np.errstate(over="ignore"):
+        stirred = keys * np.uint64(MULTIPLIER)
+        stirred = (stirred ^ (stirred >> np.uint64(29))) * np.uint64(MULTIPLIER)
+    first = (stirred >> np.uint64(64 - bits)).astype(np.int64)
+    return first, ((stirred >> np.uint64(8)) & np.uint64(2**FINGERPRINT_BITS - 1)).astype(np.uint16)
+
+
+@dataclass(eq=False)
+class LanguageModel:
+    """log p(next character | the characters before it); digits are one symbol, ten equally likely.
+
+    >>> model = estimate(["the cat sat on the mat"] * 50, order=3, cells=2**10)
+    >>> model("th", "e") > model("th", "q")
+    True
+    """
+
+    symbols: str  # characters[k] has the symbol k + 1; "0" stands for every digit
+    order: int  # characters of the longest n-gram
+    table: npt.NDArray[np.uint16]  # (2^bits,) cells, 0 an empty one
+    _kept: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.bits = int(self.table.size).bit_length() - 1
+        self._ids = {c: k for k, c in enumerate(self.symbols, 1)}
+        if "0" in self._ids:
+            self._ids.update(dict.fromkeys("0123456789", self._ids["0"]))
+        self._cells: Sequence[int] = memoryview(self.table.tobytes()).cast("H")  # read one cell at a time
+
+    def __call__(self, before: str, character: str) -> float:
+        """log p(character | before), natural logarithm; only the last `order` - 1 characters of `before` count."""
+        text = before[1 - self.order :] + character if self.order > 1 else character
+        known = self._kept.get(text)
+        if known is None:
+            if len(self._kept) > 500_000:
+                self._kept.clear()
+            known = self._kept[text] = max(UNKNOWN, self._look(text))
+        return known
+
+    def _look(self, text: str) -> float:
+        ids = self._ids
+        last = ids.get(text[-1])
+        if last is None:
+            return UNKNOWN
+        share = -math.log(10) if text[-1].isdecimal() else 0.0
+        key, contexts = 0, []  # keys of the contexts, shortest first
+        for place, character in enumerate(reversed(text[:-1])):
+            symbol = ids.get(character)
+            if symbol is None:
+                break
+            key |= symbol << (SYMBOL_BITS * place)
+            contexts.append(key | 1 << (SYMBOL_BITS * (place + 1)))
+        weight = 0.0
+        for context in reversed(contexts):
+            value = self._cell(context << SYMBOL_BITS | last)
+            if value:
+                return share + weight - (value - 1) * LEVEL
+            value = self._cell(context << SYMBOL_BITS | BACKOFF)
+            if value:
+                weight -= (value - 1) * LEVEL
+        value = self._cell(1 << SYMBOL_BITS | last)
+        return share + weight - (value - 1) * LEVEL if value else UNKNOWN
+
+    def _cell(self, key: int) -> int:
+        """The value kept under a key; 0 when there is none."""
+        stirred = key * MULTIPLIER & _MASK
+        stirred = (stirred ^ stirred >> 29) * MULTIPLIER & _MASK
+        cells, size = self._cells, self.table.size
+        place = stirred >> 64 - self.bits
+        fingerprint = stirred >> 8 & 2**FINGERPRINT_BITS - 1
+        for _ in range(MOST_PROBES):
+            cell = int(cells[place])
+            if not cell:
+                return 0
+            if cell >> VALUE_BITS == fingerprint:
+                return cell & (1 << VALUE_BITS) - 1
+            place = (place + 1) % size
+        return 0
+
+    def nats(self, text: str) -> float:
+        """-log p of a text from an empty line on, in nats."""
+        return -sum(self(" " + text[:k], c) for k, c in enumerate(text))
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all. Raises UserError where it cannot be written."""
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+            cells = io.BytesIO()
+            np.save(cells, self.table, allow_pickle=False)
+            for name, content in ((FACTS, self._facts().encode()), (FILE, cells.getvalue())):
+                out.writestr(zipfile.ZipInfo(name), content)  # no clock: the same model is the same file
+        try:
+            write_whole(path, data.getvalue())
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+
+    def _facts(self) -> str:
+        return json.dumps({"symbols": self.symbols, "order": self.order})
+
+
+def load_language(path: Path) -> LanguageModel:
+    """A model from its file. Raises DataError for a file that is none."""
+    if not path.is_file():
+        raise DataError(f"{path} is not there: make one with `glyphline language TEXT --out {path.name}`")
+    try:
+        with zipfile.ZipFile(path) as packed:
+            if packed.getinfo(FILE).file_size > SIZE_LIMIT:
+                raise DataError(f"{path} would unpack to more than {SIZE_LIMIT >> 20} MB: it is no language model")
+            facts = json.loads(packed.read(FACTS))
+            table = np.load(io.BytesIO(packed.read(FILE)), allow_pickle=False)
+        symbols, order = facts["symbols"], facts["order"]
+        good = (
+            isinstance(symbols, str) and isinstance(order, int) and 1 <= order <= LONGEST and len(symbols) < BACKOFF
+            and table.dtype == np.uint16 and table.ndim == 1 and table.size >= 2 and not table.size & (table.size - 1)
+        )  # fmt: skip
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
+        raise DataError(f"{path} holds no language model ({error}): make it again") from None
+    if not good:
+        raise DataError(f"{path} holds no language model that this version knows: make it again")
+    return LanguageModel(symbols, order, table)
+
+
+# ------------------------------------------------------------------------------------------------- estimating
+
+
+def estimate(
+    texts: Iterable[str], symbols: str | None = None, order: int = 6, cells: int = 2**21, fill: float = 0.8
+) -> LanguageModel:
+    """A model of texts, one line each, in `cells` cells of which `fill` are taken.
+
+    symbols: the characters it knows, at most 126 (default: all of the texts); others end a context.
+    Raises DataError for no text or too many characters.
+    """
+    if not 1 <= order <= LONGEST:
+        raise UserError(f"an n-gram has 1 to {LONGEST} characters, not {order}")
+    joined = "\n".join(" " + text for text in texts)
+    if not joined.strip():
+        raise DataError("the texts are empty: a language model needs at least one line")
+    folded = joined.translate(str.maketrans("123456789", "0" * 9))
+    if symbols is None:
+        symbols = "".join(sorted(set(folded) - {"\n"}))
+    symbols = "".join(dict.fromkeys(symbols.translate(str.maketrans("123456789", "0" * 9))))
+    if len(symbols) >= BACKOFF:
+        raise DataError(f"the texts hold {len(symbols)} characters, a model knows {BACKOFF - 1}: name those that count")
+    codes = np.frombuffer(folded.encode("utf-32-le"), np.uint32)
+    lookup = np.zeros(int(codes.max()) + 1, np.uint8)
+    for k, c in enumerate(symbols, 1):
+        if ord(c) < len(lookup):
+            lookup[ord(c)] = k
+    ids = lookup[codes]
+    counted = [_counted(ids, n) for n in range(1, order + 1)]
+    return LanguageModel(symbols, order, _table(counted, len(symbols), cells, fill))
+
+
+def _counted(ids: npt.NDArray[np.uint8], n: int) -> tuple[Keys, npt.NDArray[np.int64]]:
+    """The n-grams of n known characters, as sorted keys with their counts."""
+    count = max(0, len(ids) - n + 1)
+    key = np.full(count, 1, np.uint64)
+    good = np.ones(len(key), bool)
+    for k in range(n):
+        part = ids[k : k + count]
+        key = key << np.uint64(SYMBOL_BITS) | part
+        good &= part > 0
+    return np.unique(key[good], return_counts=True)
+
+
+def _shorter(keys: Keys, n: int) -> Keys:
+    """n-grams without their first character."""
+    low = np.uint64(1 << SYMBOL_BITS * (n - 1))
+    return keys & (low - np.uint64(1)) | low
+
+
+def _find(keys: Keys, among: Keys) -> npt.NDArray[np.int64]:
+    """Where each key stands among sorted ones; -1 for absent."""
+    if len(among) == 0:
+        return np.full(len(keys), -1)
+    at = np.searchsorted(among, keys).clip(0, len(among) - 1)
+    return np.where(among[at] == keys, at, -1)
+
+
+def _table(
+    counted: list[tuple[Keys, npt.NDArray[np.int64]]], symbols: int, cells: int, fill: float
+) -> npt.NDArray[np.uint16]:
+    """Witten-Bell probabilities, pruned to what `cells` cells hold."""
+    shift = np.uint64(SYMBOL_BITS)
+    smoothed: list[npt.NDArray[np.float64]] = []  # p(c | h) of every n-gram, by order
+    gains: list[npt.NDArray[np.float64]] = []
+    for n, (keys, counts) in enumerate(counted, 1):
+        if n == 1:
+            smoothed.append((counts + 0.5) / (counts.sum() + 0.5 * symbols))
+            gains.append(np.full(len(keys), np.inf))  # every known character stays
+            continue
+        contexts, start = np.unique(keys >> shift, return_index=True)
+        sizes = np.diff([*start, len(keys)])
+        total = np.repeat(np.add.reduceat(counts, start), sizes) if len(keys) else counts
+        kinds = np.repeat(sizes, sizes)
+        below = smoothed[-1][_find(_shorter(keys, n), counted[n - 2][0])]
+        p = (counts + kinds * below) / (total + kinds)
+        smoothed.append(p)
+        gains.append(counts * (np.log(p) - np.log(kinds / (total + kinds) * below)))
+        del contexts
+    # Two n-grams of one context bring its back-off weight along: about one more cell for every three.
+    room = int(cells * fill)
+    order = len(counted)
+    every = np.concatenate([g[np.isfinite(g)] for g in gains])
+    low, high = 0.0, float(every.max(initial=0.0)) + 1.0
+    for _ in range(40):  # bisect the gain that fills the room
+        limit = (low + high) / 2
+        used = sum(
+            int((g >= limit).sum()) + len(np.unique(keys[g >= limit] >> shift))
+            for (keys, _), g in zip(counted, gains, strict=True)
+        )
+        low, high = (limit, high) if used > room else (low, limit)
+    kept_keys = [keys[g >= high] for (keys, _), g in zip(counted, gains, strict=True)]
+    kept_p = [p[g >= high] for p, g in zip(smoothed, gains, strict=True)]
+    del counted, smoothed, gains
+    rows: list[tuple[Keys, npt.NDArray[np.float64]]] = [(kept_keys[0], np.log(kept_p[0]))]
+    weights: list[tuple[Keys, npt.NDArray[np.float64]]] = [(np.empty(0, np.uint64), np.empty(0))]
+    for n in range(2, order + 1):
+        keys, p = kept_keys[n - 1], kept_p[n - 1]
+        contexts, start = np.unique(keys >> shift, return_index=True)
+        below = np.exp(_backed_off(_shorter(keys, n), n - 1, rows, weights))
+        left = 1 - np.add.reduceat(p, start) if len(keys) else p
+        left_below = 1 - np.add.reduceat(below, start) if len(keys) else p
+        weight = np.log(np.maximum(left, 1e-6) / np.maximum(left_below, 1e-6))
+        rows.append((keys, np.log(p)))
+        weights.append((contexts, np.minimum(weight, 0.0)))
+    every_key = np.concatenate([k for k, _ in rows] + [k << shift | np.uint64(BACKOFF) for k, _ in weights])
+    every_value = np.concatenate([v for _, v in rows] + [v for _, v in weights])
+    return _hashed(every_key, np.clip(np.rint(-every_value / LEVEL), 0, 62).astype(np.uint16) + 1, cells)
+
+
+def _backed_off(
+    keys: Keys, n: int, rows: list[tuple[Keys, npt.NDArray[np.float64]]],
+    weights: list[tuple[Keys, npt.NDArray[np.float64]]],
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """log p of n-grams by the rows and back-off weights of the orders so far."""
+    out = np.zeros(len(keys))
+    open_ = np.arange(len(keys))
+    while n >= 1 and len(open_):
+        at = _find(keys[open_], rows[n - 1][0])
+        out[open_[at >= 0]] += rows[n - 1][1][at[at >= 0]]
+        open_ = open_[at < 0]
+        if n == 1:
+            out[open_] += UNKNOWN
+            break
+        context = keys[open_] >> np.uint64(SYMBOL_BITS)
+        weigh = _find(context, weights[n - 1][0])
+        out[open_] += np.where(weigh >= 0, weights[n - 1][1][weigh] if len(weights[n - 1][1]) else 0.0, 0.0)
+        keys = keys.copy()
+        keys[open_] = _shorter(keys[open_], n)
+        n -= 1
+    return out
+
+
+def _hashed(keys: Keys, values: npt.NDArray[np.uint16], cells: int) -> npt.NDArray[np.uint16]:
+    """A table of keys and values with linear probing, all keys advanced together."""
+    if cells < 2 or cells & (cells - 1):
+        raise UserError(f"a table has a power of two of cells, not {cells}")
+    bits = cells.bit_length() - 1
+    place, fingerprint = _cells_of(keys, bits)
+    cell = fingerprint << np.uint16(VALUE_BITS) | values
+    table = np.zeros(cells, np.uint16)
+    waiting = np.arange(len(keys))
+    for _ in range(MOST_PROBES):
+        free = waiting[table[place[waiting]] == 0]
+        _, first = np.unique(place[free], return_index=True)
+        settled = free[first]
+        table[place[settled]] = cell[settled]
+        waiting = np.setdiff1d(waiting, settled, assume_unique=True)
+        place[waiting] = (place[waiting] + 1) % cells
+        if len(waiting) == 0:
+            break
+    return table  # the few that found no cell within reach are left out
+
+
+# ---------------------------------------------------------------------------------------------------- bundled
+
+
+def bundled_languages() -> list[str]:
+    """The names of the language models inside the package."""
+    return sorted(p.name.removesuffix(".lm") for p in _bundled() if p.name.endswith(".lm"))
+
+
+def _bundled() -> Iterator[Path]:
+    folder = resources.files("glyphline.models")
+    yield from (Path(str(p)) for p in folder.iterdir())
+
+
+@lru_cache(maxsize=4)
+def open_language(name: str) -> LanguageModel:
+    """A bundled language model by name, or one from a file. Raises UserError with the choices."""
+    for path in _bundled():
+        if path.name == f"{name}.lm":
+            return load_language(path)
+    if "/" in name or name.endswith(".lm"):
+        return load_language(Path(name))
+    raise UserError(f'no language "{name}"; {nearest(name, bundled_languages())}, or the path of an .lm file')
