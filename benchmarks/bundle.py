@@ -1,8 +1,7 @@
-"""Put a run's best network into the package with its model card.
+"""Put a run's best network into the package with its model card, and its numbers into benchmarks/results/runs/NAME/.
 
-    python benchmarks/bundle.py runs/natural reader
-
-Writes src/glyphline/models/NAME.onnx and NAME.json; copies the run's numbers to benchmarks/results/runs/NAME/.
+python benchmarks/bundle.py runs/natural reader       # also src/glyphline/models/NAME.onnx and NAME.json
+python benchmarks/bundle.py runs/seed seed --numbers  # the numbers alone
 """
 
 from __future__ import annotations
@@ -12,11 +11,17 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from glyphline.composing.lines import LineSet
+from glyphline.learning.data import LineBatches
 from glyphline.learning.evaluate import evaluate
-from glyphline.learning.export import export, weights_of
-from glyphline.learning.network import load_network
-from glyphline.reading.engines import OnnxEngine
+from glyphline.learning.export import export, open_run, weights_of
+from glyphline.learning.network import Network, load_network
+from glyphline.learning.train import ctc_loss
+from glyphline.reading.engines import Engine, OnnxEngine
 from glyphline.reading.reader import Reader
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,23 +38,60 @@ DATA = {
 }
 
 
+def tested(run: Path, name: str, network: Network, engine: Engine) -> dict[str, Any]:
+    """CER, WER and CTC loss (nats a line) on test lines of the run's recipe: unseen glyphs, unseen sentences."""
+    scored = evaluate(str(run / "recipe.yaml"), Reader(engine), model=name, split="test", count=LINES)
+    data = LineBatches(LineSet(network.recipe.lines, "test", network.recipe.training.seed))
+    loss = 0.0
+    for start in range(0, LINES, 50):
+        batch = data[list(range(start, start + 50))]
+        with torch.inference_mode():
+            log_probs = network(batch.lines)
+        steps = torch.tensor([min(log_probs.shape[1], network.steps(int(w))) for w in batch.widths])
+        loss += float(ctc_loss(log_probs, batch, steps))
+    kept = ("cer", "cer_interval", "wer", "wer_interval", "exact", "normalisation")
+    return {
+        "lines": f"{LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
+        "command": f"glyphline evaluate RUN/recipe.yaml --model {name} --count {LINES}",
+        **{k: v for k, v in scored.to_dict().items() if k in kept},
+        "loss": loss / LINES,
+    }
+
+
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("run", type=Path)
     options.add_argument("name")
+    options.add_argument("--numbers", action="store_true", help="leave the package as it is")
     chosen = options.parse_args()
-    out = MODELS / f"{chosen.name}.onnx"
-    difference = export(chosen.run, out)
     network, facts = load_network(weights_of(chosen.run))
+    kept = ROOT / "benchmarks" / "results" / "runs" / chosen.name
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in ("recipe.yaml", "metrics.csv", "environment.json", "result.json"):
+        if (chosen.run / name).exists():
+            shutil.copy(chosen.run / name, kept / name)
+    if chosen.numbers:
+        test = tested(chosen.run, chosen.name, network, open_run(chosen.run))
+    else:
+        out = MODELS / f"{chosen.name}.onnx"
+        difference = export(chosen.run, out)
+        test = tested(chosen.run, chosen.name, network, OnnxEngine(out))
+        write_card(chosen.name, out, network, facts, test, difference)
+        print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
+    (kept / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(test, indent=1))
+
+
+def write_card(
+    name: str, out: Path, network: Network, facts: dict[str, Any], test: dict[str, Any], difference: float
+) -> None:
+    """The model card beside the .onnx file."""
     recipe = network.recipe
-    scored = evaluate(
-        str(chosen.run / "recipe.yaml"), Reader(OnnxEngine(out)), model=chosen.name, split="test", count=LINES
-    )
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     kinds = [s.source.replace("/", ":").partition(":")[0] for s in recipe.lines.glyphs]
     kinds += [s.partition(":")[0] for s in recipe.lines.sentences]
     card = {
-        "name": chosen.name,
+        "name": name,
         "about": recipe.about.strip(),
         "alphabet": network.alphabet.characters,
         "height": recipe.lines.height,
@@ -62,26 +104,12 @@ def main() -> None:
         "commit": commit.stdout.strip(),
         "steps": int(facts["step"]),
         "validation": {k: facts[k] for k in ("val_loss", "val_cer", "val_wer", "val_exact")},
-        "test": {
-            "lines": f"{LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
-            "command": f"glyphline evaluate RUN/recipe.yaml --model {chosen.name} --count {LINES}",
-            **{
-                k: v
-                for k, v in scored.to_dict().items()
-                if k in ("cer", "cer_interval", "wer", "exact", "normalisation")
-            },
-        },
+        "test": test,
         "largest_difference_from_torch": difference,
         "licence": "MIT (weights and code); the data named above keep their own terms and are not contained",
         "limits": "One line of Latin text a picture; joined handwriting is read worse than print.",
     }
-    (MODELS / f"{chosen.name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    kept = ROOT / "benchmarks" / "results" / "runs" / chosen.name
-    kept.mkdir(parents=True, exist_ok=True)
-    for name in ("recipe.yaml", "metrics.csv", "environment.json", "result.json"):
-        if (chosen.run / name).exists():
-            shutil.copy(chosen.run / name, kept / name)
-    print(f"{out}: {out.stat().st_size / 2**20:.1f} MB; {scored.score}")
+    (MODELS / f"{name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

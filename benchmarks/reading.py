@@ -34,6 +34,7 @@ from glyphline.score import score
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
+DECODERS_SHOWN = ("greedy", "beam")
 Pairs = list[tuple[Path, str]]
 
 
@@ -90,9 +91,9 @@ def _written(lines: LineSet, folder: Path, count: int) -> Pairs:
     return pairs
 
 
-def ours(model: str, pairs: Pairs) -> tuple[list[str], float, float]:
+def ours(model: str, decoder: str, pairs: Pairs) -> tuple[list[str], float, float]:
     """(readings, lines a second in batches, ms for a single line)."""
-    reader = open_reader(model)
+    reader = open_reader(model, decoder)
     pictures = [load(path) for path, _ in pairs]
     reader.read_lines(pictures[:2])
     started = time.perf_counter()
@@ -155,7 +156,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sets = {**real_lines(), **composed_lines(Path(folder), chosen.n)}
         for name, pairs in sets.items():
-            runs = {f"glyphline {Path(m).stem}": ours(m, pairs) for m in models if suits(m, name)}
+            runs = {
+                f"glyphline {Path(m).stem}, {decoder}": ours(m, decoder, pairs)
+                for m in models
+                if suits(m, name)
+                for decoder in DECODERS_SHOWN
+                if decoder == "greedy" or not alphabet_of(open_reader(m).engine).merges  # English has its case
+            }
             runs |= {
                 who: made for who, act in (("Tesseract", tesseract), ("RapidOCR", rapidocr)) if (made := act(pairs))
             }
@@ -170,14 +177,14 @@ def main() -> None:
                                   "lines_per_second": speed, "ms_a_line": single})  # fmt: skip
                     low, high = s.cer_interval
                     print(
-                        f"{name:20s} {who:22s} {fold:6s} CER {s.cer:7.2%} [{low:6.2%}, {high:6.2%}]  "
+                        f"{name:20s} {who:32s} {fold:6s} CER {s.cer:7.2%} [{low:6.2%}, {high:6.2%}]  "
                         f"WER {s.wer:7.2%}  {speed:7.1f} lines/s  {single:6.1f} ms"
                     )
             if chosen.show and name.startswith("real"):
                 for k, (path, truth) in enumerate(pairs):
                     print(f"    {path.name:26s} {truth!r}")
                     for who, (texts, *_) in runs.items():
-                        print(f"        {who:22s} {texts[k]!r}")
+                        print(f"        {who:32s} {texts[k]!r}")
     RESULTS.mkdir(exist_ok=True)
     kept = {"cores": os.cpu_count(), "rows": table}
     (RESULTS / "reading.json").write_text(json.dumps(kept, indent=1) + "\n")
