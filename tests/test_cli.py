@@ -446,3 +446,15 @@ def test_a_language_of_ones_own_texts_is_read_with(tmp_path: Path) -> None:
 def test_a_language_that_cannot_be_made_is_a_mistake(tmp_path: Path, words: list[str]) -> None:
     mistake("language", *words, "--out", tmp_path / "my.lm")
     assert not (tmp_path / "my.lm").exists()
+
+
+def test_read_says_only_what_is_allowed(lines: Path, model: Path, tmp_path: Path) -> None:
+    picture = sorted(lines.glob("*.png"))[0]
+    (tmp_path / "words.txt").write_text("cat\ndog\nfox\n")
+    assert run("read", picture, "--model", model, "--only", tmp_path / "words.txt").out.strip() in ("cat", "dog", "fox")
+    assert len(run("read", picture, "--model", model, "--pattern", "[abc]{2}").out.strip()) == 2
+    assert "give one of them" in mistake(
+        "read", picture, "--model", model, "--pattern", "a", "--only", tmp_path / "words.txt"
+    )
+    assert "no regular expression" in mistake("read", picture, "--model", model, "--pattern", "(")
+    assert "cannot be read" in mistake("read", picture, "--model", model, "--only", tmp_path / "none.txt")

@@ -57,17 +57,27 @@ def _needs_training(what: str) -> None:
             raise MissingPackage(package, "train", what)
 
 
-def _open_reader(model: str, decoder: str) -> Any:
-    from glyphline.reading.decoders import open_decoder
-    from glyphline.reading.engines import bundled_names, open_engine
+def _open_reader(model: str, decoder: str, only: Path | None = None, pattern: str | None = None) -> Any:
+    from glyphline.reading.constraints import Pattern, choices_in
+    from glyphline.reading.decoders import constrained, open_decoder
+    from glyphline.reading.engines import alphabet_of, bundled_names, open_engine
     from glyphline.reading.reader import Reader
 
+    made = open_decoder(decoder)
     if model not in bundled_names() and (Path(model).is_dir() or model.endswith(".pt")):
         _needs_training("reading with a run's own weights")
         from glyphline.learning.export import open_run
 
-        return Reader(open_run(Path(model)), open_decoder(decoder))
-    return Reader(open_engine(model), open_decoder(decoder))
+        engine: Any = open_run(Path(model))
+    else:
+        engine = open_engine(model)
+    if only and pattern is not None:
+        raise UserError("--only and --pattern both say what a line may say: give one of them")
+    if only:
+        made = constrained(made, choices_in(only, alphabet_of(engine)))
+    elif pattern is not None:
+        made = constrained(made, Pattern(pattern))
+    return Reader(engine, made)
 
 
 def _version(wanted: bool) -> None:
@@ -262,13 +272,15 @@ def read(
     form: Annotated[str, typer.Option("--format", "-f", help="text, json, tsv")] = "text",
     model: Model = "reader",
     decoder: DecoderName = "greedy",
+    only: Annotated[Path | None, typer.Option(help="a file of the texts a line may say, one a row")] = None,
+    pattern: Annotated[str | None, typer.Option(help="a regular expression every line fits: [0-9]{2}/[0-9]{4}")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="write here instead of standard output")] = None,
 ) -> None:
     """Read pictures of lines. A bad picture is named on stderr, the others are read, and the exit code is 1."""
     from glyphline.image import pictures_in
     from glyphline.reading.formats import open_format
 
-    shape, reader = open_format(form), _open_reader(model, decoder)
+    shape, reader = open_format(form), _open_reader(model, decoder, only, pattern)
     bad = 0
     written: list[str] = []
     names: list[str] = []

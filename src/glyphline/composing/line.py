@@ -262,11 +262,11 @@ class Natural(Layout):
     def sample(self, text: str, rng: np.random.Generator, pool: Pool) -> LineRecord:
         first, hand = pool.first_choice(rng), int(rng.integers(2**31))
         x = float(rng.uniform(*self.x_height))
-        slant, turn, wander, gap, space, wide, tall, ragged, taper = (
+        slant, turn, wander, gap, space, wide, tall, ragged, taper, loose = (
             float(v)
             for v in rng.uniform(
-                (-0.15, -0.02, 0.0, -0.12, -0.8, 0.75, 0.75, 0.0, -0.12),
-                (0.45, 0.02, 0.12, 0.35, 1.0, 1.25, 1.2, 0.12, 0.12),
+                (-0.15, -0.02, 0.0, -0.12, -0.8, 0.75, 0.75, 0.0, -0.12, 0.04),
+                (0.45, 0.02, 0.12, 0.35, 1.0, 1.25, 1.2, 0.12, 0.12, 0.18),
             )
         )
         if rng.random() < 0.3:
@@ -296,11 +296,11 @@ class Natural(Layout):
             width = max(1.0, height * glyph.ink.shape[1] / glyph.ink.shape[0] * wide)
             base = wander * x * float(np.sin(phase + wave * k)) + ragged * x * 0.5 * float(shake[k, 2])
             if glyph.advance is not None and glyph.left is not None:
-                tracking = gap * 0.25
+                tracking = gap * 0.25 + 0.3 * loose * float(shake[k, 3])
                 left = pen + glyph.left * x * wide
                 pen += max((glyph.advance + tracking) * x * wide, 1.0)
             else:
-                touch = 0.0 if previous_free else x * (gap + 0.08 * float(shake[k, 3]))
+                touch = 0.0 if previous_free else x * (gap + loose * float(shake[k, 3]))
                 left = pen + touch
                 pen = left + width
             previous_free = False

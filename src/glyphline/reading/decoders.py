@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import BLANK, Alphabet
 from glyphline.errors import UserError, nearest
+from glyphline.reading.constraints import Constraint
 from glyphline.reading.language import LanguageModel, open_language
 
 LogProbs = npt.NDArray[np.float32]  # (T, C), natural logarithms, class 0 the blank
@@ -84,6 +85,7 @@ class Beam:
     """
 
     language: LanguageModel | None = None
+    constraint: Constraint | None = None  # what the line may say; then nothing is pruned but by `width`
     width: int = 12
     weight: float = 0.5
     bonus: float = 1.3  # nats a character, which makes up for what the language model takes from longer texts
@@ -94,9 +96,10 @@ class Beam:
         if len(log_probs) == 0:
             return Decoded("", 1.0, ())
         probabilities = np.exp(log_probs)
+        least = self.least if self.constraint is None else 1e-7
         beams = {"": _Prefix("", (), 1.0)}
-        busy = probabilities[:, BLANK] < 0.9995
-        rows, classes = np.nonzero((probabilities > self.least) & busy[:, None])
+        busy = probabilities[:, BLANK] < (0.9995 if self.constraint is None else 2.0)
+        rows, classes = np.nonzero((probabilities > least) & busy[:, None])
         tried: list[list[int]] = [[] for _ in range(len(log_probs))]
         for row, k in zip(rows.tolist(), classes.tolist(), strict=True):
             tried[row].append(k)
@@ -105,7 +108,10 @@ class Beam:
                 for prefix in beams.values():
                     prefix.blank, prefix.open = prefix.blank + prefix.open, 0.0
             beams = self._step(beams, step, probabilities[step], tried[step], alphabet)
-        best = max(beams.values(), key=lambda p: p.blank + p.open)
+        said = [p for p in beams.values() if self.constraint is None or self.constraint.whole(p.text)]
+        if not said:
+            return Decoded("", 0.0, ())
+        best = max(said, key=lambda p: p.blank + p.open)
         return _decoded(best, probabilities, alphabet)
 
     def _step(
@@ -131,9 +137,11 @@ class Beam:
                     paths = total * p
                 if paths <= 0.0:
                     continue
-                share = paths * self._worth(text, character)
                 longer = text + character
                 there = after.get(longer)
+                if there is None and self.constraint is not None and not self.constraint.begins(longer):
+                    continue
+                share = paths * self._worth(text, character)
                 if there is None:
                     after[longer] = _Prefix(longer, (*prefix.ends, (step, p)), 0.0, share)
                 else:
@@ -144,7 +152,7 @@ class Beam:
         top = shares[0][0] or 1.0
         kept = {}
         for share, text in shares:
-            if share < top * self.drop:
+            if share < top * self.drop and self.constraint is None:
                 break
             prefix = kept[text] = after[text]
             prefix.blank /= top
@@ -189,6 +197,12 @@ DECODERS: dict[str, tuple[Callable[[str], Decoder], str]] = {
     "beam": (_beam, "beam, beam:MODEL.lm: beam search with a language model, the bundled English one or your own"),
     "beam-alone": (_only("beam-alone", Beam()), "beam-alone: beam search without a language model"),
 }
+
+
+def constrained(decoder: Decoder, constraint: Constraint) -> Beam:
+    """A decoder that says nothing but what is allowed: a wide beam, with the language model of a beam given."""
+    language = decoder.language if isinstance(decoder, Beam) else None
+    return Beam(language, constraint, width=40)
 
 
 def open_decoder(spec: str) -> Decoder:
