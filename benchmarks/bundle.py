@@ -20,9 +20,12 @@ from glyphline.learning.data import LineBatches
 from glyphline.learning.evaluate import evaluate
 from glyphline.learning.export import export, open_run, weights_of
 from glyphline.learning.network import Network, load_network
+from glyphline.learning.quantize import quantize
 from glyphline.learning.train import ctc_loss
-from glyphline.reading.engines import Engine, OnnxEngine
+from glyphline.reading.decoders import open_decoder
+from glyphline.reading.engines import Engine, OnnxEngine, alphabet_of
 from glyphline.reading.reader import Reader
+from glyphline.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "src" / "glyphline" / "models"
@@ -38,22 +41,27 @@ DATA = {
 }
 
 
-def tested(run: Path, name: str, network: Network, engine: Engine) -> dict[str, Any]:
+def tested(run: Path, name: str, engine: Engine) -> dict[str, Any]:
     """CER, WER and CTC loss (nats a line) on test lines of the run's recipe: unseen glyphs, unseen sentences."""
-    scored = evaluate(str(run / "recipe.yaml"), Reader(engine), model=name, split="test", count=LINES)
-    data = LineBatches(LineSet(network.recipe.lines, "test", network.recipe.training.seed))
+    scored = {}
+    for spec in ("greedy", "beam"):
+        reader = Reader(engine, open_decoder(spec, alphabet_of(engine)))
+        scored[spec] = evaluate(
+            str(run / "recipe.yaml"), reader, model=name, decoder=spec, split="test", count=LINES
+        ).to_dict()
+    recipe = load_recipe(run / "recipe.yaml")
+    data = LineBatches(LineSet(recipe.lines, "test", recipe.training.seed))
     loss = 0.0
     for start in range(0, LINES, 50):
         batch = data[list(range(start, start + 50))]
-        with torch.inference_mode():
-            log_probs = network(batch.lines)
-        steps = torch.tensor([min(log_probs.shape[1], network.steps(int(w))) for w in batch.widths])
+        log_probs = torch.from_numpy(engine.log_probs(batch.lines.numpy()))
+        steps = torch.tensor([min(log_probs.shape[1], engine.facts.steps(int(w))) for w in batch.widths])
         loss += float(ctc_loss(log_probs, batch, steps))
     kept = ("cer", "cer_interval", "wer", "wer_interval", "exact", "normalisation")
     return {
         "lines": f"{LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
-        "command": f"glyphline evaluate RUN/recipe.yaml --model {name} --count {LINES}",
-        **{k: v for k, v in scored.to_dict().items() if k in kept},
+        "command": f"glyphline evaluate RUN/recipe.yaml --model {name} --count {LINES} --decoder greedy|beam",
+        **{spec: {k: v for k, v in one.items() if k in kept} for spec, one in scored.items()},
         "loss": loss / LINES,
     }
 
@@ -71,11 +79,13 @@ def main() -> None:
         if (chosen.run / name).exists():
             shutil.copy(chosen.run / name, kept / name)
     if chosen.numbers:
-        test = tested(chosen.run, chosen.name, network, open_run(chosen.run))
+        test = tested(chosen.run, chosen.name, open_run(chosen.run))
     else:
         out = MODELS / f"{chosen.name}.onnx"
         difference = export(chosen.run, out)
-        test = tested(chosen.run, chosen.name, network, OnnxEngine(out))
+        cost = quantize(out, out, network.recipe)
+        print(f"in eight bits: validation CER {cost.before:.2%} -> {cost.after:.2%}")
+        test = tested(chosen.run, chosen.name, OnnxEngine(out))
         write_card(chosen.name, out, network, facts, test, difference)
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
     (kept / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")

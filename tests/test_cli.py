@@ -282,7 +282,7 @@ def test_evaluate_prints_one_object(lines: Path, model: Path, trained: Path, rec
         "lines", "cer", "cer_interval", "wer", "wer_interval", "exact", "lines_per_second", "model", "decoder",
         "normalisation",
     }  # fmt: skip
-    assert (said["lines"], said["decoder"]) == (6, "greedy") and done.err.count("truth") == 2
+    assert (said["lines"], said["decoder"]) == (6, "beam") and done.err.count("truth") == 2
     clocked = ("lines_per_second", "model")
     for source, other in ((lines, trained), (lines, trained / "best.pt"), (recipe, model)):
         again = json.loads(run("evaluate", source, "--model", other, "--json", "-n", 6).out)

@@ -172,12 +172,12 @@ def test_a_decoder_reads_what_is_beyond_doubt(name: str) -> None:
     path = [0, 2, 2, 0, 1, 3, 0, 3]
     log_probs = np.full((len(path), len(alphabet)), -20.0, np.float32)
     log_probs[np.arange(len(path)), path] = 0.0
-    decoded = open_decoder(name)(log_probs, alphabet)
+    decoded = open_decoder(name, alphabet)(log_probs, alphabet)
     assert isinstance(decoded, Decoded) and decoded.text == "a bb" and decoded.confidence > 0.99
     assert "".join(span.character for span in decoded.spans) == decoded.text
     ends = [step for span in decoded.spans for step in (span.start, span.end)]
     assert ends == sorted(ends) and ends[-1] <= len(path)
-    assert open_decoder(name)(log_probs[:0], alphabet).text == ""
+    assert open_decoder(name, alphabet)(log_probs[:0], alphabet).text == ""
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -19,16 +19,17 @@ __version__ = "0.1.0"
 __all__ = ["Page", "__version__", "compose", "open_reader", "read"]
 
 
-def open_reader(model: str = "reader", decoder: str = "greedy") -> Reader:
+def open_reader(model: str = "reader", decoder: str = "beam") -> Reader:
     """A reader with a bundled model's name or an .onnx file. Raises DataError / UserError naming the choices."""
     from glyphline.reading.decoders import open_decoder
-    from glyphline.reading.engines import open_engine
+    from glyphline.reading.engines import alphabet_of, open_engine
     from glyphline.reading.reader import Reader
 
-    return Reader(open_engine(model), open_decoder(decoder))
+    engine = open_engine(model)
+    return Reader(engine, open_decoder(decoder, alphabet_of(engine)))
 
 
-def read(picture: Any, model: str = "reader", decoder: str = "greedy") -> Page:
+def read(picture: Any, model: str = "reader", decoder: str = "beam") -> Page:
     """Read a picture of one line: a path, bytes, a PIL picture or an array. Raises PictureError for no picture."""
     return open_reader(model, decoder).read_page(picture)
 

@@ -63,7 +63,7 @@ def test_what_cannot_be_said_in_the_steps_there_are_is_not_said() -> None:
 
 
 def test_the_language_of_a_beam_stays() -> None:
-    beam = open_decoder("beam")
+    beam = open_decoder("beam", Alphabet.named("english"))
     assert isinstance(beam, Beam)
     assert constrained(beam, Choices(("one",))).language is beam.language
 

@@ -30,7 +30,7 @@ def some_log_probs(seed: int, steps: int = 40, classes: int = len(ALPHABET)) -> 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_every_decoder_says_hangs_together(name: str, seed: int) -> None:
     log_probs = some_log_probs(seed)
-    said = open_decoder(name)(log_probs, ALPHABET)
+    said = open_decoder(name, ALPHABET)(log_probs, ALPHABET)
     assert isinstance(said, Decoded)
     assert said.text == "".join(span.character for span in said.spans)
     assert all(c in ALPHABET for c in said.text)
@@ -45,7 +45,7 @@ def test_nothing_said_is_said_surely(name: str) -> None:
     blank = np.full((7, len(ALPHABET)), -20, np.float32)
     blank[:, BLANK] = 0
     for log_probs in (blank, blank[:0]):
-        assert open_decoder(name)(log_probs, ALPHABET) == Decoded("", 1.0, ())
+        assert open_decoder(name, ALPHABET)(log_probs, ALPHABET) == Decoded("", 1.0, ())
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -53,7 +53,7 @@ def test_a_sure_path_is_read_by_every_decoder(name: str) -> None:
     path = [0, 2, 2, 0, 2, 1, 3, 3, 0]
     log_probs = np.full((len(path), len(ALPHABET)), -30, np.float32)
     log_probs[np.arange(len(path)), path] = 0
-    said = open_decoder(name)(log_probs, ALPHABET)
+    said = open_decoder(name, ALPHABET)(log_probs, ALPHABET)
     assert said.text == "aa b" and said.confidence == 1
     assert [(s.start, s.end) for s in said.spans] == [(1, 3), (4, 5), (5, 6), (6, 8)]
 
@@ -87,7 +87,7 @@ def test_greedys_text_has_at_least_the_probability_of_its_path(seed: int) -> Non
 
 def test_an_unknown_decoder_is_refused_with_the_choices() -> None:
     with pytest.raises(UserError, match=r'no decoder "greedi"; did you mean "greedy"\? choices: '):
-        open_decoder("greedi")
+        open_decoder("greedi", ALPHABET)
 
 
 # --------------------------------------------------------------------------------------------------- beam
@@ -155,7 +155,7 @@ def test_without_doubt_the_language_changes_nothing() -> None:
     path = [k for i in alphabet.encode(text) for k in (BLANK, int(i))]
     log_probs = np.full((len(path), len(alphabet)), math.log(1e-3 / len(alphabet)), np.float32)
     log_probs[np.arange(len(path)), path] = math.log(0.999)
-    assert open_decoder("beam")(log_probs, alphabet).text == text
+    assert open_decoder("beam", alphabet)(log_probs, alphabet).text == text
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -169,6 +169,6 @@ def test_spans_of_a_beam_lie_where_the_character_was_read(seed: int) -> None:
 
 def test_a_decoder_that_takes_nothing_says_so() -> None:
     with pytest.raises(UserError, match="takes nothing after a colon"):
-        open_decoder("greedy:english")
+        open_decoder("greedy:english", ALPHABET)
     with pytest.raises(UserError, match="no language"):
-        open_decoder("beam:klingon")
+        open_decoder("beam:klingon", ALPHABET)

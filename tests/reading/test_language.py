@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glyphline.alphabet import LETTERS, Alphabet, fold_merged
 from glyphline.errors import DataError, UserError
 from glyphline.reading.language import (
     FACTS,
@@ -20,6 +21,7 @@ from glyphline.reading.language import (
     _cells_of,
     bundled_languages,
     estimate,
+    language_for,
     load_language,
     open_language,
 )
@@ -155,6 +157,18 @@ def test_what_cannot_be_estimated_is_told(texts: list[str], settings: dict[str, 
 def test_other_scripts_will_do() -> None:
     model = estimate(["мама мыла раму", "рама мыла маму"] * 9, order=3, cells=2**9)
     assert model("ма", "м") > model("ма", "р")
+
+
+def test_an_alphabet_finds_the_language_that_suits_it() -> None:
+    assert language_for(Alphabet.named("english")) is language_for(Alphabet.named("full")) is open_language("english")
+    assert language_for(Alphabet.named("merged")) is open_language("english-merged")
+    for other in ("digits", " אבג", " abc", " " + LETTERS + "é"):
+        assert language_for(Alphabet.named(other)) is None
+
+
+def test_the_merged_english_knows_the_merged_letters() -> None:
+    merged = open_language("english-merged")
+    assert merged.nats(fold_merged("The house is by the river")) < 0.75 * merged.nats("The hQUse ZS by the rZver")
 
 
 def test_the_bundled_english_is_english() -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from glyphline.alphabet import BLANK, Alphabet
 from glyphline.errors import UserError, nearest
 from glyphline.reading.constraints import Constraint
-from glyphline.reading.language import LanguageModel, open_language
+from glyphline.reading.language import LanguageModel, language_for, open_language
 
 LogProbs = npt.NDArray[np.float32]  # (T, C), natural logarithms, class 0 the blank
 
@@ -178,12 +178,12 @@ def _decoded(prefix: _Prefix, probabilities: LogProbs, alphabet: Alphabet) -> De
     return Decoded(prefix.text, min((s.confidence for s in spans), default=1.0), tuple(spans))
 
 
-def _beam(rest: str) -> Decoder:
-    return Beam(open_language(rest or "english"))
+def _beam(rest: str, alphabet: Alphabet) -> Decoder:
+    return Beam(open_language(rest) if rest else language_for(alphabet))
 
 
-def _only(name: str, made: Decoder) -> Callable[[str], Decoder]:
-    def opened(rest: str) -> Decoder:
+def _only(name: str, made: Decoder) -> Callable[[str, Alphabet], Decoder]:
+    def opened(rest: str, alphabet: Alphabet) -> Decoder:
         if rest:
             raise UserError(f'the decoder {name} takes nothing after a colon, found "{rest}"')
         return made
@@ -192,9 +192,9 @@ def _only(name: str, made: Decoder) -> Callable[[str], Decoder]:
 
 
 #: the word before the colon of a spec -> (what opens the rest of it, its line of help)
-DECODERS: dict[str, tuple[Callable[[str], Decoder], str]] = {
+DECODERS: dict[str, tuple[Callable[[str, Alphabet], Decoder], str]] = {
     "greedy": (_only("greedy", Greedy()), "greedy: the best class of every step"),
-    "beam": (_beam, "beam, beam:MODEL.lm: beam search with a language model, the bundled English one or your own"),
+    "beam": (_beam, "beam, beam:MODEL.lm: beam search with a language model, the bundled one of the alphabet or yours"),
     "beam-alone": (_only("beam-alone", Beam()), "beam-alone: beam search without a language model"),
 }
 
@@ -205,9 +205,9 @@ def constrained(decoder: Decoder, constraint: Constraint) -> Beam:
     return Beam(language, constraint, width=40)
 
 
-def open_decoder(spec: str) -> Decoder:
-    """The decoder of a spec: "greedy", "beam", "beam:my.lm". Raises UserError with the choices."""
+def open_decoder(spec: str, alphabet: Alphabet) -> Decoder:
+    """The decoder of a spec ("greedy", "beam", "beam:my.lm") for a reader's alphabet. Raises UserError with choices."""
     name, _, rest = spec.partition(":")
     if name not in DECODERS:
         raise UserError(f'no decoder "{name}"; {nearest(name, DECODERS)}')
-    return DECODERS[name][0](rest)
+    return DECODERS[name][0](rest, alphabet)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from glyphline.alphabet import LETTERS, Alphabet
 from glyphline.errors import DataError, UserError, nearest
 from glyphline.files import write_whole
 
@@ -328,6 +329,14 @@ def bundled_languages() -> list[str]:
 def _bundled() -> Iterator[Path]:
     folder = resources.files("glyphline.models")
     yield from (Path(str(p)) for p in folder.iterdir())
+
+
+def language_for(alphabet: Alphabet) -> LanguageModel | None:
+    """The bundled model that suits an alphabet: one of its letters, cases merged or not; None where there is none."""
+    letters = [c for c in alphabet.characters if c.isalpha()]
+    if alphabet.merges and all(c.isascii() for c in letters):
+        return open_language("english-merged")
+    return open_language("english") if set(letters) == set(LETTERS) else None
 
 
 @lru_cache(maxsize=4)
