@@ -24,6 +24,7 @@ from glyphline.composing.line import (
     Placed,
     Pool,
     Tiles,
+    _stamp,
     draw_tiles,
     tile_numbers,
 )
@@ -366,3 +367,28 @@ def test_need_names_all_that_is_missing_and_all_that_was_asked() -> None:
 def test_weights_that_share_out_nothing(weights: tuple[float, ...]) -> None:
     with pytest.raises(RecipeError, match="weight"):
         Pool((Blocks("a"), Blocks("b")), weights, "train")
+
+
+def test_glyphs_drawn_alike_turn_and_lean_and_those_written_anew_do_not(emnist_data: Path) -> None:
+    fonts_or_strokes = [
+        g for seed in range(6) for g in Natural().sample("hello there", np.random.default_rng(seed), STROKES).glyphs
+    ]
+    assert len({(g.tilt, g.lean) for g in fonts_or_strokes}) > len(fonts_or_strokes) / 2
+    assert max(abs(g.tilt) for g in fonts_or_strokes) < 0.4
+    written = Pool((Emnist("byclass"),), (1.0,), "train")
+    assert all(g.tilt == g.lean == 0 for g in Natural().sample("hello", np.random.default_rng(0), written).glyphs)
+
+
+def test_a_turned_glyph_stays_where_it_was_and_whole() -> None:
+    record = bare(Natural().sample("H", np.random.default_rng(0), STROKES))
+    (glyph,) = record.glyphs
+    inks, middles = [], []
+    for tilt, lean in ((0.0, 0.0), (0.15, 0.0), (0.0, 0.15), (-0.15, 0.05)):
+        turned = dataclasses.replace(glyph, tilt=tilt, lean=lean, left=30.0, top=30.0)
+        canvas = np.zeros((120, 120), np.uint8)
+        _stamp(canvas, turned, STROKES)
+        inks.append(float(canvas.sum()))
+        y, x = np.nonzero(canvas > 64)
+        middles.append((float(y.mean()), float(x.mean())))
+    assert all(abs(ink / inks[0] - 1) < 0.1 for ink in inks)
+    assert all(abs(a - b) < 1.5 for middle in middles for a, b in zip(middle, middles[0], strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -37,6 +37,8 @@ class Placed:
     width: float
     height: float
     warp: int = -1  # which of the WARPS bends it (tiles with jitter); -1: none
+    tilt: float = 0.0  # radians anticlockwise about its middle
+    lean: float = 0.0  # px to the right a px up
 
 
 @dataclass(frozen=True)
@@ -273,10 +275,11 @@ class Natural(Layout):
             slant = 0.0
         if rng.random() < 0.12:  # letters set apart, as on forms
             gap += float(rng.uniform(0.2, 0.9))
-        space = float(np.exp(space)) + max(0.0, gap)  # 0.45 to 2.7 x-heights: notes are often spaced widely
+        space = float(np.exp(space)) + 1.6 * max(0.0, gap)  # from 0.45 x-heights; notes are often spaced widely
         phase, wave = rng.uniform(0, 6.28), rng.uniform(0.05, 0.4)
         sizes: dict[str, float] = {}  # this hand's size of each character
-        shake = rng.normal(0, 1, (len(text), 4))
+        shake = rng.normal(0, 1, (len(text), 6))
+        unsteady = float(rng.uniform(0.0, 0.08))  # how much glyphs that are always drawn alike turn and lean
         placed, pen, previous_free = [], 0.0, True
         for k, character in enumerate(text):
             if character == " ":
@@ -304,19 +307,19 @@ class Natural(Layout):
                 left = pen + touch
                 pen = left + width
             previous_free = False
-            placed.append(Placed(character, who, index, left, base - bottom * x * size - height, width, height))
+            tilt, lean = (0.0, 0.0) if source.varied else (unsteady * float(v) for v in shake[k, 4:])
+            top_edge = base - bottom * x * size - height
+            placed.append(Placed(character, who, index, left, top_edge, width, height, tilt=tilt, lean=lean))
         if not placed:
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
         margin = {side: float(rng.uniform(0.15, 1.0) * x) for side in ("left", "right", "top", "bottom")}
         low = min(g.left for g in placed)
         upper = min(g.top for g in placed)
-        lean = abs(slant) * 2.5 * x
+        room = abs(slant) * 2.5 * x
         shifted = tuple(
-            Placed(g.character, g.source, g.index, g.left - low + margin["left"] + lean,
-                   g.top - upper + margin["top"], g.width, g.height)
-            for g in placed
-        )  # fmt: skip
-        width = int(max(g.left + g.width for g in shifted) + margin["right"] + lean) + 2
+            replace(g, left=g.left - low + margin["left"] + room, top=g.top - upper + margin["top"]) for g in placed
+        )
+        width = int(max(g.left + g.width for g in shifted) + margin["right"] + room) + 2
         height = int(max(g.top + g.height for g in shifted) + margin["bottom"]) + 2
         numbers = {
             "x": x, "slant": slant, "turn": turn if width < 12 * height else turn * 0.3,
@@ -375,6 +378,14 @@ def _stamp(canvas: Grey, glyph: Placed, pool: Pool) -> None:
     shrinks = size[0] < ink.shape[1] and size[1] < ink.shape[0]
     drawn = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     y, x = round(glyph.top), round(glyph.left)
+    if glyph.tilt or glyph.lean:  # about its middle, in a picture with room for what turns outwards
+        room = 1 + int((abs(glyph.tilt) + abs(glyph.lean)) * max(size) / 2)
+        middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
+        turned = np.array([[1.0, -glyph.tilt - glyph.lean], [glyph.tilt, 1.0]])
+        size = (size[0] + 2 * room, size[1] + 2 * room)
+        matrix = np.column_stack([turned, middle + room - turned @ middle])
+        drawn = cv2.warpAffine(drawn, matrix, size, flags=cv2.INTER_LINEAR)
+        y, x = y - room, x - room
     y0, x0 = max(0, y), max(0, x)
     y1, x1 = min(canvas.shape[0], y + size[1]), min(canvas.shape[1], x + size[0])
     if y1 > y0 and x1 > x0:
