@@ -254,6 +254,11 @@ def model(trained: Path, work: Path) -> Path:
     return out
 
 
+def test_export_in_eight_bits_says_what_it_costs(trained: Path, tmp_path: Path) -> None:
+    done = run("export", trained, "--out", tmp_path / "small.onnx", "--int8")
+    assert done.code == 0 and "in eight bits CER" in done.err and not done.out
+
+
 def test_train_takes_changes_and_refuses_wrong_ones(trained: Path, recipe: Path, tmp_path: Path) -> None:
     assert json.loads((trained / "result.json").read_text())["steps"] == 4
     said = mistake("train", recipe, "--out", tmp_path / "run", "--set", "training.epoch=1")
