@@ -24,7 +24,10 @@ from glyphline.alphabet import LETTERS, Alphabet
 from glyphline.errors import DataError, UserError, nearest
 from glyphline.files import write_whole
 
-Keys = npt.NDArray[np.uint64]
+Keys = npt.NDArray[np.uint64]  # n-grams or contexts: a one, then seven bits a symbol
+Floats = npt.NDArray[np.float64]
+Counts = tuple[Keys, npt.NDArray[np.int64]]  # sorted keys and how often each was seen
+Row = tuple[Keys, Floats]  # sorted keys and their log-probabilities or back-off weights
 
 SYMBOL_BITS = 7  # of a key; symbols are 1 .. 126
 BACKOFF = 127  # the symbol under which a context's back-off weight is kept
@@ -39,6 +42,7 @@ FACTS = "facts.json"
 SIZE_LIMIT = 2**27  # bytes; larger tables are refused
 
 _MASK = 2**64 - 1
+_SHIFT = np.uint64(SYMBOL_BITS)
 
 
 def _cells_of(keys: Keys, bits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
@@ -196,14 +200,14 @@ def estimate(
     return LanguageModel(symbols, order, _table(counted, len(symbols), cells, fill))
 
 
-def _counted(ids: npt.NDArray[np.uint8], n: int) -> tuple[Keys, npt.NDArray[np.int64]]:
+def _counted(ids: npt.NDArray[np.uint8], n: int) -> Counts:
     """The n-grams of n known characters, as sorted keys with their counts."""
     count = max(0, len(ids) - n + 1)
     key = np.full(count, 1, np.uint64)
     good = np.ones(len(key), bool)
     for k in range(n):
         part = ids[k : k + count]
-        key = key << np.uint64(SYMBOL_BITS) | part
+        key = key << _SHIFT | part
         good &= part > 0
     return np.unique(key[good], return_counts=True)
 
@@ -222,62 +226,57 @@ def _find(keys: Keys, among: Keys) -> npt.NDArray[np.int64]:
     return np.where(among[at] == keys, at, -1)
 
 
-def _table(
-    counted: list[tuple[Keys, npt.NDArray[np.int64]]], symbols: int, cells: int, fill: float
-) -> npt.NDArray[np.uint16]:
+def _table(counted: list[Counts], symbols: int, cells: int, fill: float) -> npt.NDArray[np.uint16]:
     """Witten-Bell probabilities, pruned to what `cells` cells hold."""
-    shift = np.uint64(SYMBOL_BITS)
-    smoothed: list[npt.NDArray[np.float64]] = []  # p(c | h) of every n-gram, by order
-    gains: list[npt.NDArray[np.float64]] = []
-    for n, (keys, counts) in enumerate(counted, 1):
-        if n == 1:
-            smoothed.append((counts + 0.5) / (counts.sum() + 0.5 * symbols))
-            gains.append(np.full(len(keys), np.inf))  # every known character stays
-            continue
-        contexts, start = np.unique(keys >> shift, return_index=True)
+    rows = _pruned(counted, *_smoothed(counted, symbols), int(cells * fill))
+    weights = _weights(rows)
+    keys = np.concatenate([k for k, _ in rows] + [k << _SHIFT | np.uint64(BACKOFF) for k, _ in weights])
+    values = np.concatenate([v for _, v in rows] + [v for _, v in weights])
+    return _hashed(keys, np.clip(np.rint(-values / LEVEL), 0, 62).astype(np.uint16) + 1, cells)
+
+
+def _smoothed(counted: list[Counts], symbols: int) -> tuple[list[Floats], list[Floats]]:
+    """By order: p(c | h) of every n-gram, and the nats all its occurrences would lose without it."""
+    keys, counts = counted[0]
+    smoothed: list[Floats] = [(counts + 0.5) / (counts.sum() + 0.5 * symbols)]
+    gains: list[Floats] = [np.full(len(keys), np.inf)]  # every known character stays
+    for n, (keys, counts) in enumerate(counted[1:], 2):
+        start = np.unique(keys >> _SHIFT, return_index=True)[1]  # of each context
         sizes = np.diff([*start, len(keys)])
         total = np.repeat(np.add.reduceat(counts, start), sizes) if len(keys) else counts
-        kinds = np.repeat(sizes, sizes)
+        kinds = np.repeat(sizes, sizes)  # different characters after each context
         below = smoothed[-1][_find(_shorter(keys, n), counted[n - 2][0])]
-        p = (counts + kinds * below) / (total + kinds)
-        smoothed.append(p)
-        gains.append(counts * (np.log(p) - np.log(kinds / (total + kinds) * below)))
-        del contexts
-    # Two n-grams of one context bring its back-off weight along: about one more cell for every three.
-    room = int(cells * fill)
-    order = len(counted)
-    every = np.concatenate([g[np.isfinite(g)] for g in gains])
-    low, high = 0.0, float(every.max(initial=0.0)) + 1.0
+        smoothed.append((counts + kinds * below) / (total + kinds))
+        gains.append(counts * (np.log(smoothed[-1]) - np.log(kinds / (total + kinds) * below)))
+    return smoothed, gains
+
+
+def _pruned(counted: list[Counts], smoothed: list[Floats], gains: list[Floats], room: int) -> list[Row]:
+    """By order: the n-grams of the largest gains and their log-probabilities, as many as have room."""
+    low, high = 0.0, max(float(g[np.isfinite(g)].max(initial=0.0)) for g in gains) + 1.0
     for _ in range(40):  # bisect the gain that fills the room
         limit = (low + high) / 2
-        used = sum(
-            int((g >= limit).sum()) + len(np.unique(keys[g >= limit] >> shift))
+        used = sum(  # a context with an n-gram of its own takes a cell more, for its back-off weight
+            int((g >= limit).sum()) + len(np.unique(keys[g >= limit] >> _SHIFT))
             for (keys, _), g in zip(counted, gains, strict=True)
         )
         low, high = (limit, high) if used > room else (low, limit)
-    kept_keys = [keys[g >= high] for (keys, _), g in zip(counted, gains, strict=True)]
-    kept_p = [p[g >= high] for p, g in zip(smoothed, gains, strict=True)]
-    del counted, smoothed, gains
-    rows: list[tuple[Keys, npt.NDArray[np.float64]]] = [(kept_keys[0], np.log(kept_p[0]))]
-    weights: list[tuple[Keys, npt.NDArray[np.float64]]] = [(np.empty(0, np.uint64), np.empty(0))]
-    for n in range(2, order + 1):
-        keys, p = kept_keys[n - 1], kept_p[n - 1]
-        contexts, start = np.unique(keys >> shift, return_index=True)
+    return [(keys[g >= high], np.log(p[g >= high])) for (keys, _), p, g in zip(counted, smoothed, gains, strict=True)]
+
+
+def _weights(rows: list[Row]) -> list[Row]:
+    """By order: the contexts that kept n-grams and the log of what is left to those they did not."""
+    weights: list[Row] = [(np.empty(0, np.uint64), np.empty(0))]
+    for n, (keys, log_p) in enumerate(rows[1:], 2):
+        contexts, start = np.unique(keys >> _SHIFT, return_index=True)
         below = np.exp(_backed_off(_shorter(keys, n), n - 1, rows, weights))
-        left = 1 - np.add.reduceat(p, start) if len(keys) else p
-        left_below = 1 - np.add.reduceat(below, start) if len(keys) else p
+        left, left_below = ((1 - np.add.reduceat(p, start)) if len(keys) else p for p in (np.exp(log_p), below))
         weight = np.log(np.maximum(left, 1e-6) / np.maximum(left_below, 1e-6))
-        rows.append((keys, np.log(p)))
         weights.append((contexts, np.minimum(weight, 0.0)))
-    every_key = np.concatenate([k for k, _ in rows] + [k << shift | np.uint64(BACKOFF) for k, _ in weights])
-    every_value = np.concatenate([v for _, v in rows] + [v for _, v in weights])
-    return _hashed(every_key, np.clip(np.rint(-every_value / LEVEL), 0, 62).astype(np.uint16) + 1, cells)
+    return weights
 
 
-def _backed_off(
-    keys: Keys, n: int, rows: list[tuple[Keys, npt.NDArray[np.float64]]],
-    weights: list[tuple[Keys, npt.NDArray[np.float64]]],
-) -> npt.NDArray[np.float64]:  # fmt: skip
+def _backed_off(keys: Keys, n: int, rows: list[Row], weights: list[Row]) -> Floats:
     """log p of n-grams by the rows and back-off weights of the orders so far."""
     out = np.zeros(len(keys))
     open_ = np.arange(len(keys))
@@ -288,7 +287,7 @@ def _backed_off(
         if n == 1:
             out[open_] += UNKNOWN
             break
-        context = keys[open_] >> np.uint64(SYMBOL_BITS)
+        context = keys[open_] >> _SHIFT
         weigh = _find(context, weights[n - 1][0])
         out[open_] += np.where(weigh >= 0, weights[n - 1][1][weigh] if len(weights[n - 1][1]) else 0.0, 0.0)
         keys = keys.copy()
