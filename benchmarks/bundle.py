@@ -10,12 +10,14 @@ import argparse
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from glyphline.composing.lines import LineSet
+from glyphline.learning.calibrate import calibrate
 from glyphline.learning.data import LineBatches
 from glyphline.learning.evaluate import evaluate
 from glyphline.learning.export import export, open_run, weights_of
@@ -85,7 +87,9 @@ def main() -> None:
         difference = export(chosen.run, out)
         cost = quantize(out, out, network.recipe)
         print(f"in eight bits: validation CER {cost.before:.2%} -> {cost.after:.2%}")
+        sure = calibrate(out, network.recipe)
         test = tested(chosen.run, chosen.name, OnnxEngine(out))
+        test["calibration"] = {kind: asdict(one) for kind, one in sure.items()}
         write_card(chosen.name, out, network, facts, test, difference)
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
     (kept / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")

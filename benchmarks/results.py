@@ -81,15 +81,17 @@ def cards() -> list[str]:
     out = [
         "\n## The bundled readers on their own test lines\n",
         "1,000 lines of unseen glyphs and unseen sentences each; beam: with the bundled language model.\n",
-        "| reader | alphabet | parameters | MB | CER, greedy | CER, beam | WER, beam | exact, beam |",
-        "|---|---|---|---|---|---|---|---|",
+        "ECE: expected calibration error of the words' confidence.\n",
+        "| reader | alphabet | parameters | MB | CER, greedy | CER, beam | WER, beam | exact, beam | ECE |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in bundled_names():
         c = bundled_card(name)
         greedy, beam = c["test"]["greedy"], c["test"]["beam"]
         out.append(
             f"| {name} | {len(c['alphabet'])} characters | {c['parameters']:,} | {c['bytes'] / 2**20:.1f} | "
-            f"{rate(greedy)} | {rate(beam)} | {beam['wer']:.2%} | {beam['exact']:.0%} |"
+            f"{rate(greedy)} | {rate(beam)} | {beam['wer']:.2%} | {beam['exact']:.0%} | "
+            f"{c['test']['calibration']['beam']['after']['word']:.1%} |"
         )
     return out
 

@@ -24,30 +24,31 @@ class Word:
     """Characters between spaces."""
 
     text: str
-    confidence: float  # 0..1: the least sure character's
+    confidence: float  # 0..1
     left: float
     right: float
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text; its words follow from its characters."""
+    """One line of text; its words, where none are given, follow from its characters.
+
+    >>> one = Line("a b", 0.5, (), "", tuple(Character(c, 0.5, i, i + 1) for i, c in enumerate("a b")))
+    >>> [w.text for w in one.words]
+    ['a', 'b']
+    """
 
     text: str
-    confidence: float  # 0..1: the least sure character's; 1 for nothing read
+    confidence: float  # 0..1; 1 for nothing read
     polygon: Polygon
     engine: str
     characters: tuple[Character, ...] = ()
+    words: tuple[Word, ...] = ()
 
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """The line's words in order.
-
-        >>> one = Line("a b", 0.5, (), "", tuple(Character(c, 0.5, i, i + 1) for i, c in enumerate("a b")))
-        >>> [w.text for w in one.words]
-        ['a', 'b']
-        """
-        return tuple(_word(group) for group in _groups(self.characters))
+    def __post_init__(self) -> None:
+        if not self.words:
+            groups = words_in(self.characters)
+            object.__setattr__(self, "words", tuple(word_of(g, min(c.confidence for c in g)) for g in groups))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as `read --format json` prints it."""
@@ -65,7 +66,8 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
     return {k: round(v, 4 if k == "confidence" else 1) if isinstance(v, float) else v for k, v in values.items()}
 
 
-def _groups(characters: Iterable[Character]) -> list[list[Character]]:
+def words_in(characters: Iterable[Character]) -> list[list[Character]]:
+    """The characters between spaces, word by word."""
     groups: list[list[Character]] = [[]]
     for character in characters:
         if character.text.isspace():
@@ -75,9 +77,9 @@ def _groups(characters: Iterable[Character]) -> list[list[Character]]:
     return [g for g in groups if g]
 
 
-def _word(group: list[Character]) -> Word:
-    text = "".join(c.text for c in group)
-    return Word(text, min(c.confidence for c in group), group[0].left, group[-1].right)
+def word_of(group: list[Character], confidence: float) -> Word:
+    """One word of its characters, at least one."""
+    return Word("".join(c.text for c in group), confidence, group[0].left, group[-1].right)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,12 +44,16 @@ class Decoded:
 class Decoder(Protocol):
     """Turns one line's log-probabilities into text."""
 
+    kind: ClassVar[str]  # under which a model keeps how sure it is with this decoder
+
     def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> Decoded: ...
 
 
 @dataclass(frozen=True)
 class Greedy:
     """The best class of every step, collapsed (best path, Graves et al. 2006)."""
+
+    kind: ClassVar[str] = "greedy"
 
     def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> Decoded:
         path = log_probs.argmax(axis=1)
@@ -91,6 +95,7 @@ class Beam:
     bonus: float = 1.3  # nats a character, which makes up for what the language model takes from longer texts
     least: float = 2e-3
     drop: float = 1e-5  # share of the best below which a prefix is given up
+    kind: ClassVar[str] = "beam"
 
     def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> Decoded:
         if len(log_probs) == 0:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, UserError, nearest
+from glyphline.reading.confidence import Calibration
 
 METADATA = "glyphline"  # the key of our facts in an ONNX file
 BUNDLED = "reader"
@@ -35,6 +36,7 @@ class Facts:
     frame: str  # how pictures are framed, see glyphline.image
     window: int = 0  # px one time step sees at least; a narrower line is padded to it
     recipe: dict[str, Any] | None = None
+    calibration: dict[str, dict[str, list[float]]] | None = None  # decoder -> unit -> weights, see confidence.py
     version: int = 1
 
     def steps(self, width: int) -> int:
@@ -122,6 +124,11 @@ def open_engine(model: str = BUNDLED) -> Engine:
 def _opened(path: Path, written: float) -> Engine:
     """One session a file; a file written anew is opened anew."""
     return ENGINES[path.suffix](path)
+
+
+def calibration_of(facts: Facts, kind: str) -> Calibration:
+    """How sure a model is with this kind of decoder; plain where that was never measured."""
+    return Calibration(**{unit: tuple(weights) for unit, weights in (facts.calibration or {}).get(kind, {}).items()})
 
 
 def alphabet_of(engine: Engine) -> Alphabet:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from glyphline.image import Framed, Grey, framed, load, padded_batch
-from glyphline.page import Character, Line, Page
+from glyphline.page import Character, Line, Page, word_of, words_in
 from glyphline.reading.decoders import Decoded, Decoder, Greedy
-from glyphline.reading.engines import Engine, alphabet_of, open_engine
+from glyphline.reading.engines import Engine, alphabet_of, calibration_of, open_engine
 
 BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
 BATCH_PIXELS = 1_500_000  # px of one batch; keeps the memory of long lines flat
@@ -69,12 +69,16 @@ class Reader:
             x = frame.left + (step * facts.stride + extra) / frame.scale
             return float(min(max(x, 0.0), picture.shape[1]))
 
-        characters = tuple(
+        sure = calibration_of(facts, self.decoder.kind)
+        raw = tuple(
             Character(s.character, s.confidence, column(s.start), column(s.end - 1, reach)) for s in decoded.spans
         )
+        words = tuple(word_of(group, sure("word", [c.confidence for c in group])) for group in words_in(raw))
+        characters = tuple(replace(c, confidence=sure("character", [c.confidence])) for c in raw)
+        confidence = sure("line", [c.confidence for c in raw]) if raw else decoded.confidence
         h, w = picture.shape
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
-        return Line(decoded.text, decoded.confidence, corners, facts.name, characters)
+        return Line(decoded.text, confidence, corners, facts.name, characters, words)
 
 
 def _at_least(line: Grey, width: int) -> Grey:

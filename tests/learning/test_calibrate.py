@@ -1,0 +1,57 @@
+"""Calibrating a model file: its confidence changes, what it reads does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glyphline.composing.lines import LineSet
+from glyphline.learning.calibrate import FITTED, calibrate, units_of
+from glyphline.learning.export import export
+from glyphline.reading.confidence import UNITS
+from glyphline.reading.decoders import Decoded, Span, open_decoder
+from glyphline.reading.engines import OnnxEngine, alphabet_of
+from glyphline.reading.reader import Reader
+from glyphline.recipe import Recipe
+
+pytest.importorskip("onnx")
+
+
+def said(text: str, *shares: float) -> Decoded:
+    return Decoded(
+        text, min(shares), tuple(Span(c, k, k + 1, p) for k, (c, p) in enumerate(zip(text, shares, strict=True)))
+    )
+
+
+def test_units_are_right_where_they_stand_in_the_truth() -> None:
+    found = units_of([said("a cot", 0.9, 1.0, 0.8, 0.3, 0.7), Decoded("", 1.0, ())], ["a  cat", "lost"])
+    assert found["character"] == ([[0.9], [1.0], [0.8], [0.3], [0.7]], [True, True, True, False, True])
+    assert found["word"] == ([[0.9], [0.8, 0.3, 0.7]], [True, False])
+    assert found["line"] == ([[0.9, 1.0, 0.8, 0.3, 0.7]], [False])
+
+
+def test_a_calibrated_file_reads_the_same_and_says_how_sure_it_is(
+    finished: Path, tiny: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.onnx"
+    export(finished, path)
+    before = OnnxEngine(path)
+    measured = calibrate(path, tiny(), count=60)
+    after = OnnxEngine(path)
+    assert list(tmp_path.iterdir()) == [path] and set(measured) == set(FITTED)
+    assert before.facts.calibration is None and set(after.facts.calibration or {}) == set(FITTED)
+    for one in measured.values():
+        assert set(one.before) == set(one.after) == set(one.reliability) == set(UNITS)
+        assert all(0 <= e <= 1 for e in (*one.before.values(), *one.after.values()))
+    pictures = [LineSet(tiny().lines, "test", 3).line(i).image for i in range(8)]
+    for kind in FITTED:
+        plain, fitted = (
+            Reader(engine, open_decoder(kind, alphabet_of(engine))).read_lines(pictures) for engine in (before, after)
+        )
+        assert [line.text for line in plain] == [line.text for line in fitted]
+        assert all(0 <= c.confidence <= 1 for line in fitted for c in (*line.characters, *line.words, line))
+    lines = np.zeros((2, before.facts.height, 64), np.uint8)
+    assert np.array_equal(before.log_probs(lines), after.log_probs(lines))
