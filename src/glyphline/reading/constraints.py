@@ -53,7 +53,7 @@ class Choices:
 class Pattern:
     r"""A regular expression that the whole line fits.
 
-    >>> date = Pattern(r"\\d\\d?/\\d\\d?/\\d{4}")
+    >>> date = Pattern(r"\d\d?/\d\d?/\d{4}")
     >>> date.begins("12/"), date.begins("1a"), date.whole("12/3/1999")
     (True, False, True)
     """
