@@ -463,3 +463,12 @@ def test_read_says_only_what_is_allowed(lines: Path, model: Path, tmp_path: Path
     )
     assert "no regular expression" in mistake("read", picture, "--model", model, "--pattern", "(")
     assert "cannot be read" in mistake("read", picture, "--model", model, "--only", tmp_path / "none.txt")
+
+
+def test_read_says_what_it_left_unread(lines: Path, model: Path) -> None:
+    picture = sorted(lines.glob("*.png"))[0]
+    done = run("read", picture, "--model", model, "--least", 1)
+    assert done.code == 0 and done.out == "\n" and "1 of 1 lines left unread (--least 1)" in done.err
+    assert run("read", picture, "--model", model).out.strip()  # never calibrated: always read
+    told = json.loads(run("read", picture, "--model", model, "--least", 1, "--format", "json").out)
+    assert told["pages"][0]["lines"][0]["unread"] is True

@@ -274,6 +274,10 @@ def read(
     decoder: DecoderName = "beam",
     only: Annotated[Path | None, typer.Option(help="a file of the texts a line may say, one a row")] = None,
     pattern: Annotated[str | None, typer.Option(help="a regular expression every line fits: [0-9]{2}/[0-9]{4}")] = None,
+    least: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="leave a line unread when less of it than this is probably right: 0.5"),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="write here instead of standard output")] = None,
 ) -> None:
     """Read pictures of lines. A bad picture is named on stderr, the others are read, and the exit code is 1."""
@@ -281,6 +285,8 @@ def read(
     from glyphline.reading.formats import open_format
 
     shape, reader = open_format(form), _open_reader(model, decoder, only, pattern)
+    # the confidence of a model that was never calibrated means nothing: its lines are always read
+    reader.least = least if least is not None else 0.5 if reader.engine.facts.calibration else 0.0
     bad = 0
     written: list[str] = []
     names: list[str] = []
@@ -297,6 +303,8 @@ def read(
             bad += 1
             say(f"glyphline: {error}" if name in str(error) else f"glyphline: {name}: {error}")
             continue
+        if unread := sum(line.unread for line in page.lines):
+            say(f"glyphline: {name}: {unread} of {len(page.lines)} lines left unread (--least {reader.least:g})")
         written.append(shape(name, [page]))
         if out is None:
             print(written[-1], flush=True)

@@ -44,6 +44,7 @@ class Line:
     engine: str
     characters: tuple[Character, ...] = ()
     words: tuple[Word, ...] = ()
+    unread: bool = False  # True where the reader would have had to guess; the text is then empty
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -59,6 +60,7 @@ class Line:
             "engine": self.engine,
             "words": [_rounded(asdict(w)) for w in self.words],
             "characters": [_rounded(asdict(c)) for c in self.characters],
+            **({"unread": True} if self.unread else {}),
         }
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from glyphline import compose, open_reader
 from glyphline.errors import PictureError
 from glyphline.image import Grey
 from glyphline.reading import reader as reading
@@ -193,3 +194,17 @@ def test_the_bundled_reader_reads_the_examples() -> None:
     pairs = read_labels(Path(__file__).parents[2] / "examples" / "lines")
     lines = Reader().read_lines([load(path) for path, _ in pairs])
     assert score([text for _, text in pairs], [line.text for line in lines]).cer < 0.15
+
+
+def test_a_line_that_would_be_guessed_is_left_unread() -> None:
+    reader, picture = open_reader(), compose("Perhaps.", seed=0).image
+    reader.least = 1.01
+    line = reader.read_line(picture)
+    assert line.unread and line.text == "" and not line.words and 0 <= line.confidence <= 1
+    assert line.to_dict()["unread"] is True
+    reader.least = 0.0
+    read = reader.read_line(picture)
+    assert read.text and not read.unread and "unread" not in read.to_dict()
+    blank = np.full((60, 300), 255, np.uint8)
+    reader.least = 1.01
+    assert not reader.read_line(blank).unread  # nothing there is not something unreadable

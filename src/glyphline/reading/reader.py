@@ -29,6 +29,7 @@ class Reader:
 
     engine: Engine = field(default_factory=open_engine)
     decoder: Decoder = field(default_factory=Greedy)
+    least: float = 0.0  # a line of which a smaller share is probably right is left unread rather than guessed
 
     def read_line(self, picture: str | Path | bytes | npt.NDArray[np.generic]) -> Line:
         """One picture of one line, in any form `glyphline.image.load` takes; raises PictureError as it does."""
@@ -78,6 +79,8 @@ class Reader:
         confidence = sure("line", [c.confidence for c in raw]) if raw else decoded.confidence
         h, w = picture.shape
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
+        if characters and sum(c.confidence for c in characters) < self.least * len(characters):
+            return Line("", confidence, corners, facts.name, unread=True)
         return Line(decoded.text, confidence, corners, facts.name, characters, words)
 
 
