@@ -276,7 +276,7 @@ def read(
     pattern: Annotated[str | None, typer.Option(help="a regular expression every line fits: [0-9]{2}/[0-9]{4}")] = None,
     least: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="leave a line unread when less of it than this is probably right: 0.5"),
+        typer.Option(min=0, max=1, help="leave a line unread when less of it than this is probably right: 0.7"),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="write here instead of standard output")] = None,
 ) -> None:
@@ -286,7 +286,7 @@ def read(
 
     shape, reader = open_format(form), _open_reader(model, decoder, only, pattern)
     # the confidence of a model that was never calibrated means nothing: its lines are always read
-    reader.least = least if least is not None else 0.5 if reader.engine.facts.calibration else 0.0
+    reader.least = least if least is not None else 0.7 if reader.engine.facts.calibration else 0.0
     bad = 0
     written: list[str] = []
     names: list[str] = []
