@@ -73,10 +73,10 @@ class Greedy:
 class _Prefix:
     """A text that some paths so far collapse to, and the share of them; shares are relative, the best about 1."""
 
-    __slots__ = ("blank", "ends", "open", "text")
+    __slots__ = ("blank", "open", "steps", "text")
 
-    def __init__(self, text: str, ends: tuple[tuple[int, float], ...], blank: float = 0.0, open_: float = 0.0) -> None:
-        self.text, self.ends = text, ends  # ends: of each character, the step it was first read at and its probability
+    def __init__(self, text: str, steps: tuple[int, ...], blank: float = 0.0, open_: float = 0.0) -> None:
+        self.text, self.steps = text, steps  # steps: where most paths first read each character
         self.blank, self.open = blank, open_  # shares of the paths that end in a blank, in the last character
 
 
@@ -130,9 +130,9 @@ class Beam:
             last = text[-1:]
             stays = after.get(text)
             if stays is None:
-                stays = after[text] = _Prefix(text, prefix.ends)
-            elif not stays.ends or len(stays.ends) < len(prefix.ends):
-                stays.ends = prefix.ends
+                stays = after[text] = _Prefix(text, prefix.steps)
+            elif total * blank > stays.open:
+                stays.steps = prefix.steps
             stays.blank += total * blank
             for character, p in chances:
                 if character == last:
@@ -148,10 +148,10 @@ class Beam:
                     continue
                 share = paths * self._worth(text, character)
                 if there is None:
-                    after[longer] = _Prefix(longer, (*prefix.ends, (step, p)), 0.0, share)
+                    after[longer] = _Prefix(longer, (*prefix.steps, step), 0.0, share)
                 else:
                     if share > there.blank + there.open:  # most paths read the character here
-                        there.ends = (*prefix.ends, (step, p))
+                        there.steps = (*prefix.steps, step)
                     there.open += share
         shares = sorted(((p.blank + p.open, t) for t, p in after.items()), reverse=True)[: self.width]
         top = shares[0][0] or 1.0
@@ -173,8 +173,8 @@ class Beam:
 def _decoded(prefix: _Prefix, probabilities: LogProbs, alphabet: Alphabet) -> Decoded:
     """A prefix with the steps and the confidence of each of its characters."""
     spans = []
-    starts = [step for step, _ in prefix.ends] + [len(probabilities)]
-    for character, (start, _), end in zip(prefix.text, prefix.ends, starts[1:], strict=True):
+    ends = (*prefix.steps, len(probabilities))[1:]
+    for character, start, end in zip(prefix.text, prefix.steps, ends, strict=True):
         own = probabilities[start : max(end, start + 1), alphabet.characters.index(character) + 1]
         last = start + 1
         while last < end and own[last - start] > 0.3:  # the steps it goes on
