@@ -39,6 +39,7 @@ DATA = {
     "folder": "a folder of single-character pictures",
     "wikisplit": "WikiSplit (Botha et al. 2018, CC BY-SA 4.0)",
     "text": "English prose, public domain and Creative Commons, one sentence a line",
+    "generated": "generated numbers, dates, names, addresses, codes and single letters",
     "built-in": "the sentences written for this project",
 }
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
 from glyphline.composing.lines import LineSet
 from glyphline.files import replacing
+from glyphline.learning.export import write_facts
+from glyphline.page import Character, words_in
 from glyphline.reading.confidence import UNITS, Calibration, calibration_error, fit, reliability
 from glyphline.reading.decoders import Decoded, open_decoder
-from glyphline.reading.engines import METADATA, OnnxEngine, alphabet_of
+from glyphline.reading.engines import OnnxEngine, alphabet_of
 from glyphline.reading.reader import Reader
 from glyphline.recipe import Recipe
 from glyphline.score import fold_none
@@ -38,8 +39,6 @@ def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, Measur
 
     Returns what was measured on as many test lines, by kind of decoder.
     """
-    import onnx
-
     engine = OnnxEngine(path)
     fitted: dict[str, dict[str, list[float]]] = {}
     measured = {}
@@ -57,13 +56,9 @@ def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, Measur
             {unit: calibration_error(told[unit], test[unit][1]) for unit in UNITS},
             {unit: reliability(told[unit], test[unit][1]) for unit in UNITS},
         )
-    facts = dataclasses.replace(engine.facts, calibration=fitted)
-    model = onnx.load(str(path))
-    del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA, json.dumps(dataclasses.asdict(facts))
     with replacing(path) as beside:
-        onnx.save(model, str(beside))
+        shutil.copy(path, beside)
+        write_facts(beside, replace(engine.facts, calibration=fitted))
     return measured
 
 
@@ -81,15 +76,9 @@ def units_of(read: Sequence[Decoded], truths: Sequence[str]) -> Units:
             continue
         for share, right in zip(shares, _found(decoded.text, truth), strict=True):
             told("character", [share], right)
-        words = decoded.text.split()
-        groups: list[list[float]] = [[]]
-        for character, share in zip(decoded.text, shares, strict=True):
-            if character.isspace():
-                groups.append([])
-            else:
-                groups[-1].append(share)
-        for group, right in zip([g for g in groups if g], _found(words, truth.split()), strict=True):
-            told("word", group, right)
+        words = words_in(Character(span.character, span.confidence, span.start, span.end) for span in decoded.spans)
+        for word, right in zip(words, _found(decoded.text.split(), truth.split()), strict=True):
+            told("word", [character.confidence for character in word], right)
         told("line", shares, fold_none(decoded.text) == truth)
     return out
 

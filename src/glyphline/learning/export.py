@@ -106,7 +106,7 @@ def export(run: Path, out: Path) -> float:
                     input_names=["lines"], output_names=["log_probs"],
                     dynamic_axes={"lines": {0: "N", 2: "W"}, "log_probs": {0: "N", 1: "T"}},
                 )  # fmt: skip
-            _annotate(beside, facts_of(network))
+            write_facts(beside, facts_of(network))
             difference = largest_difference(OnnxEngine(beside), network)
             if difference > TOLERANCE:
                 raise GlyphlineError(
@@ -117,11 +117,12 @@ def export(run: Path, out: Path) -> float:
     return difference
 
 
-def _annotate(path: Path, facts: Facts) -> None:
-    """Write the facts into the file's metadata."""
+def write_facts(path: Path, facts: Facts) -> None:
+    """Put the facts, and nothing else, into an ONNX file's metadata."""
     import onnx
 
     model = onnx.load(str(path))
+    del model.metadata_props[:]
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA, json.dumps(asdict(facts))
     onnx.save(model, str(path))

@@ -20,6 +20,7 @@ from glyphline.composing.lines import LineSet
 from glyphline.errors import GlyphlineError, UserError
 from glyphline.files import replacing
 from glyphline.image import padded_batch
+from glyphline.learning.export import write_facts
 from glyphline.reading.engines import OnnxEngine
 from glyphline.reading.reader import Reader
 from glyphline.recipe import Recipe
@@ -42,7 +43,6 @@ def quantize(source: Path, out: Path, recipe: Recipe) -> Cost:
 
     Raises GlyphlineError when the CER grows by more than TOLERATED; the file is then not kept.
     """
-    import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -63,7 +63,9 @@ def quantize(source: Path, out: Path, recipe: Recipe) -> Cost:
             batch = next(self.batches, None)
             return None if batch is None else {"lines": batch}
 
-    logging.getLogger().setLevel(logging.ERROR)  # onnxruntime advises on the root logger
+    root = logging.getLogger()
+    usual = root.level
+    root.setLevel(logging.ERROR)  # onnxruntime advises on the root logger
     try:
         with tempfile.TemporaryDirectory() as folder, replacing(out) as beside:
             prepared, convolved = Path(folder) / "prepared.onnx", Path(folder) / "convolved.onnx"
@@ -74,10 +76,7 @@ def quantize(source: Path, out: Path, recipe: Recipe) -> Cost:
                 op_types_to_quantize=["Conv", "MatMul", "Add", "Relu"],
             )  # fmt: skip
             quantize_dynamic(str(convolved), str(beside), op_types_to_quantize=["LSTM"], weight_type=QuantType.QInt8)
-            made = onnx.load(str(beside))
-            del made.metadata_props[:]
-            made.metadata_props.extend(onnx.load(str(source)).metadata_props)
-            onnx.save(made, str(beside))
+            write_facts(beside, OnnxEngine(source).facts)
             rates = []
             for path in (source, beside):
                 read = Reader(OnnxEngine(path)).decode_all(images[CALIBRATED:])
@@ -90,4 +89,6 @@ def quantize(source: Path, out: Path, recipe: Recipe) -> Cost:
                 )
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
+    finally:
+        root.setLevel(usual)
     return cost

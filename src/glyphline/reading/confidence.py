@@ -7,6 +7,7 @@ calibration error (Naeini et al. 2015) measures it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,12 +22,12 @@ _SURE = 1e-6  # probabilities are kept this far from 0 and 1
 
 def _logit(p: float) -> float:
     p = min(max(p, _SURE), 1 - _SURE)
-    return float(np.log(p / (1 - p)))
+    return math.log(p / (1 - p))
 
 
 def features(shares: Sequence[float]) -> list[float]:
     """What is known of a unit: the probabilities (0..1) its characters were read with, at least one."""
-    return [1.0, _logit(float(np.prod(shares))), _logit(min(shares)), float(np.log(len(shares)))]
+    return [1.0, _logit(math.prod(shares)), _logit(min(shares)), math.log(len(shares))]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Calibration:
         weights: tuple[float, ...] | None = getattr(self, unit)
         if weights is None:
             return float(min(shares))
-        return float(1 / (1 + np.exp(-np.dot(weights, features(shares)))))
+        odds = sum(w * x for w, x in zip(weights, features(shares), strict=True))
+        return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
 
 
 def fit(units: Sequence[Sequence[float]], right: Sequence[bool]) -> tuple[float, ...]:
