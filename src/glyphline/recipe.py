@@ -68,6 +68,7 @@ class TrainingRecipe:
     """How long and how."""
 
     seed: int = 0
+    start: str | None = None  # a run folder or its best.pt, whose weights to begin with; null: from scratch
     epochs: int = 100
     epoch_lines: int = 4000  # lines between two validations
     distinct_lines: int | None = None  # null: never the same line twice

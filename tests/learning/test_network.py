@@ -13,7 +13,7 @@ import torch
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, RecipeError
-from glyphline.learning.network import Network, load_network, save_weights
+from glyphline.learning.network import Network, load_network, save_weights, take_weights
 from glyphline.recipe import Recipe, load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -139,3 +139,30 @@ def test_a_file_without_facts_is_refused(tiny: Callable[..., Recipe], tmp_path: 
     torch.save(without, tmp_path / "best.pt")
     with pytest.raises(DataError):
         load_network(tmp_path / "best.pt")
+
+
+def test_a_network_begins_with_the_weights_of_another(tiny: Callable[..., Recipe], tmp_path: Path) -> None:
+    """Other characters keep their own first weights; those in both alphabets read as before."""
+    old = Network(tiny()).eval()
+    save_weights(old, tmp_path / "best.pt")
+    new = Network(tiny(lines__alphabet="zé ya")).eval()
+    fresh = new.head.weight[2].clone()
+    assert take_weights(new, tmp_path) == ["é"]
+    lines = noise(2, 28, 61)
+    assert torch.equal(new.head.weight[2], fresh)
+    were, are = (n.head(n.context(n.encoder(lines[:, None] / 255))) for n in (old, new))
+    for character in "z ya":
+        torch.testing.assert_close(
+            are[..., new.alphabet.encode(character)[0]], were[..., old.alphabet.encode(character)[0]]
+        )
+    torch.testing.assert_close(are[..., 0], were[..., 0])
+
+
+def test_weights_of_another_make_are_refused(tiny: Callable[..., Recipe], tmp_path: Path) -> None:
+    save_weights(Network(tiny()), tmp_path / "best.pt")
+    with pytest.raises(RecipeError, match=r"holds another network .*: give the recipe the same one"):
+        take_weights(Network(tiny(network__features=24)), tmp_path)
+    with pytest.raises(RecipeError, match=r"reads lines of 28 px: set lines.height to it"):
+        take_weights(Network(tiny(lines__height=32)), tmp_path)
+    with pytest.raises(DataError, match="is not there"):
+        take_weights(Network(tiny()), tmp_path / "nothing")

@@ -27,7 +27,7 @@ from glyphline.errors import GlyphlineError, RecipeError, UserError
 from glyphline.learning.data import Batch, make_batch
 from glyphline.learning.network import Network, load_network
 from glyphline.learning.trackers import TRACKERS, Numbers, Tracker
-from glyphline.learning.train import SCHEDULES, ctc_loss, learning_rate_at, train
+from glyphline.learning.train import RESULT, SCHEDULES, ctc_loss, learning_rate_at, train
 from glyphline.reading.decoders import Greedy
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 
@@ -442,6 +442,15 @@ def test_a_run_killed_in_its_first_epoch_can_be_had_again(tiny: TinyRecipe, tmp_
         except UserError as error:
             refused.append(str(error))
     assert len(refused) < 2, f"each sends the user to the other: {refused}"
+
+
+def test_a_run_begins_where_another_ended(tiny: TinyRecipe, finished: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    recipe = tiny(training__start=str(finished), training__epochs=1, training__learning_rate=1e-6)
+    begun = train(recipe, tmp_path / "run", trackers=("none",), progress=False, say=said.append)
+    before = json.loads((finished / RESULT).read_text())["best"]["val_loss"]
+    assert begun["best"]["val_loss"] == pytest.approx(before, rel=0.02)
+    assert said[0] == f"begins with the weights of {finished}"
 
 
 def test_a_broken_checkpoint_is_refused_by_name(tiny: TinyRecipe, copied: Path) -> None:

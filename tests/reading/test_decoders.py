@@ -17,10 +17,10 @@ from glyphline.reading.language import estimate
 ALPHABET = Alphabet(" abcde")
 
 
-def some_log_probs(seed: int, steps: int = 40, classes: int = len(ALPHABET)) -> LogProbs:
+def some_log_probs(seed: int, steps: int = 40, classes: int = len(ALPHABET), spread: float = 3) -> LogProbs:
     """Rows like a network's: most steps sure of something, the blank more often than not."""
     rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 3, (steps, classes))
+    logits = rng.normal(0, spread, (steps, classes))
     logits[:, BLANK] += 2
     logits = np.repeat(logits, rng.integers(1, 4, steps), axis=0)[:steps]  # characters last several steps
     return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
@@ -126,6 +126,32 @@ def test_with_a_language_it_finds_the_likeliest_text_there_is(seed: int) -> None
     }
     said = Beam(language, width=500, weight=0.7, bonus=0.4, least=0.0, drop=0.0)(log_probs, alphabet)
     assert said.text == max(worth, key=lambda t: worth[t])
+
+
+PHRASES = ["bad cab", "a bee", "dead ace", "add a bed"]
+
+
+def test_what_is_given_up_would_seldom_have_won() -> None:
+    """For its ending, its share, or at its step."""
+    language = estimate(PHRASES * 9, order=4, cells=2**9)
+    same = 0
+    for seed in range(40):
+        log_probs = some_log_probs(seed, 30, spread=5)
+        whole = Beam(language, width=300, drop=0.0)(log_probs, ALPHABET)
+        same += Beam(language, width=300)(log_probs, ALPHABET).text == whole.text
+    assert same >= 39
+
+
+def test_a_narrow_beam_finds_more_when_it_keeps_one_of_those_that_end_alike() -> None:
+    language = estimate(PHRASES * 9, order=4, cells=2**9)
+    found = {0.0: 0, Beam.drop: 0}
+    for seed in range(60):
+        log_probs = some_log_probs(seed, 30, spread=5)
+        best = Beam(language, width=300, drop=0.0)(log_probs, ALPHABET).text
+        for drop in found:
+            found[drop] += Beam(language, drop=drop)(log_probs, ALPHABET).text == best
+    assert found[Beam.drop] > found[0.0] + 4
+    assert found[Beam.drop] >= 54
 
 
 def test_the_language_settles_what_the_picture_leaves_open() -> None:

@@ -84,7 +84,7 @@ def test_a_cell_is_found_alone_where_it_was_put_together(model: LanguageModel) -
         probe = LanguageModel(model.symbols, model.order, np.zeros_like(model.table))
         table = probe.table.copy()
         table[p] = m << 6 | 5
-        assert LanguageModel(model.symbols, model.order, table)._cell(key) == 5
+        assert LanguageModel(model.symbols, model.order, table).cell(key) == 5
 
 
 def test_a_file_holds_all_of_it(model: LanguageModel, tmp_path: Path) -> None:

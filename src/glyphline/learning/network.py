@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,33 @@ def save_weights(network: Network, path: Path, **facts: Any) -> None:
     """Weights with the recipe and facts (plain data) inside, written whole or not at all."""
     with replacing(path) as beside:
         torch.save({"recipe": network.recipe.to_dict(), "facts": facts, "weights": network.state_dict()}, beside)
+
+
+def take_weights(network: Network, path: Path) -> list[str]:
+    """Begin with the weights of another run; the characters of `network` that they did not know.
+
+    Layers are taken over whole; the head's rows character by character, so that the alphabets may differ.
+    Raises RecipeError for a network of another make, DataError for a file that holds none.
+    """
+    other, _ = load_network(path / "best.pt" if path.is_dir() else path)
+    if replace(other.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):
+        raise RecipeError(
+            f"training.start: {path} holds another network ({other.recipe.network}): give the recipe the same one"
+        )
+    if other.recipe.lines.height != network.recipe.lines.height:
+        raise RecipeError(
+            f"training.start: {path} reads lines of {other.recipe.lines.height} px: set lines.height to it"
+        )
+    theirs, mine = other.state_dict(), network.state_dict()
+    known = {c: k for k, c in enumerate(other.alphabet.characters, 1)}
+    rows = [(0, 0)] + [(k, known[c]) for k, c in enumerate(network.alphabet.characters, 1) if c in known]
+    to, of = (torch.tensor(side) for side in zip(*rows, strict=True))
+    for name, values in mine.items():
+        if name.startswith("head."):
+            values[to] = theirs[name][of]
+        else:
+            values.copy_(theirs[name])
+    return [c for c in network.alphabet.characters if c not in known]
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:

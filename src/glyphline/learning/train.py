@@ -33,7 +33,7 @@ from glyphline.composing.lines import LineSet
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replacing
 from glyphline.learning.data import Batch, Positions, check_steps, loader
-from glyphline.learning.network import Network, save_weights
+from glyphline.learning.network import Network, save_weights, take_weights
 from glyphline.learning.trackers import Prediction, RunFacts, Trackers
 from glyphline.reading.decoders import Greedy
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
@@ -90,6 +90,13 @@ class Learner(pl.LightningModule):
         self._shown: list[Prediction] = []
         self._val_loss, self._val_lines = 0.0, 0
         self._clock, self._lines_since = time.monotonic(), 0
+
+    def begin_with(self, start: Path, say: Callable[[str], None]) -> None:
+        """Take over the weights of another run."""
+        new = take_weights(self.network, start)
+        if self.average is not None:
+            self.average.load_state_dict(self.network.state_dict())
+        say(f"begins with the weights of {start}" + (f"; new to it: {''.join(new)}" if new else ""))
 
     def configure_optimizers(self) -> Any:
         wanted, weights = self.recipe.training, self.network.parameters()
@@ -320,6 +327,8 @@ def train(
     validation = LineSet(recipe.lines, "val", wanted.seed, glyphs=wanted.validation_glyphs)
     book = Trackers(trackers, say)
     learner = Learner(recipe, validation, book)
+    if wanted.start is not None and not resume:
+        learner.begin_with(Path(wanted.start), say)
     check_steps(lines, learner.network.steps)
     said = command or shlex.join(sys.argv)
     _begin(folder, recipe, said)

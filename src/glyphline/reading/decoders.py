@@ -7,7 +7,7 @@ class with `__call__` and a row in DECODERS at the bottom; every decoder returns
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -73,19 +73,21 @@ class Greedy:
 class _Prefix:
     """A text that some paths so far collapse to, and the share of them; shares are relative, the best about 1."""
 
-    __slots__ = ("blank", "open", "steps", "text")
+    __slots__ = ("blank", "following", "open", "steps", "text")
 
-    def __init__(self, text: str, steps: tuple[int, ...], blank: float = 0.0, open_: float = 0.0) -> None:
+    def __init__(self, text: str, steps: tuple[int, ...], following: Mapping[str, float] | None = None) -> None:
         self.text, self.steps = text, steps  # steps: where most paths first read each character
-        self.blank, self.open = blank, open_  # shares of the paths that end in a blank, in the last character
+        self.blank = self.open = 0.0  # shares of the paths that end in a blank, in the last character
+        self.following = following  # log p of the next character; None until it is needed
 
 
 @dataclass(frozen=True)
 class Beam:
     """Prefix beam search (Hannun et al. 2014) with a character language model, which settles look-alikes and case.
 
-    Each added character counts exp(weight * log p(character | before) + bonus); steps that are surely blank are passed
-    over, characters below `least` of a step are not tried.
+    Each added character counts exp(weight * log p(character | before) + bonus); characters below `least` of a step are
+    not tried, steps without any are passed over. Of prefixes that end alike, so that all that follows counts
+    the same for each, only the best goes on.
     """
 
     language: LanguageModel | None = None
@@ -94,80 +96,114 @@ class Beam:
     weight: float = 0.5
     bonus: float = 1.3  # nats a character, which makes up for what the language model takes from longer texts
     least: float = 2e-3
-    drop: float = 1e-5  # share of the best below which a prefix is given up
+    hopeless: float = 2e-4  # share of a step's best below which a text is given up before its language counts
+    drop: float = 1e-4  # share of the best below which a prefix is given up; 0: only `width` prunes
     kind: ClassVar[str] = "beam"
 
     def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> Decoded:
         if len(log_probs) == 0:
             return Decoded("", 1.0, ())
         probabilities = np.exp(log_probs)
-        least = self.least if self.constraint is None else 1e-7
-        beams = {"": _Prefix("", (), 1.0)}
-        busy = probabilities[:, BLANK] < (0.9995 if self.constraint is None else 2.0)
-        rows, classes = np.nonzero((probabilities > least) & busy[:, None])
-        tried: list[list[int]] = [[] for _ in range(len(log_probs))]
-        for row, k in zip(rows.tolist(), classes.tolist(), strict=True):
-            tried[row].append(k)
-        for step in np.flatnonzero(busy).tolist():
-            if step and not busy[step - 1]:  # surely blank steps lie before: whatever was open is closed
-                for prefix in beams.values():
+        likely = probabilities > (self.least if self.constraint is None else 1e-7)
+        likely[:, BLANK] = False
+        rows, classes = np.nonzero(likely)
+        tried: dict[int, list[tuple[str, float]]] = {}  # step -> the characters it may hold; others hold none
+        for row, k, p in zip(rows.tolist(), classes.tolist(), probabilities[rows, classes].tolist(), strict=True):
+            tried.setdefault(row, []).append((alphabet.characters[k - 1], p))
+        start = _Prefix("", ())
+        start.blank = 1.0
+        beams = [start]
+        blanks = probabilities[:, BLANK].tolist()
+        for step, characters in tried.items():
+            if step - 1 not in tried:  # nothing but blanks before: whatever was open is closed
+                for prefix in beams:
                     prefix.blank, prefix.open = prefix.blank + prefix.open, 0.0
-            beams = self._step(beams, step, probabilities[step], tried[step], alphabet)
-        said = [p for p in beams.values() if self.constraint is None or self.constraint.whole(p.text)]
+            if len(beams) == len(characters) == 1 and self._settled(beams[0], step, blanks[step], *characters[0]):
+                continue
+            beams = self._pruned(self._extended(beams, step, blanks[step], characters))
+        said = [p for p in beams if self.constraint is None or self.constraint.whole(p.text)]
         if not said:
             return Decoded("", 0.0, ())
         best = max(said, key=lambda p: p.blank + p.open)
         return _decoded(best, probabilities, alphabet)
 
-    def _step(
-        self, beams: dict[str, _Prefix], step: int, row: npt.NDArray[np.float32], tried: list[int], alphabet: Alphabet
+    def _settled(self, only: _Prefix, step: int, blank: float, character: str, p: float) -> bool:
+        """Take the one prefix there is a step further where the step leaves no choice; False where it leaves one."""
+        if self.constraint is not None or self.drop == 0:
+            return False
+        total, again = only.blank + only.open, character == only.text[-1:]
+        stays, longer = total * blank + (only.open * p if again else 0.0), (only.blank if again else total) * p
+        if longer <= self.hopeless * stays:
+            only.blank, only.open = total * blank / stays, 1 - total * blank / stays
+        elif stays <= self.hopeless * longer:
+            only.text, only.steps, only.following = only.text + character, (*only.steps, step), None
+            only.blank, only.open = 0.0, 1.0
+        else:
+            return False
+        return True
+
+    def _extended(
+        self, beams: list[_Prefix], step: int, blank: float, tried: list[tuple[str, float]]
     ) -> dict[str, _Prefix]:
+        """The prefixes after one more step: each as it is, and with each character tried."""
         after: dict[str, _Prefix] = {}
-        chances = [(alphabet.characters[k - 1], float(row[k])) for k in tried if k != BLANK]
-        blank = float(row[BLANK])
-        for text, prefix in beams.items():
-            total = prefix.blank + prefix.open
-            last = text[-1:]
-            stays = after.get(text)
-            if stays is None:
-                stays = after[text] = _Prefix(text, prefix.steps)
-            elif total * blank > stays.open:
-                stays.steps = prefix.steps
-            stays.blank += total * blank
-            for character, p in chances:
+        longer: list[tuple[float, _Prefix, str]] = []  # share of the paths before the language counts
+        for prefix in beams:
+            stays = after[prefix.text] = _Prefix(prefix.text, prefix.steps, prefix.following)
+            total, last = prefix.blank + prefix.open, prefix.text[-1:]
+            stays.blank = total * blank
+            for character, p in tried:
                 if character == last:
-                    stays.open += prefix.open * p
-                    paths = prefix.blank * p
+                    stays.open = prefix.open * p
+                    longer.append((prefix.blank * p, prefix, character))
                 else:
-                    paths = total * p
-                if paths <= 0.0:
-                    continue
-                longer = text + character
-                there = after.get(longer)
-                if there is None and self.constraint is not None and not self.constraint.begins(longer):
-                    continue
-                share = paths * self._worth(text, character)
-                if there is None:
-                    after[longer] = _Prefix(longer, (*prefix.steps, step), 0.0, share)
-                else:
-                    if share > there.blank + there.open:  # most paths read the character here
-                        there.steps = (*prefix.steps, step)
-                    there.open += share
-        shares = sorted(((p.blank + p.open, t) for t, p in after.items()), reverse=True)[: self.width]
+                    longer.append((total * p, prefix, character))
+        if self.constraint is None and self.drop > 0:
+            floor = self.hopeless * max(*(s.blank + s.open for s in after.values()), *(share for share, *_ in longer))
+            longer = [way for way in longer if way[0] > floor]
+        for paths, prefix, character in longer:
+            text = prefix.text + character
+            there = after.get(text)
+            if paths == 0 or (there is None and self.constraint is not None and not self.constraint.begins(text)):
+                continue
+            share = paths * self._worth(after[prefix.text], character)
+            if there is None:
+                there = after[text] = _Prefix(text, (*prefix.steps, step))
+            elif share > there.blank + there.open:  # most paths read the character here
+                there.steps = (*prefix.steps, step)
+            there.open += share
+        return after
+
+    def _pruned(self, after: dict[str, _Prefix]) -> list[_Prefix]:
+        """The best `width` that end differently, their shares relative to the best."""
+        shares = sorted(((p.blank + p.open, text) for text, p in after.items()), reverse=True)
         top = shares[0][0] or 1.0
-        kept = {}
+        reach = max(1, self.language.order - 1) if self.language else None  # of an ending that decides what follows
+        kept: list[_Prefix] = []
+        endings: set[str] = set()
         for share, text in shares:
-            if share < top * self.drop and self.constraint is None:
-                break
-            prefix = kept[text] = after[text]
+            if self.constraint is None and self.drop > 0:
+                ending = text[-reach:] if reach else text
+                if share < top * self.drop:
+                    break
+                if ending in endings:
+                    continue
+                endings.add(ending)
+            prefix = after[text]
             prefix.blank /= top
             prefix.open /= top
+            kept.append(prefix)
+            if len(kept) == self.width:
+                break
         return kept
 
-    def _worth(self, text: str, character: str) -> float:
+    def _worth(self, prefix: _Prefix, character: str) -> float:
+        """What adding a character to a prefix counts."""
         if self.language is None:
             return 1.0
-        return math.exp(self.weight * self.language(" " + text, character) + self.bonus)
+        if prefix.following is None:
+            prefix.following = self.language.after(" " + prefix.text)
+        return math.exp(self.weight * prefix.following[character] + self.bonus)
 
 
 def _decoded(prefix: _Prefix, probabilities: LogProbs, alphabet: Alphabet) -> Decoded:

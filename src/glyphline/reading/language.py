@@ -36,6 +36,8 @@ LEVEL = 0.2  # nats between two of the 63 levels of a probability
 MULTIPLIER = 0x9E3779B97F4A7C15
 FINGERPRINT_BITS, VALUE_BITS = 10, 6
 MOST_PROBES = 64  # cells looked at before a key counts as absent
+MOST_KNOWN = 200_000  # contexts
+LOG_10 = math.log(10)
 UNKNOWN = math.log(1e-6)  # a character the model does not know; nothing is less likely
 FILE = "table.npy"
 FACTS = "facts.json"
@@ -54,6 +56,29 @@ def _cells_of(keys: Keys, bits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray
     return first, ((stirred >> np.uint64(8)) & np.uint64(2**FINGERPRINT_BITS - 1)).astype(np.uint16)
 
 
+class Following(dict[str, float]):
+    """character -> log p of it after one context; a key not asked for before is looked up."""
+
+    __slots__ = ("key", "model", "shorter", "weight")
+
+    def __init__(self, model: LanguageModel, key: int, shorter: Following | None, weight: float) -> None:
+        self.model, self.key = model, key  # of the context
+        self.shorter, self.weight = shorter, weight  # where to go, and at what cost, for what was not kept here
+
+    def __missing__(self, character: str) -> float:
+        model = self.model
+        symbol = model.ids.get(character)
+        value = model.cell(self.key << SYMBOL_BITS | symbol) if symbol is not None else 0
+        if value:
+            known = -(value - 1) * LEVEL - (LOG_10 if character.isdecimal() else 0.0)
+        elif symbol is None or self.shorter is None:
+            known = UNKNOWN
+        else:
+            known = self.weight + self.shorter[character]
+        self[character] = known = max(UNKNOWN, known)
+        return known
+
+
 @dataclass(eq=False)
 class LanguageModel:
     """log p(next character | the characters before it); digits are one symbol, ten equally likely.
@@ -66,63 +91,56 @@ class LanguageModel:
     symbols: str  # characters[k] has the symbol k + 1; "0" stands for every digit
     order: int  # characters of the longest n-gram
     table: npt.NDArray[np.uint16]  # (2^bits,) cells, 0 an empty one
-    _kept: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[str, Following] = field(default_factory=dict, init=False, repr=False)  # by context
 
     def __post_init__(self) -> None:
-        self.bits = int(self.table.size).bit_length() - 1
-        self._ids = {c: k for k, c in enumerate(self.symbols, 1)}
-        if "0" in self._ids:
-            self._ids.update(dict.fromkeys("0123456789", self._ids["0"]))
+        self.bits, self._last = int(self.table.size).bit_length() - 1, self.table.size - 1
+        self.ids = {c: k for k, c in enumerate(self.symbols, 1)}
+        if "0" in self.ids:
+            self.ids.update(dict.fromkeys("0123456789", self.ids["0"]))
         self._cells: Sequence[int] = memoryview(self.table.tobytes()).cast("H")  # read one cell at a time
 
     def __call__(self, before: str, character: str) -> float:
         """log p(character | before), natural logarithm; only the last `order` - 1 characters of `before` count."""
-        text = before[1 - self.order :] + character if self.order > 1 else character
-        known = self._kept.get(text)
+        return self.after(before)[character]
+
+    def after(self, before: str) -> Following:
+        """log p of every character that may come next, each looked up when it is first asked for."""
+        return self._after(before[1 - self.order :] if self.order > 1 else "")
+
+    def _after(self, context: str) -> Following:
+        known = self._known.get(context)
         if known is None:
-            if len(self._kept) > 500_000:
-                self._kept.clear()
-            known = self._kept[text] = max(UNKNOWN, self._look(text))
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            known = self._known[context] = self._opened(context)
         return known
 
-    def _look(self, text: str) -> float:
-        ids = self._ids
-        last = ids.get(text[-1])
-        if last is None:
-            return UNKNOWN
-        share = -math.log(10) if text[-1].isdecimal() else 0.0
-        key, contexts = 0, []  # keys of the contexts, shortest first
-        for place, character in enumerate(reversed(text[:-1])):
-            symbol = ids.get(character)
+    def _opened(self, context: str) -> Following:
+        if not context:
+            return Following(self, 1, None, 0.0)
+        shorter, key = self._after(context[1:]), 1
+        for character in context:
+            symbol = self.ids.get(character)
             if symbol is None:
-                break
-            key |= symbol << (SYMBOL_BITS * place)
-            contexts.append(key | 1 << (SYMBOL_BITS * (place + 1)))
-        weight = 0.0
-        for context in reversed(contexts):
-            value = self._cell(context << SYMBOL_BITS | last)
-            if value:
-                return share + weight - (value - 1) * LEVEL
-            value = self._cell(context << SYMBOL_BITS | BACKOFF)
-            if value:
-                weight -= (value - 1) * LEVEL
-        value = self._cell(1 << SYMBOL_BITS | last)
-        return share + weight - (value - 1) * LEVEL if value else UNKNOWN
+                return shorter
+            key = key << SYMBOL_BITS | symbol
+        value = self.cell(key << SYMBOL_BITS | BACKOFF)
+        # a context without a back-off weight kept no n-gram
+        return Following(self, key, shorter, -(value - 1) * LEVEL) if value else shorter
 
-    def _cell(self, key: int) -> int:
+    def cell(self, key: int) -> int:
         """The value kept under a key; 0 when there is none."""
         stirred = key * MULTIPLIER & _MASK
         stirred = (stirred ^ stirred >> 29) * MULTIPLIER & _MASK
-        cells, size = self._cells, self.table.size
-        place = stirred >> 64 - self.bits
+        cells, place = self._cells, stirred >> 64 - self.bits
         fingerprint = stirred >> 8 & 2**FINGERPRINT_BITS - 1
-        for _ in range(MOST_PROBES):
-            cell = int(cells[place])
+        for at in range(place, place + MOST_PROBES):
+            cell = cells[at & self._last]
             if not cell:
                 return 0
             if cell >> VALUE_BITS == fingerprint:
                 return cell & (1 << VALUE_BITS) - 1
-            place = (place + 1) % size
         return 0
 
     def nats(self, text: str) -> float:
