@@ -117,9 +117,67 @@ def runs() -> list[str]:
     return head + out if out else []
 
 
+def networks(kept: dict[str, Any]) -> list[str]:
+    out = [
+        "\n## Networks beside one another\n",
+        f"`python benchmarks/networks.py`: each trained on the same {kept['lines']:,} lines of "
+        "recipes/tiles-byclass.yaml (a twentieth of\n"
+        f"that recipe), read greedily on {kept['test']:,} test lines; work for a line of 32 tiles; speeds of float32 "
+        "files on this\nmachine, in turn. Contexts are of about one size; the last three say what more brings.\n",
+        "| network | parameters | MFLOP a line | training, lines/s | reading, lines/s | CER | WER |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for what, r in kept["rows"].items():
+        out.append(
+            f"| {what} | {r['parameters']:,} | {r['mflops']:.0f} | {r['training']:.0f} | {r['reading']:.0f} | "
+            f"{rate(r)} | {r['wer']:.2%} |"
+        )
+    return out
+
+
+def studies(kept: dict[str, Any]) -> list[str]:
+    out = [
+        "\n## Decoding with and without language\n",
+        "`python benchmarks/studies.py`: the bundled reader on composed test lines of several kinds of text and on the\n"
+        "real lines, CER with its interval. *beam-alone* has no language model, *beam* has the bundled one.\n",
+        "| text | lines | greedy | beam-alone | beam |",
+        "|---|---|---|---|---|",
+    ]
+    kinds: dict[str, dict[str, Any]] = {}
+    for r in kept["natural"]["decoders"]:
+        kinds.setdefault(r["kind"], {})[r["decoder"]] = r
+    for kind, by in kinds.items():
+        out.append(f"| {kind} | {by['beam']['count']} | " + " | ".join(rate(r) for r in by.values()) + " |")
+    out += [
+        "\n## Lines longer than those of training\n",
+        "| reader | characters | times those of training | lines | CER, greedy | CER, beam |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in kept.items():
+        for greedy, beam in zip(one["lengths"][::2], one["lengths"][1::2], strict=True):
+            out.append(
+                f"| {name} | {greedy['characters']} | {greedy['times']} | {greedy['count']} | {rate(greedy)} | "
+                f"{rate(beam)} |"
+            )
+    out += [
+        "\n## Where characters stand\n",
+        "Columns of rightly read characters beside the composer's exact ones (intersection over union).\n",
+        "| lines | characters | mean IoU | median IoU | IoU above one half | centre within |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in kept.items():
+        b = one["boxes"]
+        out.append(
+            f"| {name} | {b['count']:,} | {b['iou']:.3f} | {b['median_iou']:.3f} | {b['over_half']:.1%} | "
+            f"{b['centre_inside']:.1%} |"
+        )
+    return out
+
+
 def main() -> None:
     parts = [HEAD]
-    for name, part in (("reading", reading), ("composing", composing), ("training", training)):
+    every = (reading, studies, networks, composing, training)
+    for name, part in ((part.__name__, part) for part in every):
         if (kept := loaded(name)) is not None:
             parts += part(kept)
     parts += cards() + runs()

@@ -13,6 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
+from glyphline.composing.lines import LineSet
+from glyphline.learning.data import Positions, loader
+from glyphline.learning.network import Network
+from glyphline.learning.train import ctc_loss, keep_freed_memory
+from glyphline.recipe import Recipe, load_recipe
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
@@ -38,20 +46,9 @@ def theirs(steps: int) -> dict[str, float] | None:
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def measure(recipe_path: str, steps: int) -> None:
-    """Train `steps` steps of a recipe, composing included, and print its speed."""
-    import torch
-
-    from glyphline.composing.lines import LineSet
-    from glyphline.learning.data import Positions, loader
-    from glyphline.learning.network import Network
-    from glyphline.learning.train import ctc_loss, keep_freed_memory
-    from glyphline.recipe import load_recipe
-
-    keep_freed_memory()
-    recipe = load_recipe(recipe_path)
-    wanted = recipe.training
-    lines = LineSet(recipe.lines, "train", 0)
+def speed(recipe: Recipe, steps: int) -> float:
+    """Lines a second of training steps, composing included: the median of `steps`, the first two left out."""
+    wanted, lines = recipe.training, LineSet(recipe.lines, "train", 0)
     network = Network(recipe).train()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     positions = Positions(lines, (steps + 2) * wanted.batch, wanted.batch, pieces=wanted.pieces)
@@ -69,9 +66,17 @@ def measure(recipe_path: str, steps: int) -> None:
         now = time.perf_counter()
         times.append(now - started)
         started = now
+    return wanted.batch / statistics.median(times[2:])
+
+
+def measure(path: str, steps: int) -> None:
+    """The speed of a recipe, and this process's peak memory."""
+    keep_freed_memory()
+    recipe = load_recipe(path)
+    rate = speed(recipe, steps)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"lines_per_second": wanted.batch / statistics.median(times[2:]),
-                      "parameters": network.parameter_count(), "peak_mb": peak}))  # fmt: skip
+    parameters = Network(recipe).parameter_count()
+    print(json.dumps({"lines_per_second": rate, "parameters": parameters, "peak_mb": peak}))
 
 
 def main() -> None:

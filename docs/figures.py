@@ -1,7 +1,8 @@
 """The figures of the W&B report, made anew: python docs/figures.py (make figures), into docs/figures/.
 
 Fig 1 a view of the training images, Fig 2 an integer encoding, Fig 3 the model summary, then the training curves of the
-runs whose numbers are kept in benchmarks/results/runs/, and predictions of the bundled readers.
+runs whose numbers are kept in benchmarks/results/runs/, predictions of the bundled readers, and what
+benchmarks/studies.py found: long lines, and whether confidence means what it says.
 
 Drawn from what is embedded (strokes and the built-in sentences), so that they can be committed. With --data they are
 drawn from EMNIST and WikiSplit, as the report's were, into docs/figures/data/, which git ignores.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,18 +23,20 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import PercentFormatter
 
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
 from glyphline.learning.network import Network
-from glyphline.reading.engines import bundled_names, open_engine
+from glyphline.reading.engines import bundled_card, bundled_names, open_engine
 from glyphline.reading.reader import Reader
 from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe, recipe_from
 from glyphline.score import character_error_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "figures"
-RUNS = ROOT / "benchmarks" / "results" / "runs"
+RESULTS = ROOT / "benchmarks" / "results"
+RUNS = RESULTS / "runs"
 
 
 def embedded(recipe: LinesRecipe) -> LinesRecipe:
@@ -149,6 +153,44 @@ def predictions(out: Path, data: bool, count: int = 8) -> None:
         saved(figure, out / f"predictions-{name}.png")
 
 
+def lengths(out: Path) -> None:
+    """CER of lines up to four times as long as those of training."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.4))
+    for name, one in json.loads((RESULTS / "studies.json").read_text()).items():
+        for decoder, style in (("greedy", "o--"), ("beam", "o-")):
+            rows = [r for r in one["lengths"] if r["decoder"] == decoder]
+            rates = np.array([[r["cer"], *r["cer_interval"]] for r in rows])
+            axis.errorbar(
+                [r["times"] for r in rows], rates[:, 0], (rates[:, :1] - rates[:, 1:]).T * [[1], [-1]], fmt=style,
+                ms=4, lw=1, capsize=3, label=f"{name}, {decoder}",
+            )  # fmt: skip
+    axis.set(title="CER by the length of the line", xlabel="times the longest line of training", xticks=(1, 2, 3, 4))
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    saved(figure, out / "lengths.png")
+
+
+def reliability(out: Path) -> None:
+    """Of the words read with some confidence, how many were right; of every bundled reader, with its language model."""
+    names = bundled_names()
+    figure, axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3.6), layout="constrained", sharey=True)
+    for axis, name in zip(axes, names, strict=True):
+        told = bundled_card(name)["test"]["calibration"]["beam"]
+        axis.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+        for unit in ("character", "word", "line"):
+            said, right, count = zip(*told["reliability"][unit], strict=True)
+            axis.plot(said, right, "-", lw=0.8, color="0.5", zorder=1)
+            axis.scatter(said, right, s=4 + 60 * np.sqrt(np.array(count) / sum(count)), zorder=2,
+                         label=f"{unit}: ECE {told['after'][unit]:.1%}")  # fmt: skip
+        axis.set(title=name, xlabel="confidence", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axis.legend(fontsize=8, loc="upper left")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("share that was right")
+    saved(figure, out / "reliability.png")
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", action="store_true", help="draw from EMNIST and WikiSplit, into docs/figures/data/")
@@ -163,6 +205,9 @@ def main() -> None:
     model_summary(out)
     curves(out)
     predictions(out, data)
+    if not data:
+        lengths(out)
+        reliability(out)
 
 
 if __name__ == "__main__":

@@ -57,9 +57,9 @@ class NetworkRecipe:
     channels: tuple[int, ...] = (32, 64, 128)  # of the encoder's stages
     stride: int = 8  # px of width a time step (conv): 4 for narrow letters, 8 for tiles
     features: int = 256  # width of a time step after the encoder
-    context: str = "mixer"  # none, lstm, bilstm, mixer
-    layers: int = 4  # of the context
-    reach: int = 9  # time steps a mixer layer looks at
+    context: str = "mixer"  # none, lstm, bilstm, mixer, attention
+    layers: int = 4  # of the context: bilstm, mixer, attention
+    reach: int = 9  # time steps a mixer or attention layer's convolution sees
     dropout: float = 0.1
 
 

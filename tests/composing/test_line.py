@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -369,14 +370,21 @@ def test_weights_that_share_out_nothing(weights: tuple[float, ...]) -> None:
         Pool((Blocks("a"), Blocks("b")), weights, "train")
 
 
-def test_glyphs_drawn_alike_turn_and_lean_and_those_written_anew_do_not(emnist_data: Path) -> None:
-    fonts_or_strokes = [
-        g for seed in range(6) for g in Natural().sample("hello there", np.random.default_rng(seed), STROKES).glyphs
-    ]
-    assert len({(g.tilt, g.lean) for g in fonts_or_strokes}) > len(fonts_or_strokes) / 2
-    assert max(abs(g.tilt) for g in fonts_or_strokes) < 0.4
-    written = Pool((Emnist("byclass"),), (1.0,), "train")
-    assert all(g.tilt == g.lean == 0 for g in Natural().sample("hello", np.random.default_rng(0), written).glyphs)
+def test_glyphs_turn_lean_and_widen_a_little() -> None:
+    glyphs = [g for seed in range(9) for g in Natural().sample("lllllll", np.random.default_rng(seed), STROKES).glyphs]
+    assert len({(g.tilt, g.lean) for g in glyphs}) > len(glyphs) / 2
+    assert max(abs(g.tilt) for g in glyphs) < 0.4
+    shapes = [g.width / g.height for g in glyphs[:7]]
+    assert 1.01 < max(shapes) / min(shapes) < 1.8
+
+
+def test_letters_stand_nearer_to_one_another_than_words() -> None:
+    """Also where they are set apart: what is read as a space must be wider than what is not."""
+    for seed in range(60):
+        glyphs = Natural().sample("aaa aaa aaa", np.random.default_rng(seed), STROKES).glyphs
+        gaps = [b.left - a.left - a.width for a, b in pairwise(glyphs)]
+        within, between = [g for k, g in enumerate(gaps) if k % 3 != 2], gaps[2::3]
+        assert np.median(within) < np.median(between), seed
 
 
 def test_a_turned_glyph_stays_where_it_was_and_whole() -> None:

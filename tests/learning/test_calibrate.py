@@ -28,9 +28,10 @@ def said(text: str, *shares: float) -> Decoded:
 
 def test_units_are_right_where_they_stand_in_the_truth() -> None:
     found = units_of([said("a cot", 0.9, 1.0, 0.8, 0.3, 0.7), Decoded("", 1.0, ())], ["a  cat", "lost"])
-    assert found["character"] == ([[0.9], [1.0], [0.8], [0.3], [0.7]], [True, True, True, False, True])
-    assert found["word"] == ([[0.9], [0.8, 0.3, 0.7]], [True, False])
-    assert found["line"] == ([[0.9, 1.0, 0.8, 0.3, 0.7]], [False])
+    a, _, c, o, t = every = [(0.9, 0.0), (1.0, 0.0), (0.8, 0.0), (0.3, 0.0), (0.7, 0.0)]
+    assert found["character"] == ([[one] for one in every], [True, True, True, False, True])
+    assert found["word"] == ([[a], [c, o, t]], [True, False])
+    assert found["line"] == ([every], [False])
 
 
 def test_a_calibrated_file_reads_the_same_and_says_how_sure_it_is(

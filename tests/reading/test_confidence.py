@@ -5,17 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glyphline.reading.confidence import UNITS, Calibration, calibration_error, features, fit, reliability
+from glyphline.reading.confidence import (
+    FEATURES,
+    UNITS,
+    Calibration,
+    Evidence,
+    calibration_error,
+    features,
+    fit,
+    reliability,
+)
 
 
-def some_units(count: int, seed: int = 0) -> tuple[list[list[float]], list[bool]]:
+def some_units(count: int, seed: int = 0) -> tuple[list[list[Evidence]], list[bool]]:
     """Words of an overconfident reader: right less often than the probabilities of their characters say."""
     rng = np.random.default_rng(seed)
     units, right = [], []
     for _ in range(count):
         shares = rng.beta(6, 1, rng.integers(1, 9)).tolist()
-        units.append(shares)
-        right.append(bool(rng.random() < 0.2 + 0.6 * min(shares) ** 2))
+        units.append([(share, -float(rng.exponential(2))) for share in shares])
+        likely = 0.1 * (min(nats for _, nats in units[-1]) > -6)  # what the language expects is right more often
+        right.append(bool(rng.random() < 0.2 + 0.6 * min(shares) ** 2 + likely))
     return units, right
 
 
@@ -23,7 +33,7 @@ def test_what_is_fitted_means_what_it_says() -> None:
     weights = fit(*some_units(4000))
     units, right = some_units(4000, 1)
     sure = Calibration(word=weights)
-    before = calibration_error([min(u) for u in units], right)
+    before = calibration_error([Calibration()("word", u) for u in units], right)
     after = calibration_error([sure("word", u) for u in units], right)
     assert after < 0.03 < before
 
@@ -31,20 +41,24 @@ def test_what_is_fitted_means_what_it_says() -> None:
 def test_a_calibration_keeps_the_order_of_single_characters() -> None:
     units, right = some_units(3000)
     weights = fit([[u[0]] for u in units], right)
-    told = [Calibration(character=weights)("character", [p]) for p in np.linspace(0.01, 0.99, 40)]
+    sure, unit = Calibration(character=weights), [(float(p), -2.0) for p in np.linspace(0.01, 0.99, 40)]
+    told = [sure("character", [one]) for one in unit]
     assert told == sorted(told) and all(0 <= p <= 1 for p in told)
+    assert sure.characters(unit) == pytest.approx(told)
+    assert Calibration().characters(unit) == [share for share, _ in unit]
 
 
 def test_without_weights_it_is_the_least_sure_character() -> None:
     for unit in UNITS:
-        assert Calibration()(unit, [0.9, 0.4, 0.7]) == 0.4
+        assert Calibration()(unit, [(0.9, -1.0), (0.4, -2.0), (0.7, 0.0)]) == 0.4
         assert Calibration()(unit, []) == 1.0
 
 
 @pytest.mark.parametrize("shares", [[0.0], [1.0], [0.0, 1.0], [1.0] * 80, [1e-9] * 80])
 def test_the_surest_and_the_least_sure_have_features(shares: list[float]) -> None:
-    assert np.isfinite(features(shares)).all()
-    assert 0 <= Calibration(line=(0.1, 0.5, 0.5, -0.2))("line", shares) <= 1
+    unit = [(share, -7.5) for share in shares]
+    assert len(features(unit)) == FEATURES and np.isfinite(features(unit)).all()
+    assert 0 <= Calibration(line=(0.1, 0.5, 0.5, -0.2, 0.3, 0.1))("line", unit) <= 1
 
 
 @pytest.mark.parametrize("right", [True, False])

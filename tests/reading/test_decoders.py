@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -172,6 +173,20 @@ def test_the_language_settles_what_the_picture_leaves_open() -> None:
     log_probs[8, BLANK] = math.log(0.99)
     assert Greedy()(log_probs, alphabet).text == "h0w"
     assert Beam(estimate(["how low who"] * 20, order=3, cells=2**9))(log_probs, alphabet).text == "how"
+
+
+def test_what_is_no_language_is_read_as_it_stands() -> None:
+    """A code whose every character is a little unsure: the language would rather have words, the picture would not."""
+    alphabet, text = Alphabet.named("english"), "kXq7Zw9 vB3tGp JxL4"
+    log_probs = np.full((2 * len(text), len(alphabet)), math.log(1e-4), np.float32)
+    log_probs[::2, BLANK] = math.log(0.99)
+    for step, character in enumerate(text):
+        log_probs[2 * step + 1, alphabet.encode(character)[0]] = math.log(0.6)
+        log_probs[2 * step + 1, alphabet.encode("e" if character != " " else "s")[0]] = math.log(0.3)
+    decoder = open_decoder("beam", alphabet)
+    assert isinstance(decoder, Beam)
+    assert decoder(log_probs, alphabet).text == text
+    assert replace(decoder, chance=-math.inf)(log_probs, alphabet).text != text
 
 
 def test_without_doubt_the_language_changes_nothing() -> None:

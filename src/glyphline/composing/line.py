@@ -274,12 +274,12 @@ class Natural(Layout):
         if rng.random() < 0.3:
             slant = 0.0
         if rng.random() < 0.12:  # letters set apart, as on forms
-            gap += float(rng.uniform(0.2, 0.9))
-        space = float(np.exp(space)) + 1.6 * max(0.0, gap)  # from 0.45 x-heights; notes are often spaced widely
+            gap += float(rng.uniform(0.15, 0.5))
+        space = float(np.exp(space)) + 2.2 * max(0.0, gap)  # from 0.45 x-heights; notes are often spaced widely
         phase, wave = rng.uniform(0, 6.28), rng.uniform(0.05, 0.4)
         sizes: dict[str, float] = {}  # this hand's size of each character
-        shake = rng.normal(0, 1, (len(text), 6))
-        unsteady = float(rng.uniform(0.0, 0.08))  # how much glyphs that are always drawn alike turn and lean
+        shake = rng.normal(0, 1, (len(text), 7))
+        unsteady = float(rng.uniform(0.0, 0.08))  # how much glyphs turn, lean and widen
         placed, pen, previous_free = [], 0.0, True
         for k, character in enumerate(text):
             if character == " ":
@@ -296,7 +296,8 @@ class Natural(Layout):
             if top > 1.2:  # ascenders and capitals follow the hand's own proportion
                 top *= tall
             height = max(1.0, (top - bottom) * x * size)
-            width = max(1.0, height * glyph.ink.shape[1] / glyph.ink.shape[0] * wide)
+            width = height * glyph.ink.shape[1] / glyph.ink.shape[0] * wide
+            width = max(1.0, width * float(np.exp(unsteady * shake[k, 6])))
             base = wander * x * float(np.sin(phase + wave * k)) + ragged * x * 0.5 * float(shake[k, 2])
             if glyph.advance is not None and glyph.left is not None:
                 tracking = gap * 0.25 + 0.3 * loose * float(shake[k, 3])
@@ -307,7 +308,7 @@ class Natural(Layout):
                 left = pen + touch
                 pen = left + width
             previous_free = False
-            tilt, lean = (0.0, 0.0) if source.varied else (unsteady * float(v) for v in shake[k, 4:])
+            tilt, lean = (unsteady * float(v) for v in shake[k, 4:6])
             top_edge = base - bottom * x * size - height
             placed.append(Placed(character, who, index, left, top_edge, width, height, tilt=tilt, lean=lean))
         if not placed:

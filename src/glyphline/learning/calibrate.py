@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
@@ -13,7 +14,7 @@ from glyphline.composing.lines import LineSet
 from glyphline.files import replacing
 from glyphline.learning.export import write_facts
 from glyphline.page import Character, words_in
-from glyphline.reading.confidence import UNITS, Calibration, calibration_error, fit, reliability
+from glyphline.reading.confidence import UNITS, Calibration, Evidence, calibration_error, fit, reliability
 from glyphline.reading.decoders import Decoded, open_decoder
 from glyphline.reading.engines import OnnxEngine, alphabet_of
 from glyphline.reading.reader import Reader
@@ -22,7 +23,7 @@ from glyphline.score import fold_none
 
 FITTED = ("greedy", "beam")  # kinds of decoder
 
-Units = dict[str, tuple[list[list[float]], list[bool]]]  # unit -> what its characters were read with, was it right
+Units = dict[str, tuple[list[list[Evidence]], list[bool]]]  # kind of unit -> of its characters; was it right
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, Measur
         val, test = (units_of(reader.decode_all(images), texts) for images, texts in lines.values())
         fitted[kind] = {unit: list(fit(*val[unit])) for unit in UNITS if val[unit][0]}
         made = Calibration(**{unit: tuple(weights) for unit, weights in fitted[kind].items()})
-        told = {unit: [made(unit, shares) for shares in test[unit][0]] for unit in UNITS}
-        plain = {unit: [min(shares) for shares in test[unit][0]] for unit in UNITS}
+        told = {kind: [made(kind, unit) for unit in test[kind][0]] for kind in UNITS}
+        plain = {kind: [Calibration()(kind, unit) for unit in test[kind][0]] for kind in UNITS}
         measured[kind] = Measured(
             {unit: calibration_error(plain[unit], test[unit][1]) for unit in UNITS},
             {unit: calibration_error(told[unit], test[unit][1]) for unit in UNITS},
@@ -66,20 +67,21 @@ def units_of(read: Sequence[Decoded], truths: Sequence[str]) -> Units:
     """Every character, word and line that was read, and whether an alignment with the truth finds it right."""
     out: Units = {unit: ([], []) for unit in UNITS}
 
-    def told(unit: str, shares: list[float], right: bool) -> None:
-        out[unit][0].append(shares)
-        out[unit][1].append(right)
+    def told(kind: str, unit: list[Evidence], right: bool) -> None:
+        out[kind][0].append(unit)
+        out[kind][1].append(right)
 
     for decoded, truth in zip(read, map(fold_none, truths), strict=True):
-        shares = [span.confidence for span in decoded.spans]
-        if not shares:
+        evidence = [span.evidence for span in decoded.spans]
+        if not evidence:
             continue
-        for share, right in zip(shares, _found(decoded.text, truth), strict=True):
-            told("character", [share], right)
+        for one, right in zip(evidence, _found(decoded.text, truth), strict=True):
+            told("character", [one], right)
         words = words_in(Character(span.character, span.confidence, span.start, span.end) for span in decoded.spans)
+        inked = iter(span.evidence for span in decoded.spans if not span.character.isspace())
         for word, right in zip(words, _found(decoded.text.split(), truth.split()), strict=True):
-            told("word", [character.confidence for character in word], right)
-        told("line", shares, fold_none(decoded.text) == truth)
+            told("word", list(islice(inked, len(word))), right)
+        told("line", evidence, fold_none(decoded.text) == truth)
     return out
 
 

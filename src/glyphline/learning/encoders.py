@@ -7,6 +7,7 @@ To add one: a module here and a row in ENCODERS or CONTEXTS at the bottom.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -249,10 +250,53 @@ class Mixer(nn.Module):
         return self.layers(steps)
 
 
+class AttentionLayer(nn.Module):
+    """A depthwise convolution over time, self-attention, then a widening, each around a shortcut.
+
+    A Conformer layer (Gulati et al. 2020) in its plainest form: the convolution tells places apart, so lines of any
+    length need no positions.
+    """
+
+    def __init__(self, features: int, reach: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = math.gcd(features, 4)
+        self.over_time = nn.Conv2d(features, features, (1, reach), padding=(0, reach // 2), groups=features)
+        self.norms = nn.ModuleList(nn.LayerNorm(features) for _ in range(2))
+        self.ask, self.answer = nn.Linear(features, 3 * features), nn.Linear(features, features)
+        self.widen, self.narrow = nn.Linear(features, 4 * features), nn.Linear(4 * features, features)
+        self.dropout = QuickDropout(dropout)
+        for last in (self.answer, self.narrow):  # starts as the identity
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        steps = steps + self.over_time(steps.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+        n, t, d = steps.shape
+        asked = self.ask(self.norms[0](steps)).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(asked[0], asked[1], asked[2])  # (N, heads, T, D / heads)
+        steps = steps + self.dropout(self.answer(seen.transpose(1, 2).reshape(n, t, d)))
+        return steps + self.dropout(self.narrow(F.relu(self.widen(self.norms[1](steps)))))
+
+
+class Attention(nn.Module):
+    """`recipe.layers` attention layers with convolutions `recipe.reach` steps wide."""
+
+    def __init__(self, features: int, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        self.features = features
+        self.layers = nn.Sequential(
+            *(AttentionLayer(features, recipe.reach, recipe.dropout) for _ in range(recipe.layers))
+        )
+
+    def forward(self, steps: Tensor) -> Tensor:
+        return self.layers(steps)
+
+
 ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {"patches": Patches, "conv": Convolutions}
 CONTEXTS: dict[str, Callable[[int, NetworkRecipe], nn.Module]] = {
     "none": NoContext,
     "lstm": OneWay,
     "bilstm": BothWays,
     "mixer": Mixer,
+    "attention": Attention,
 }

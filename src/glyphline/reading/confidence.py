@@ -1,8 +1,8 @@
 """Confidence that means what it says: of the words read with 0.9, nine in ten are right.
 
 The least sure step of a character says little of a word read with a language model. A logistic regression on what the
-network said of its characters, fitted on validation lines, turns that into a probability (Platt 1999); the expected
-calibration error (Naeini et al. 2015) measures it.
+network and the language model said of its characters, fitted on validation lines, turns that into a probability (Platt
+1999); the expected calibration error (Naeini et al. 2015) measures it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Evidence = tuple[float, float]  # of a character: its probability in the picture, its log p in the language (or 0)
+
 BINS = 15  # of the expected calibration error
 UNITS = ("character", "word", "line")
+FEATURES = 6
 _SURE = 1e-6  # probabilities are kept this far from 0 and 1
 
 
@@ -25,9 +28,12 @@ def _logit(p: float) -> float:
     return math.log(p / (1 - p))
 
 
-def features(shares: Sequence[float]) -> list[float]:
-    """What is known of a unit: the probabilities (0..1) its characters were read with, at least one."""
-    return [1.0, _logit(math.prod(shares)), _logit(min(shares)), math.log(len(shares))]
+def features(unit: Sequence[Evidence]) -> list[float]:
+    """What is known of a unit of at least one character."""
+    shares, nats = zip(*unit, strict=True)
+    return [
+        1.0, _logit(math.prod(shares)), _logit(min(shares)), math.log(len(shares)), sum(nats) / len(nats), min(nats)
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Calibration:
     """Weights of `features`, by unit; None leaves a unit's least sure character as its confidence.
 
     >>> plain = Calibration()
-    >>> plain("word", [0.9, 0.8]), plain("line", [])
+    >>> plain("word", [(0.9, 0.0), (0.8, 0.0)]), plain("line", [])
     (0.8, 1.0)
     """
 
@@ -43,18 +49,28 @@ class Calibration:
     word: tuple[float, ...] | None = None
     line: tuple[float, ...] | None = None
 
-    def __call__(self, unit: str, shares: Sequence[float]) -> float:
+    def __call__(self, kind: str, unit: Sequence[Evidence]) -> float:
         """The probability that a unit of these characters is right; 1 for nothing read."""
-        if not shares:
+        if not unit:
             return 1.0
-        weights: tuple[float, ...] | None = getattr(self, unit)
+        weights: tuple[float, ...] | None = getattr(self, kind)
         if weights is None:
-            return float(min(shares))
-        odds = sum(w * x for w, x in zip(weights, features(shares), strict=True))
+            return float(min(share for share, _ in unit))
+        odds = sum(w * x for w, x in zip(weights, features(unit), strict=True))
         return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
 
+    def characters(self, unit: Sequence[Evidence]) -> list[float]:
+        """The probability that each of these characters is right, all at once."""
+        if self.character is None or not unit:
+            return [share for share, _ in unit]
+        shares, nats = np.array(unit, np.float64).T
+        p = np.clip(shares, _SURE, 1 - _SURE)
+        one, product, least, _, mean, worst = self.character
+        odds = one + (product + least) * np.log(p / (1 - p)) + (mean + worst) * nats
+        return (1 / (1 + np.exp(-odds))).tolist()  # type: ignore[no-any-return]
 
-def fit(units: Sequence[Sequence[float]], right: Sequence[bool]) -> tuple[float, ...]:
+
+def fit(units: Sequence[Sequence[Evidence]], right: Sequence[bool]) -> tuple[float, ...]:
     """Weights by which units of these characters were right, by Newton's method on a slightly damped likelihood."""
     x, y = np.array([features(unit) for unit in units]), np.array(right, np.float64)
     weights = np.zeros(x.shape[1])

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import BLANK, Alphabet
 from glyphline.errors import UserError, nearest
+from glyphline.reading.confidence import Evidence
 from glyphline.reading.constraints import Constraint
 from glyphline.reading.language import LanguageModel, language_for, open_language
 
@@ -30,6 +31,12 @@ class Span:
     start: int
     end: int  # exclusive
     confidence: float  # 0..1
+    nats: float = 0.0  # its log p by the language model; 0 without one
+
+    @property
+    def evidence(self) -> Evidence:
+        """What `glyphline.reading.confidence` weighs."""
+        return self.confidence, self.nats
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,8 @@ class Beam:
 
     Each added character counts exp(weight * log p(character | before) + bonus); characters below `least` of a step are
     not tried, steps without any are passed over. Of prefixes that end alike, so that all that follows counts
-    the same for each, only the best goes on.
+    the same for each, only the best goes on. A line that is better explained as no language at all, every character
+    with a log p of `chance`, is read greedily.
     """
 
     language: LanguageModel | None = None
@@ -95,6 +103,8 @@ class Beam:
     width: int = 12
     weight: float = 0.5
     bonus: float = 1.3  # nats a character, which makes up for what the language model takes from longer texts
+    floor: float = -7.5  # nats; the language model counts no character as less likely
+    chance: float = -4.0  # nats a character in codes and random strings; -inf: every line is language
     least: float = 2e-3
     hopeless: float = 2e-4  # share of a step's best below which a text is given up before its language counts
     drop: float = 1e-4  # share of the best below which a prefix is given up; 0: only `width` prunes
@@ -125,7 +135,38 @@ class Beam:
         if not said:
             return Decoded("", 0.0, ())
         best = max(said, key=lambda p: p.blank + p.open)
-        return _decoded(best, probabilities, alphabet)
+        read = _decoded(best, probabilities, alphabet)
+        if self.language is None:
+            return read
+        read = self._with_nats(read)
+        if self.constraint is None:
+            plain = Greedy()(log_probs, alphabet)
+            if plain.text != read.text and self._is_no_language(read, plain, log_probs, alphabet):
+                return self._with_nats(plain)
+        return read
+
+    def _with_nats(self, read: Decoded) -> Decoded:
+        """The same, its characters with what the language model says of each."""
+        language = self.language
+        assert language is not None
+        spans = tuple(
+            Span(s.character, s.start, s.end, s.confidence, max(self.floor, language(" " + read.text[:k], s.character)))
+            for k, s in enumerate(read.spans)
+        )
+        return Decoded(read.text, read.confidence, spans)
+
+    def _is_no_language(self, read: Decoded, plain: Decoded, log_probs: LogProbs, alphabet: Alphabet) -> bool:
+        """Whether what was read greedily, as any characters, is likelier than the best text, as language."""
+        now = np.zeros(len(log_probs), np.int64)  # the class of the character that each step goes on with
+        steps = np.array([span.start for span in read.spans], np.int64)
+        now[steps] = ids = alphabet.encode(read.text)
+        now = now[np.maximum.accumulate(np.where(now > 0, np.arange(len(now)), 0))]
+        along = np.maximum(log_probs[np.arange(len(now)), now], log_probs[:, BLANK])
+        along[steps] = log_probs[steps, ids]
+        worth = sum(span.nats for span in read.spans)
+        ours = float(along.sum()) + self.weight * worth + self.bonus * len(read.text)
+        theirs = float(log_probs.max(axis=1).sum()) + (self.weight * self.chance + self.bonus) * len(plain.text)
+        return ours < theirs
 
     def _settled(self, only: _Prefix, step: int, blank: float, character: str, p: float) -> bool:
         """Take the one prefix there is a step further where the step leaves no choice; False where it leaves one."""
@@ -203,7 +244,7 @@ class Beam:
             return 1.0
         if prefix.following is None:
             prefix.following = self.language.after(" " + prefix.text)
-        return math.exp(self.weight * prefix.following[character] + self.bonus)
+        return math.exp(self.weight * max(self.floor, prefix.following[character]) + self.bonus)
 
 
 def _decoded(prefix: _Prefix, probabilities: LogProbs, alphabet: Alphabet) -> Decoded:

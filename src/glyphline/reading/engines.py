@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, UserError, nearest
-from glyphline.reading.confidence import Calibration
+from glyphline.reading.confidence import FEATURES, Calibration
 
 METADATA = "glyphline"  # the key of our facts in an ONNX file
 BUNDLED = "reader"
@@ -128,7 +128,9 @@ def _opened(path: Path, written: float) -> Engine:
 
 def calibration_of(facts: Facts, kind: str) -> Calibration:
     """How sure a model is with this kind of decoder; plain where that was never measured."""
-    return Calibration(**{unit: tuple(weights) for unit, weights in (facts.calibration or {}).get(kind, {}).items()})
+    fitted = (facts.calibration or {}).get(kind, {})
+    # of another version's features: as if never fitted
+    return Calibration(**{unit: tuple(weights) for unit, weights in fitted.items() if len(weights) == FEATURES})
 
 
 def alphabet_of(engine: Engine) -> Alphabet:

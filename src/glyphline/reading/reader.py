@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from glyphline.image import Framed, Grey, framed, load, padded_batch
 from glyphline.page import Character, Line, Page, word_of, words_in
 from glyphline.reading.decoders import Decoded, Decoder, Greedy
 from glyphline.reading.engines import Engine, alphabet_of, calibration_of, open_engine
+from glyphline.reading.places import places
 
 BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
 BATCH_PIXELS = 1_500_000  # px of one batch; keeps the memory of long lines flat
@@ -63,20 +65,19 @@ class Reader:
         return [d for d in out if d is not None]
 
     def _line(self, decoded: Decoded, frame: Framed, picture: Grey) -> Line:
-        facts = self.engine.facts
+        facts, spans = self.engine.facts, decoded.spans
         reach = max(facts.window, facts.stride)
+        centres = [(s.start + s.end - 1) * facts.stride / 2 + reach / 2 for s in spans]
+        columns = places(frame.line, centres, [s.character.isspace() for s in spans])
+        left, right = (np.clip(frame.left + c / frame.scale, 0, picture.shape[1]).tolist() for c in columns)
 
-        def column(step: int, extra: int = 0) -> float:
-            x = frame.left + (step * facts.stride + extra) / frame.scale
-            return float(min(max(x, 0.0), picture.shape[1]))
-
-        sure = calibration_of(facts, self.decoder.kind)
-        raw = tuple(
-            Character(s.character, s.confidence, column(s.start), column(s.end - 1, reach)) for s in decoded.spans
+        sure, told = calibration_of(facts, self.decoder.kind), [s.evidence for s in spans]
+        characters = tuple(
+            Character(s.character, *rest) for s, *rest in zip(spans, sure.characters(told), left, right, strict=True)
         )
-        words = tuple(word_of(group, sure("word", [c.confidence for c in group])) for group in words_in(raw))
-        characters = tuple(replace(c, confidence=sure("character", [c.confidence])) for c in raw)
-        confidence = sure("line", [c.confidence for c in raw]) if raw else decoded.confidence
+        inked = iter(s.evidence for s in spans if not s.character.isspace())
+        words = tuple(word_of(g, sure("word", list(islice(inked, len(g))))) for g in words_in(characters))
+        confidence = sure("line", told) if spans else decoded.confidence
         h, w = picture.shape
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
         if characters and sum(c.confidence for c in characters) < self.least * len(characters):

@@ -38,7 +38,6 @@ class GlyphSource(ABC):
     """
 
     help: ClassVar[str] = ""
-    varied: ClassVar[bool] = False  # True where every glyph was written anew: natural lines then leave it as it is
     name: str  # the spec that opens this source again
 
     @abstractmethod

@@ -114,7 +114,6 @@ def _style_of(hand: int) -> npt.NDArray[np.float32]:
 class Emnist(GlyphSource):
     """The official train file gives the train and val glyphs, the official test file the test glyphs."""
 
-    varied = True
     help = "emnist/byclass|bymerge|balanced|letters|digits|mnist: the official IDX files"
 
     def __init__(self, split: str = "byclass", folder: Path | None = None) -> None:
