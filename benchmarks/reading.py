@@ -12,12 +12,17 @@ import argparse
 import csv
 import json
 import os
+import re
+import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import cv2
 
@@ -27,6 +32,7 @@ from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
 from glyphline.image import load
+from glyphline.learning.export import export
 from glyphline.reading.engines import alphabet_of, bundled_names
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score
@@ -36,6 +42,17 @@ RESULTS = ROOT / "benchmarks" / "results"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 DECODERS_SHOWN = ("greedy", "beam")
 Pairs = list[tuple[Path, str]]
+
+
+@dataclass
+class Reading:
+    """What one reader made of some pictures, and what it took."""
+
+    texts: list[str]
+    lines_per_second: float  # in batches, where the reader has them
+    ms_a_line: float  # one line alone, median
+    peak_mb: float
+    bytes: int  # of the model's files
 
 
 def real_lines() -> dict[str, Pairs]:
@@ -91,20 +108,35 @@ def _written(lines: LineSet, folder: Path, count: int) -> Pairs:
     return pairs
 
 
-def ours(model: str, decoder: str, pairs: Pairs) -> tuple[list[str], float, float]:
-    """(readings, lines a second in batches, ms for a single line)."""
+def ours(model: str, decoder: str, pairs: Pairs) -> Reading:
+    """Read in a process of its own, so that memory is this reader's alone."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", model, decoder],
+        input="\n".join(str(path) for path, _ in pairs), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return Reading(**json.loads(done.stdout))
+
+
+def one(model: str, decoder: str) -> None:
+    """Read the pictures named on stdin and print what `ours` is made of."""
     reader = open_reader(model, decoder)
-    pictures = [load(path) for path, _ in pairs]
+    pictures = [load(path) for path in sys.stdin.read().splitlines()]
     reader.read_lines(pictures[:2])
     started = time.perf_counter()
     texts = [line.text for line in reader.read_lines(pictures)]
-    speed = len(pairs) / (time.perf_counter() - started)
+    speed = len(pictures) / (time.perf_counter() - started)
     single = []
     for picture in pictures[:50]:
         started = time.perf_counter()
         reader.read_lines([picture])
         single.append((time.perf_counter() - started) * 1000)
-    return texts, speed, median(single)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    folder = resources.files("glyphline.models")
+    language = "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.engine).merges else "english"
+    parts = [folder / f"{model}.onnx" if model in bundled_names() else Path(model)]
+    parts += [folder / f"{language}.lm"] if language else []
+    size = sum(Path(str(part)).stat().st_size for part in parts)
+    print(json.dumps(asdict(Reading(texts, speed, median(single), peak, size))))
 
 
 def suits(model: str, lines: str) -> bool:
@@ -114,22 +146,28 @@ def suits(model: str, lines: str) -> bool:
     return (engine.facts.frame != "whole" or tiled) and not (alphabet_of(engine).merges and "merged" not in lines)
 
 
-def tesseract(pairs: Pairs) -> tuple[list[str], float, float] | None:
+def tesseract(pairs: Pairs) -> Reading | None:
     """Debian's tesseract, one process a line, page segmentation 7: a single text line."""
     if shutil.which("tesseract") is None:
         return None
-    texts, times = [], []
+    texts, times, peak = [], [], 0.0
     for path, _ in pairs:
         started = time.perf_counter()
-        done = subprocess.run(
-            ["tesseract", str(path), "-", "--psm", "7", "-l", "eng"], capture_output=True, text=True, check=False
-        )
+        with subprocess.Popen(
+            ["tesseract", str(path), "-", "--psm", "7", "-l", "eng"], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        ) as running:  # fmt: skip
+            assert running.stdout is not None
+            texts.append(" ".join(running.stdout.read().split()))
+            _, _, used = os.wait4(running.pid, 0)
+            running.returncode = 0
         times.append(time.perf_counter() - started)
-        texts.append(" ".join(done.stdout.split()))
-    return texts, len(pairs) / sum(times), median(times) * 1000
+        peak = max(peak, used.ru_maxrss / 1024)
+    models = sorted(Path("/usr/share").glob("tesseract-ocr/*/tessdata/eng.traineddata"))
+    return Reading(texts, len(pairs) / sum(times), median(times) * 1000, peak, sum(m.stat().st_size for m in models))
 
 
-def rapidocr(pairs: Pairs) -> tuple[list[str], float, float] | None:
+def rapidocr(pairs: Pairs) -> Reading | None:
     """RapidOCR's recogniser, detection and direction off."""
     if not PEERS.exists():
         return None
@@ -137,12 +175,26 @@ def rapidocr(pairs: Pairs) -> tuple[list[str], float, float] | None:
         [str(PEERS), str(ROOT / "benchmarks" / "peers" / "rapidocr_lines.py")],
         input="\n".join(str(path) for path, _ in pairs), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    *rows, facts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")] or [{}]
     if len(rows) != len(pairs):
         print(f"rapidocr failed: {done.stderr[-300:]}")
         return None
     times = [row["seconds"] for row in rows]
-    return [row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000
+    return Reading([row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000,
+                   facts["peak_mb"], facts["bytes"])  # fmt: skip
+
+
+def over_writers(texts: list[str], pairs: Pairs, fold: str) -> float | None:
+    """The mean of the writers' CER, so that who wrote most does not count most; None where no writer is named."""
+    with (data_folder() / "photos" / "manifest.tsv").open(encoding="utf-8") as rows:
+        table = csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE)
+        who = {row["file"]: found[1] for row in table if (found := re.search(r"writer=(\w+)", row["notes"]))}
+    by: dict[str, tuple[list[str], list[str]]] = {}
+    for (path, truth), text in zip(pairs, texts, strict=True):
+        truths, read = by.setdefault(who.get(path.name, ""), ([], []))
+        truths.append(truth)
+        read.append(text)
+    return mean(score(*one, fold).cer for one in by.values()) if "" not in by else None
 
 
 def main() -> None:
@@ -154,6 +206,10 @@ def main() -> None:
     models = chosen.model or bundled_names()
     table = []
     with tempfile.TemporaryDirectory() as folder:
+        seed = None
+        if (ROOT / "runs" / "seed" / "best.pt").exists():
+            seed = Path(folder) / "seed.onnx"
+            export(ROOT / "runs" / "seed", seed)
         sets = {**real_lines(), **composed_lines(Path(folder), chosen.n)}
         for name, pairs in sets.items():
             runs = {
@@ -161,34 +217,40 @@ def main() -> None:
                 for m in models
                 if suits(m, name)
                 for decoder in DECODERS_SHOWN
-                if decoder == "greedy" or not alphabet_of(open_reader(m).engine).merges  # English has its case
             }
+            if name == "tiles, merged" and seed is not None:
+                runs["the report's network, greedy"] = ours(str(seed), "greedy", pairs)
             runs |= {
                 who: made for who, act in (("Tesseract", tesseract), ("RapidOCR", rapidocr)) if (made := act(pairs))
             }
             truths = [text for _, text in pairs]
-            for who, (texts, speed, single) in runs.items():
+            for who, made in runs.items():
                 folds = ("none", "loose") if "merged" not in name else ("merged", "loose")
                 for fold in folds:
                     told = [fold_merged(t) for t in truths] if fold == "merged" else truths
-                    s = score(told, texts, fold)
+                    s = score(told, made.texts, fold)
+                    facts = {k: v for k, v in asdict(made).items() if k != "texts"}
+                    writers = over_writers(made.texts, pairs, fold) if name.startswith("real") else None
                     table.append({"lines": name, "reader": who, "fold": fold, "count": s.lines, "cer": s.cer,
-                                  "cer_interval": s.cer_interval, "wer": s.wer, "exact": s.exact,
-                                  "lines_per_second": speed, "ms_a_line": single})  # fmt: skip
+                                  "cer_interval": s.cer_interval, "wer": s.wer, "exact": s.exact, **facts,
+                                  "over_writers": writers})  # fmt: skip
                     low, high = s.cer_interval
                     print(
-                        f"{name:20s} {who:32s} {fold:6s} CER {s.cer:7.2%} [{low:6.2%}, {high:6.2%}]  "
-                        f"WER {s.wer:7.2%}  {speed:7.1f} lines/s  {single:6.1f} ms"
+                        f"{name:20s} {who:32s} {fold:6s} CER {s.cer:7.2%} [{low:6.2%}, {high:6.2%}]  WER {s.wer:7.2%}  "
+                        f"{made.lines_per_second:7.1f} lines/s  {made.ms_a_line:6.1f} ms  {made.peak_mb:5.0f} MB"
                     )
             if chosen.show and name.startswith("real"):
                 for k, (path, truth) in enumerate(pairs):
                     print(f"    {path.name:26s} {truth!r}")
-                    for who, (texts, *_) in runs.items():
-                        print(f"        {who:32s} {texts[k]!r}")
+                    for who, made in runs.items():
+                        print(f"        {who:32s} {made.texts[k]!r}")
     RESULTS.mkdir(exist_ok=True)
     kept = {"cores": os.cpu_count(), "rows": table}
     (RESULTS / "reading.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--one"]:
+        one(*sys.argv[2:])
+    else:
+        main()

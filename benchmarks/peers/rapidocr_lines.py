@@ -1,14 +1,18 @@
 """RapidOCR's recogniser alone on line pictures. Run with the peers' Python (make peers).
 
-Reads picture paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}.
+Reads picture paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
+{"peak_mb", "bytes"}: memory with all of RapidOCR's models loaded, size of the recogniser's.
 """
 
 import json
 import logging
+import resource
 import sys
 import time
+from pathlib import Path
 
 import cv2
+import rapidocr
 from rapidocr import RapidOCR
 
 logging.disable(logging.CRITICAL)
@@ -26,6 +30,9 @@ def main() -> None:
         result = engine(picture, **flags)
         seconds = time.perf_counter() - started
         print(json.dumps({"file": path, "text": (result.txts or ("",))[0], "seconds": seconds}))
+    models = Path(rapidocr.__file__).parent.glob("models/*rec*.onnx")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"peak_mb": peak, "bytes": max(m.stat().st_size for m in models)}))
 
 
 if __name__ == "__main__":
