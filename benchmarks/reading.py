@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -130,13 +129,24 @@ def one(model: str, decoder: str) -> None:
         started = time.perf_counter()
         reader.read_lines([picture])
         single.append((time.perf_counter() - started) * 1000)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status").read_text()  # getrusage also counts the process that started this one
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     folder = resources.files("glyphline.models")
     language = "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.engine).merges else "english"
     parts = [folder / f"{model}.onnx" if model in bundled_names() else Path(model)]
     parts += [folder / f"{language}.lm"] if language else []
     size = sum(Path(str(part)).stat().st_size for part in parts)
     print(json.dumps(asdict(Reading(texts, speed, median(single), peak, size))))
+
+
+def cold(picture: Path) -> float:
+    """Seconds from starting Python to the first line read with the usual reader and its language model, median."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", f"import glyphline; glyphline.read({str(picture)!r})"], check=True)
+        times.append(time.perf_counter() - started)
+    return median(times)
 
 
 def suits(model: str, lines: str) -> bool:
@@ -146,42 +156,30 @@ def suits(model: str, lines: str) -> bool:
     return (engine.facts.frame != "whole" or tiled) and not (alphabet_of(engine).merges and "merged" not in lines)
 
 
-def tesseract(pairs: Pairs) -> Reading | None:
-    """Debian's tesseract, one process a line, page segmentation 7: a single text line."""
-    if shutil.which("tesseract") is None:
-        return None
-    texts, times, peak = [], [], 0.0
-    for path, _ in pairs:
-        started = time.perf_counter()
-        with subprocess.Popen(
-            ["tesseract", str(path), "-", "--psm", "7", "-l", "eng"], stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True,
-        ) as running:  # fmt: skip
-            assert running.stdout is not None
-            texts.append(" ".join(running.stdout.read().split()))
-            _, _, used = os.wait4(running.pid, 0)
-            running.returncode = 0
-        times.append(time.perf_counter() - started)
-        peak = max(peak, used.ru_maxrss / 1024)
-    models = sorted(Path("/usr/share").glob("tesseract-ocr/*/tessdata/eng.traineddata"))
-    return Reading(texts, len(pairs) / sum(times), median(times) * 1000, peak, sum(m.stat().st_size for m in models))
-
-
-def rapidocr(pairs: Pairs) -> Reading | None:
-    """RapidOCR's recogniser, detection and direction off."""
-    if not PEERS.exists():
-        return None
+def peer(python: Path, program: str, pairs: Pairs) -> Reading | None:
+    """What a program of benchmarks/peers/ reads; None where the peer is not installed."""
     done = subprocess.run(
-        [str(PEERS), str(ROOT / "benchmarks" / "peers" / "rapidocr_lines.py")],
+        [str(python), str(ROOT / "benchmarks" / "peers" / program)],
         input="\n".join(str(path) for path, _ in pairs), capture_output=True, text=True, check=False,
     )  # fmt: skip
     *rows, facts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")] or [{}]
     if len(rows) != len(pairs):
-        print(f"rapidocr failed: {done.stderr[-300:]}")
+        print(f"{program} failed: {done.stderr[-300:]}")
         return None
     times = [row["seconds"] for row in rows]
-    return Reading([row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000,
-                   facts["peak_mb"], facts["bytes"])  # fmt: skip
+    return Reading(
+        [row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000, facts["peak_mb"], facts["bytes"]
+    )
+
+
+def tesseract(pairs: Pairs) -> Reading | None:
+    """Debian's tesseract."""
+    return peer(Path(sys.executable), "tesseract_lines.py", pairs) if shutil.which("tesseract") else None
+
+
+def rapidocr(pairs: Pairs) -> Reading | None:
+    """RapidOCR's recogniser, detection and direction off."""
+    return peer(PEERS, "rapidocr_lines.py", pairs) if PEERS.exists() else None
 
 
 def over_writers(texts: list[str], pairs: Pairs, fold: str) -> float | None:
@@ -245,7 +243,9 @@ def main() -> None:
                     for who, made in runs.items():
                         print(f"        {who:32s} {made.texts[k]!r}")
     RESULTS.mkdir(exist_ok=True)
-    kept = {"cores": os.cpu_count(), "rows": table}
+    first = cold(ROOT / "examples" / "lines" / "example-0.png")
+    print(f"cold: {first:.2f} s from starting Python to the first line read")
+    kept = {"cores": os.cpu_count(), "cold_seconds": first, "rows": table}
     (RESULTS / "reading.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 

@@ -44,6 +44,7 @@ def reading(kept: dict[str, Any]) -> list[str]:
             f"{r['exact']:.0%} | {r['lines_per_second']:.0f} | {r['ms_a_line']:.1f} | {r['peak_mb']:.0f} MB | "
             f"{r['bytes'] / 2**20:.1f} MB |"
         )
+    out.append(f"\nFrom starting Python to the first line read with the language model: {kept['cold_seconds']:.2f} s.")
     return out
 
 

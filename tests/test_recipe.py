@@ -157,6 +157,8 @@ CONTRADICTIONS = {
     "a negative jitter": {"lines": {"layout": "tiles", "jitter": -0.1}},
     "jitter of natural lines": {"lines": {"jitter": 0.5}},
     "capitals beyond all lines": {"lines": {"capitals": 1.5}},
+    "more spelled than all lines": {"lines": {"spelled": 1.5}},
+    "spelled lines of one length": {"lines": {"spelled": 0.1, "length": [32, 32]}},
     "an unknown layout": {"lines": {"layout": "tile"}},
     "an unknown start": {"lines": {"start": "words"}},
     "an unknown cut": {"lines": {"cut": "chars"}},

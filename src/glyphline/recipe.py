@@ -42,6 +42,7 @@ class LinesRecipe:
     cut: str = "word"  # word: never inside a word; character: exactly at the length
     pad: bool = False  # spaces up to the length, in picture and label
     capitals: float = 0.0  # share of the lines set in CAPITALS
+    spelled: float = 0.0  # share of the lines s p e l l e d, half of them in capitals
     variants: int = 1  # lines of each sentence in a row
     sentence_limit: int | None = None  # only so many sentences of each split
     effects: dict[str, float] | None = None  # effect -> share of lines; null: the usual ones (natural only)
@@ -132,6 +133,11 @@ def _check(recipe: Recipe) -> None:
         (lines.layout == "natural" and lines.jitter > 0, "lines.jitter bends tiles: natural lines have lines.effects"),
         (not 16 <= lines.height <= 128, f"lines.height is {lines.height} px: give a number from 16 to 128"),
         (not 0 <= lines.capitals <= 1, "lines.capitals is a share of the lines, from 0 to 1"),
+        (not 0 <= lines.spelled <= 1, "lines.spelled is a share of the lines, from 0 to 1"),
+        (
+            lines.spelled > 0 and low == high,
+            "lines.spelled makes lines shorter: give lines.length two different numbers",
+        ),
         (lines.variants < 1, "lines.variants must be 1 or more"),
         (min(training.epochs, training.epoch_lines, training.batch) < 1, "training needs epochs, lines and a batch"),
         (

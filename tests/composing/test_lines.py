@@ -610,6 +610,14 @@ def test_a_pool_of_ones_own_is_taken(emnist_data: Path) -> None:
     assert LineSet(NATURAL, "val", 0, pool).pool is pool
 
 
+def test_spelled_lines_are_a_share_half_of_it_in_capitals() -> None:
+    lines = LineSet(dataclasses.replace(NATURAL, spelled=0.4, length=(1, 30)), "train", 0)
+    texts = [lines.text(k) for k in range(1000)]
+    spelled = [t for t in texts if len(t) > 3 and all(len(word) == 1 for word in t.split(" "))]
+    assert 0.3 < len(spelled) / 1000 < 0.5 and max(map(len, texts)) <= 30
+    assert 0.35 < sum(t.upper() == t for t in spelled) / len(spelled) < 0.65
+
+
 def test_capitals_are_a_share_of_the_lines() -> None:
     recipe = dataclasses.replace(NATURAL, capitals=0.4)
     plain, some = LineSet(NATURAL, "train", 1), LineSet(recipe, "train", 1)

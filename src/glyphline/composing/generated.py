@@ -129,12 +129,8 @@ def _letters(r: random.Random) -> str:
     return r.choice((" ", " ", "")).join(run)
 
 
-def _spelled(r: random.Random) -> str:
-    """Letters one by one: the alphabet or a part of it, a word spelled out."""
-    if r.random() < 0.3:
-        return " ".join(
-            r.choice((str.upper, str.lower))(r.choice(r.choice((FIRST, LAST, TOWNS, THINGS)))).replace(" ", "")
-        )
+def _alphabet(r: random.Random) -> str:
+    """The alphabet or the digits one by one, or a part of them."""
     pool = r.choice((string.ascii_uppercase, string.ascii_uppercase, string.ascii_lowercase, string.digits))
     start = r.choice((0, 0, r.randrange(len(pool))))
     return " ".join((pool + pool)[start : start + r.randint(3, 26)])
@@ -156,7 +152,7 @@ def _words(r: random.Random) -> str:
 GENERATED: dict[str, Callable[[random.Random], str]] = {
     "number": _number, "digits": _digits, "date": _date, "time": _time, "price": _price, "phone": _phone, "name": _name,
     "address": _address, "email": _email, "list": _list, "label": _label, "measure": _measure, "code": _code,
-    "letters": _letters, "spelled": _spelled, "sum": _sum, "words": _words,
+    "letters": _letters, "alphabet": _alphabet, "sum": _sum, "words": _words,
 }  # fmt: skip
 
 

@@ -273,7 +273,7 @@ class Natural(Layout):
         )
         if rng.random() < 0.3:
             slant = 0.0
-        if rng.random() < 0.12:  # letters set apart, as on forms
+        if rng.random() < 0.06:  # letters set apart, as on forms
             gap += float(rng.uniform(0.15, 0.5))
         space = float(np.exp(space)) + 2.2 * max(0.0, gap)  # from 0.45 x-heights; notes are often spaced widely
         phase, wave = rng.uniform(0, 6.28), rng.uniform(0.05, 0.4)

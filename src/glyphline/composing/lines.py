@@ -42,7 +42,7 @@ LABELS = "labels.tsv"  # file<TAB>text
 RECORDS = "record.jsonl"  # one object a line: everything that was drawn
 SETTINGS = "compose.json"  # what a later call must agree with to continue
 CHUNK = 64  # lines a worker composes before it reports
-_ORDER, _START, _LENGTH, _CAPITALS = 1, 2, 3, 4  # what a mixed number is drawn for
+_ORDER, _START, _LENGTH, _CAPITALS, _SPELLED = 1, 2, 3, 4, 5  # what a mixed number is drawn for
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class LineSet:
         self._order = np.random.default_rng([self.seed, _ORDER]).permutation(len(texts))
         self.pool = pool or open_pool(recipe, glyphs or split)
         needed = set("".join(texts))
-        if recipe.capitals:
+        if recipe.capitals or recipe.spelled:
             needed |= set(self.fit("".join(sorted(needed)).upper()))
         self.pool.need("".join(sorted(needed)))
         # val and test lines are never bent: what is measured is the pictures as they are
@@ -100,7 +100,10 @@ class LineSet:
         if len(sentence) > length:
             end = sentence.rfind(" ", 0, length + 1) if recipe.cut == "word" else length
             sentence = sentence[: end if end > 0 else length]
-        if recipe.capitals and mixed_int(self.seed, index, _CAPITALS) < recipe.capitals * 2**64:
+        capitals = recipe.capitals
+        if recipe.spelled and mixed_int(self.seed, index, _SPELLED) < recipe.spelled * 2**64:
+            sentence, capitals = " ".join(sentence.replace(" ", "")[: (length + 1) // 2]), 0.5
+        if capitals and mixed_int(self.seed, index, _CAPITALS) < capitals * 2**64:
             sentence = self.fit(sentence.upper()).strip() or sentence
         if recipe.pad:
             return sentence.ljust(length)
