@@ -74,6 +74,7 @@ class TrainingRecipe:
     epoch_lines: int = 4000  # lines between two validations
     distinct_lines: int | None = None  # null: never the same line twice
     validation_lines: int = 500
+    watch: str | None = None  # a folder with labels.tsv, real lines say, read after every epoch; decides nothing
     validation_glyphs: str = "val"  # val: unseen; train: those of training in unseen sentences, as the report did
     batch: int = 64
     pieces: int = 1  # a batch is computed in so many, their gradients added: less memory, kinder to small caches

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -25,11 +26,13 @@ from glyphline.cli import main
 from glyphline.composing.lines import LineSet
 from glyphline.errors import GlyphlineError, RecipeError, UserError
 from glyphline.learning.data import Batch, make_batch
-from glyphline.learning.network import Network, load_network
+from glyphline.learning.network import Network, TorchEngine, load_network
 from glyphline.learning.trackers import TRACKERS, Numbers, Tracker
 from glyphline.learning.train import RESULT, SCHEDULES, ctc_loss, learning_rate_at, train
 from glyphline.reading.decoders import Greedy
+from glyphline.reading.reader import Reader
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
+from glyphline.score import score
 
 TinyRecipe = Callable[..., Recipe]
 STEPS = 10  # of an epoch of the tiny recipe
@@ -451,6 +454,25 @@ def test_a_run_begins_where_another_ended(tiny: TinyRecipe, finished: Path, tmp_
     before = json.loads((finished / RESULT).read_text())["best"]["val_loss"]
     assert begun["best"]["val_loss"] == pytest.approx(before, rel=0.02)
     assert said[0] == f"begins with the weights of {finished}"
+
+
+def test_lines_that_are_watched_are_read_after_every_epoch_and_change_nothing(
+    tiny: TinyRecipe, finished: Path, tmp_path: Path
+) -> None:
+    lines = LineSet(tiny().lines, "test", 0)
+    made = [lines.line(index) for index in range(6)]
+    for one in made:
+        cv2.imwrite(str(tmp_path / f"{one.index}.png"), one.image)
+    (tmp_path / "labels.tsv").write_text("".join(f"{one.index}.png\t{one.text}\n" for one in made))
+    quietly(tiny(training__watch=str(tmp_path)), tmp_path / "run")
+    kept = metrics(tmp_path / "run")
+    watched = [kept.pop(key) for key in list(kept) if key[1] == "watch_cer"]
+    loosely = [kept.pop(key) for key in list(kept) if key[1] == "watch_cer_loose"]
+    assert len(watched) == len(loosely) == 4
+    network, _ = load_network(tmp_path / "run" / "best.pt")
+    read = Reader(TorchEngine(network)).read_lines([one.image for one in made])
+    assert score([one.text for one in made], [line.text for line in read]).cer in watched
+    assert kept == metrics(finished)
 
 
 def test_a_broken_checkpoint_is_refused_by_name(tiny: TinyRecipe, copied: Path) -> None:

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from glyphline.composing.lines import LineSet, open_layout
+from glyphline.composing.lines import LineSet
 from glyphline.errors import DataError, GlyphlineError, UserError
 from glyphline.files import replacing
-from glyphline.learning.encoders import Patches
-from glyphline.learning.network import Network, load_network
+from glyphline.learning.network import Network, TorchEngine, facts_of, load_network
 from glyphline.learning.train import BEST
 from glyphline.reading.engines import METADATA, Facts, OnnxEngine
 from glyphline.recipe import LinesRecipe
@@ -24,27 +23,6 @@ OPSET = 17
 TOLERANCE = 1e-3  # of a log-probability above LIKELY; fp32 sums in another order
 LIKELY = -20.0  # natural logarithm; what is less likely than this decides nothing
 SHAPES = ((1, 320), (3, 896), (2, 1312))  # (lines, px) that are compared
-
-
-def facts_of(network: Network) -> Facts:
-    """What a reader needs to know of a network."""
-    lines = network.recipe.lines
-    window = network.encoder.window if isinstance(network.encoder, Patches) else 0
-    return Facts(
-        network.recipe.name, network.alphabet.characters, lines.height, network.stride,
-        open_layout(lines).frame, window, network.recipe.to_dict(),
-    )  # fmt: skip
-
-
-class TorchEngine:
-    """A trained network as an engine: the same contract as `glyphline.reading.engines.OnnxEngine`."""
-
-    def __init__(self, network: Network) -> None:
-        self.network, self.facts = network.eval(), facts_of(network)
-
-    @torch.inference_mode()
-    def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return self.network(torch.from_numpy(lines)).numpy()  # type: ignore[no-any-return]
 
 
 def weights_of(run: Path) -> Path:

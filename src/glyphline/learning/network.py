@@ -6,13 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from glyphline.alphabet import Alphabet
+from glyphline.composing.lines import open_layout
 from glyphline.errors import DataError, RecipeError, nearest
 from glyphline.files import replacing
-from glyphline.learning.encoders import CONTEXTS, ENCODERS
+from glyphline.learning.encoders import CONTEXTS, ENCODERS, Patches
+from glyphline.reading.engines import Facts
 from glyphline.recipe import Recipe, recipe_from
 
 
@@ -54,6 +58,27 @@ class Network(nn.Module):
     def parameter_count(self) -> int:
         """Trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def facts_of(network: Network) -> Facts:
+    """What a reader needs to know of a network."""
+    lines = network.recipe.lines
+    window = network.encoder.window if isinstance(network.encoder, Patches) else 0
+    return Facts(
+        network.recipe.name, network.alphabet.characters, lines.height, network.stride,
+        open_layout(lines).frame, window, network.recipe.to_dict(),
+    )  # fmt: skip
+
+
+class TorchEngine:
+    """A trained network as an engine: the same contract as `glyphline.reading.engines.OnnxEngine`."""
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.facts = network.eval(), facts_of(network)
+
+    @torch.inference_mode()
+    def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return self.network(torch.from_numpy(lines)).numpy()  # type: ignore[no-any-return]
 
 
 def save_weights(network: Network, path: Path, **facts: Any) -> None:

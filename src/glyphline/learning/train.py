@@ -29,13 +29,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glyphline.composing.counters import mixed_int
-from glyphline.composing.lines import LineSet
+from glyphline.composing.lines import LineSet, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replacing
+from glyphline.image import load
 from glyphline.learning.data import Batch, Positions, check_steps, loader
-from glyphline.learning.network import Network, save_weights, take_weights
+from glyphline.learning.network import Network, TorchEngine, save_weights, take_weights
 from glyphline.learning.trackers import Prediction, RunFacts, Trackers
 from glyphline.reading.decoders import Greedy
+from glyphline.reading.reader import Reader
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 
@@ -86,6 +88,8 @@ class Learner(pl.LightningModule):
         self.average = copy.deepcopy(self.network).requires_grad_(False) if wanted.average else None
         self.total_steps = wanted.epochs * max(1, wanted.epoch_lines // wanted.batch)
         self.numbers: dict[str, float] = {}  # of the last validation
+        watched = read_labels(Path(wanted.watch)) if wanted.watch is not None else []
+        self.watched = [(load(path), text) for path, text in watched]  # grey pictures and what they say
         self._readings: list[tuple[str, str]] = []
         self._shown: list[Prediction] = []
         self._val_loss, self._val_lines = 0.0, 0
@@ -186,6 +190,11 @@ class Learner(pl.LightningModule):
             "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as the report's
             "val_cer": result.cer, "val_wer": result.wer, "val_exact": result.exact,
         }  # fmt: skip
+        if self.watched:
+            truths = [text for _, text in self.watched]
+            lines = Reader(TorchEngine(self.reader)).read_lines([picture for picture, _ in self.watched])
+            read = [line.text for line in lines]
+            self.numbers |= {"watch_cer": score(truths, read).cer, "watch_cer_loose": score(truths, read, "loose").cer}
         for name, value in self.numbers.items():
             self.log(name, value, prog_bar=name in ("val_loss", "val_cer"), logger=False, batch_size=1)
         self.trackers.log(self.global_step, {**self.numbers, "epoch": float(self.current_epoch)})
