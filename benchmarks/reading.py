@@ -70,6 +70,16 @@ def real_lines() -> dict[str, Pairs]:
     return out
 
 
+def write_real(folder: Path) -> None:
+    """The clean real lines as a labelled folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = real_lines().get("real, clean", [])
+    for path, _ in pairs:
+        shutil.copy(path, folder)
+    (folder / "labels.tsv").write_text("".join(f"{path.name}\t{text}\n" for path, text in pairs), encoding="utf-8")
+    print(f"{folder}: {len(pairs)} lines")
+
+
 def composed_lines(folder: Path, count: int) -> dict[str, Pairs]:
     """Test lines of three layouts, written as PNG so that every reader opens the same file."""
     tiles = {"layout": "tiles", "punctuation": "stripped", "length": [32, 32], "start": "head", "cut": "character",
@@ -200,7 +210,13 @@ def main() -> None:
     options.add_argument("--model", action="append", help="a bundled reader or an .onnx file; may be repeated")
     options.add_argument("-n", type=int, default=100, help="composed lines of each layout")
     options.add_argument("--show", action="store_true", help="print every real line with all readings")
+    options.add_argument(
+        "--real", type=Path, help="only write the clean real lines into this folder, for training.watch"
+    )
     chosen = options.parse_args()
+    if chosen.real:
+        write_real(chosen.real)
+        return
     models = chosen.model or bundled_names()
     table = []
     with tempfile.TemporaryDirectory() as folder:

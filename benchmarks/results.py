@@ -121,6 +121,21 @@ def runs() -> list[str]:
     return head + out if out else []
 
 
+def ablation(kept: dict[str, Any]) -> list[str]:
+    out = [
+        "\n## What each part of the natural lines gains\n",
+        f"`python benchmarks/ablation.py`: a small network trained on {kept['lines']:,} lines without one part, read "
+        "greedily;\nreal lines: mean of the last three epochs; composed: "
+        f"{kept['test']} test lines with nothing left out.\n",
+        "| left out | real lines, strict | real lines, loose | composed lines |",
+        "|---|---|---|---|",
+    ]
+    for what, r in kept["rows"].items():
+        composed = {"cer": r["composed"], "cer_interval": r["composed_interval"]}
+        out.append(f"| {what} | {r['watch_cer']:.1%} | {r['watch_cer_loose']:.1%} | {rate(composed)} |")
+    return out
+
+
 def networks(kept: dict[str, Any]) -> list[str]:
     out = [
         "\n## Networks beside one another\n",
@@ -180,7 +195,7 @@ def studies(kept: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parts = [HEAD]
-    every = (reading, studies, networks, composing, training)
+    every = (reading, studies, ablation, networks, composing, training)
     for name, part in ((part.__name__, part) for part in every):
         if (kept := loaded(name)) is not None:
             parts += part(kept)

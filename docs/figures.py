@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import matplotlib
 
 matplotlib.use("Agg")
@@ -25,8 +26,10 @@ import numpy as np
 import torch
 from matplotlib.ticker import PercentFormatter
 
-from glyphline.composing.lines import LineSet
+from glyphline.composing.fetch import data_folder
+from glyphline.composing.lines import LineSet, contact_sheet
 from glyphline.errors import UserError
+from glyphline.image import load
 from glyphline.learning.network import Network
 from glyphline.reading.engines import bundled_card, bundled_names, open_engine
 from glyphline.reading.reader import Reader
@@ -153,6 +156,23 @@ def predictions(out: Path, data: bool, count: int = 8) -> None:
         saved(figure, out / f"predictions-{name}.png")
 
 
+def beside_real(out: Path, count: int = 12) -> None:
+    """Composed lines on the left, real ones on the right: a stranger should hesitate. Only where photographs are."""
+    folder = data_folder() / "photos"
+    if not (folder / "manifest.tsv").exists():
+        return
+    with (folder / "manifest.tsv").open(encoding="utf-8") as rows:
+        table = list(csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE))
+    real = [(load(folder / r["kind"] / r["file"]), r["transcript"]) for r in table
+            if r["kind"] == "handprint" and r["granularity"] in ("line", "word")]  # fmt: skip
+    lines = LineSet(load_recipe(ROOT / "recipes" / "natural.yaml").lines, "train", 1)
+    made = [(one.image, one.text) for one in (lines.line(index) for index in range(8 * count))]
+    made = [one for one in made if 5 <= len(one[1]) <= 40][:count]
+    pairs = [one for both in zip(made, real[:: max(1, len(real) // count)], strict=False) for one in both]
+    cv2.imwrite(str(out / "composed-beside-real.png"), contact_sheet(pairs, 2))
+    print(out / "composed-beside-real.png")
+
+
 def lengths(out: Path) -> None:
     """CER of lines up to four times as long as those of training."""
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
@@ -205,7 +225,9 @@ def main() -> None:
     model_summary(out)
     curves(out)
     predictions(out, data)
-    if not data:
+    if data:
+        beside_real(out)
+    else:
         lengths(out)
         reliability(out)
 

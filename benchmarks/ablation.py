@@ -1,0 +1,98 @@
+"""What each part of the natural lines gains: a small reader trained without it, then read on real lines.
+
+    python benchmarks/reading.py --real runs/real
+    python benchmarks/ablation.py              # an hour and a half on one core; resumes; writes results/ablation.json
+
+All are trained on as many lines with the same small network; what is told is the mean of the last epochs' CER on the
+real lines, greedy, for a single epoch's is noisy, and on composed lines with nothing left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+from glyphline.composing.glyphs import Emnist, GlyphSource
+from glyphline.composing.lines import LineSet
+from glyphline.learning.export import open_run
+from glyphline.learning.train import RESULT, train
+from glyphline.reading.reader import Reader
+from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, load_recipe
+from glyphline.score import score
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS, RESULTS = ROOT / "runs" / "ablation", ROOT / "benchmarks" / "results"
+SMALL = ["network.channels=[16,32,64]", "network.features=128", "network.layers=1", "training.epochs=10",
+         "training.epoch_lines=6400", "training.validation_lines=300", "training.learning_rate=0.003",
+         "training.average=0.998", "training.watch=runs/real"]  # fmt: skip
+LAST = 3  # epochs whose mean is told
+TEST = 500  # composed lines
+
+
+def without(*words: str) -> list[GlyphShare]:
+    """The recipe's glyph sources but those whose names hold one of the words."""
+    every = load_recipe(ROOT / "recipes" / "natural.yaml").lines.glyphs
+    return [share for share in every if not any(word in share.source for word in words)]
+
+
+def glyphs(*words: str) -> dict[str, object]:
+    return {"glyphs": tuple(without(*words))}
+
+
+PROSE = ("wikisplit", "text:text/english.txt.gz", "built-in")
+#: what is left out -> the run's name, changes to the recipe's lines
+PARTS: dict[str, tuple[str, dict[str, object]]] = {
+    "nothing": ("all", {}),
+    "handwriting fonts": ("no-hand-fonts", glyphs("fonts/hand")),
+    "EMNIST": ("no-emnist", glyphs("emnist")),
+    "printed fonts and strokes": ("no-print", glyphs("fonts/print", "strokes")),
+    "pens, papers and cameras (all effects)": ("no-effects", {"effects": {}}),
+    "numbers, dates, capitals, spelled lines": (
+        "no-generated", {"sentences": PROSE, "capitals": 0.0, "spelled": 0.0}
+    ),
+    "one style a hand (any EMNIST glyph in any line)": ("no-hand", {}),
+}  # fmt: skip
+
+
+def recipe_of(run: str, changes: dict[str, object]) -> Recipe:
+    recipe = load_recipe(ROOT / "recipes" / "natural.yaml", [f"name={run}", *SMALL])
+    lines: LinesRecipe = replace(recipe.lines, **changes)  # type: ignore[arg-type]
+    return replace(recipe, lines=lines)
+
+
+def main() -> None:
+    os.chdir(ROOT)
+    whole = LineSet(recipe_of("all", {}).lines, "test", 0)
+    pictures, texts = whole.canonical_batch(range(TEST))
+    rows = {}
+    for what, (run, changes) in PARTS.items():
+        folder = RUNS / run
+        if not (folder / RESULT).exists():
+            print(what, flush=True)
+            choose = Emnist.choose
+            if run == "no-hand":
+                Emnist.choose = GlyphSource.choose  # type: ignore[method-assign]
+            train(recipe_of(run, changes), folder, resume=(folder / "last.ckpt").exists(), trackers=("csv",),
+                  progress=False)  # fmt: skip
+            Emnist.choose = choose  # type: ignore[method-assign]
+        with (folder / "metrics.csv").open(newline="") as told:
+            table = list(csv.DictReader(told))
+        real = {
+            name: mean([float(r["value"]) for r in table if r["name"] == name][-LAST:])
+            for name in ("watch_cer", "watch_cer_loose")
+        }
+        result = score(texts, [d.text for d in Reader(open_run(folder)).decode_all(pictures)])
+        rows[what] = {**real, "composed": result.cer, "composed_interval": result.cer_interval}
+        print(f"without {what:50s} real {real['watch_cer']:.2%} / {real['watch_cer_loose']:.2%}  composed "
+              f"{result.cer:.2%}", file=sys.stderr, flush=True)  # fmt: skip
+        kept = {"lines": 64_000, "test": TEST, "rows": rows}
+        (RESULTS / "ablation.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
