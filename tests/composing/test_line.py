@@ -378,6 +378,21 @@ def test_glyphs_turn_lean_and_widen_a_little() -> None:
     assert 1.01 < max(shapes) / min(shapes) < 1.8
 
 
+def test_a_bent_glyph_keeps_its_place_and_much_of_its_ink() -> None:
+    record = bare(Natural().sample("B", np.random.default_rng(0), STROKES))
+    (glyph,) = record.glyphs
+    canvases = []
+    for bend in (0.0, 0.03, 0.1):
+        canvas = np.zeros((140, 140), np.uint8)
+        _stamp(canvas, dataclasses.replace(glyph, tilt=0.0, lean=0.0, bend=bend, left=40.0, top=40.0), STROKES)
+        canvases.append(canvas.astype(np.float64))
+    plain, little, much = canvases
+    assert 0.7 < much.sum() / plain.sum() < 1.3
+    assert np.abs(little - plain).sum() < np.abs(much - plain).sum()
+    middles = [np.array(np.nonzero(canvas > 64)).mean(axis=1) for canvas in canvases]
+    assert np.abs(middles[2] - middles[0]).max() < 4
+
+
 def test_letters_stand_nearer_to_one_another_than_words() -> None:
     """Also where they are set apart: what is read as a space must be wider than what is not."""
     for seed in range(60):

@@ -39,6 +39,7 @@ class Placed:
     warp: int = -1  # which of the WARPS bends it (tiles with jitter); -1: none
     tilt: float = 0.0  # radians anticlockwise about its middle
     lean: float = 0.0  # px to the right a px up
+    bend: float = 0.0  # how far its parts stray (natural), shares of its size; which way is drawn by `warp`
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,8 @@ class Natural(Layout):
         sizes: dict[str, float] = {}  # this hand's size of each character
         shake = rng.normal(0, 1, (len(text), 7))
         unsteady = float(rng.uniform(0.0, 0.08))  # how much glyphs turn, lean and widen
+        bend = float(rng.uniform(0.0, 0.1))  # how much they bend, each its own way
+        ways = rng.integers(WARPS, size=len(text))
         placed, pen, previous_free = [], 0.0, True
         for k, character in enumerate(text):
             if character == " ":
@@ -310,7 +313,8 @@ class Natural(Layout):
             previous_free = False
             tilt, lean = (unsteady * float(v) for v in shake[k, 4:6])
             top_edge = base - bottom * x * size - height
-            placed.append(Placed(character, who, index, left, top_edge, width, height, tilt=tilt, lean=lean))
+            way = int(ways[k])
+            placed.append(Placed(character, who, index, left, top_edge, width, height, way, tilt, lean, bend))
         if not placed:
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
         margin = {side: float(rng.uniform(0.15, 1.0) * x) for side in ("left", "right", "top", "bottom")}
@@ -372,6 +376,12 @@ def _enlarged(small: npt.NDArray[np.float32], w: int, h: int) -> npt.NDArray[np.
     )
 
 
+@lru_cache(maxsize=1)
+def _bends() -> npt.NDArray[np.float32]:
+    """WARPS ways to bend a glyph: how far each of 5 x 5 points of it strays, right and down, (WARPS, 2, 5, 5)."""
+    return np.random.default_rng(55).normal(0, 1, (WARPS, 2, 5, 5)).astype(np.float32)
+
+
 def _stamp(canvas: Grey, glyph: Placed, pool: Pool) -> None:
     """Set one glyph on the canvas, the brightest pixel showing."""
     ink = pool.sources[glyph.source].glyph(glyph.character, glyph.index, pool.split).ink
@@ -379,14 +389,20 @@ def _stamp(canvas: Grey, glyph: Placed, pool: Pool) -> None:
     shrinks = size[0] < ink.shape[1] and size[1] < ink.shape[0]
     drawn = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     y, x = round(glyph.top), round(glyph.left)
-    if glyph.tilt or glyph.lean:  # about its middle, in a picture with room for what turns outwards
-        room = 1 + int((abs(glyph.tilt) + abs(glyph.lean)) * max(size) / 2)
-        middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
-        turned = np.array([[1.0, -glyph.tilt - glyph.lean], [glyph.tilt, 1.0]])
-        size = (size[0] + 2 * room, size[1] + 2 * room)
-        matrix = np.column_stack([turned, middle + room - turned @ middle])
-        drawn = cv2.warpAffine(drawn, matrix, size, flags=cv2.INTER_LINEAR)
-        y, x = y - room, x - room
+    if glyph.tilt or glyph.lean or glyph.bend:  # about its middle, in a picture with room for what turns outwards
+        room = 1 + int((abs(glyph.tilt) + abs(glyph.lean) + 2 * glyph.bend) * max(size) / 2)
+        wide, tall = size[0] + 2 * room, size[1] + 2 * room
+        # where each of 5 x 5 points comes from, then enlarged
+        across = np.linspace(-wide / 2, wide / 2, 5, dtype=np.float32)[None, :]
+        down = np.linspace(-tall / 2, tall / 2, 5, dtype=np.float32)[:, None]
+        stray = _bends()[glyph.warp] * (glyph.bend * max(size))
+        source_x = across + (glyph.tilt + glyph.lean) * down + stray[0] + (size[0] - 1) / 2
+        source_y = down - glyph.tilt * across + stray[1] + (size[1] - 1) / 2
+        drawn = cv2.remap(
+            drawn, _enlarged(source_x, wide, tall), _enlarged(source_y, wide, tall), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=0,
+        )  # fmt: skip
+        y, x, size = y - room, x - room, (wide, tall)
     y0, x0 = max(0, y), max(0, x)
     y1, x1 = min(canvas.shape[0], y + size[1]), min(canvas.shape[1], x + size[0])
     if y1 > y0 and x1 > x0:
