@@ -407,7 +407,7 @@ def test_a_turned_glyph_stays_where_it_was_and_whole() -> None:
     (glyph,) = record.glyphs
     inks, middles = [], []
     for tilt, lean in ((0.0, 0.0), (0.15, 0.0), (0.0, 0.15), (-0.15, 0.05)):
-        turned = dataclasses.replace(glyph, tilt=tilt, lean=lean, left=30.0, top=30.0)
+        turned = dataclasses.replace(glyph, tilt=tilt, lean=lean, bend=0.0, left=30.0, top=30.0)
         canvas = np.zeros((120, 120), np.uint8)
         _stamp(canvas, turned, STROKES)
         inks.append(float(canvas.sum()))
