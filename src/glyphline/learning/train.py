@@ -37,7 +37,7 @@ from glyphline.learning.data import Batch, Positions, check_steps, loader
 from glyphline.learning.network import Network, TorchEngine, save_weights, take_weights
 from glyphline.learning.trackers import Prediction, RunFacts, Trackers
 from glyphline.reading.decoders import Greedy
-from glyphline.reading.reader import Reader
+from glyphline.reading.reader import Reader, by_width
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 
@@ -345,8 +345,7 @@ def train(
 
     positions = Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines, wanted.pieces)
     ahead = loader(lines, positions, wanted.workers)
-    count, size = wanted.validation_lines, wanted.batch
-    held = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+    held = by_width([line.shape[1] for line in validation.canonical_batch(range(wanted.validation_lines))[0]])
     keeper = Keeper(folder)
     callbacks: list[pl.Callback] = [keeper]
     if wanted.patience:

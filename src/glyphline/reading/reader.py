@@ -53,7 +53,7 @@ class Reader:
         """Canonical lines (height, W) -> what each says."""
         facts, alphabet = self.engine.facts, alphabet_of(self.engine)
         out: list[Decoded | None] = [None] * len(lines)
-        for group in _batches([max(line.shape[1], facts.window) for line in lines]):
+        for group in by_width([max(line.shape[1], facts.window) for line in lines]):
             kept = [k for k in group if lines[k].any()]  # nothing inked says nothing
             for k in set(group) - set(kept):
                 out[k] = Decoded("", 1.0, ())
@@ -89,8 +89,11 @@ def _at_least(line: Grey, width: int) -> Grey:
     return line if line.shape[1] >= width else np.pad(line, ((0, 0), (0, width - line.shape[1])))
 
 
-def _batches(widths: Sequence[int]) -> list[list[int]]:
-    """Numbers of lines grouped by equal padded width, each group within BATCH_PIXELS and BATCH_LINES."""
+def by_width(widths: Sequence[int]) -> list[list[int]]:
+    """Numbers of lines grouped by equal padded width, each group within BATCH_PIXELS and BATCH_LINES.
+
+    What a recurrent network says of a line depends on the padding after it: it is kept the same in every batch.
+    """
     buckets: dict[int, list[int]] = {}
     for k, width in enumerate(widths):
         buckets.setdefault(-(-width // BUCKET), []).append(k)
