@@ -138,8 +138,8 @@ def test_what_is_given_up_would_seldom_have_won() -> None:
     same = 0
     for seed in range(40):
         log_probs = some_log_probs(seed, 30, spread=5)
-        whole = Beam(language, width=300, drop=0.0)(log_probs, ALPHABET)
-        same += Beam(language, width=300)(log_probs, ALPHABET).text == whole.text
+        whole = Beam(language, width=300, weight=0.5, bonus=1.3, drop=0.0)(log_probs, ALPHABET)
+        same += Beam(language, width=300, weight=0.5, bonus=1.3)(log_probs, ALPHABET).text == whole.text
     assert same >= 39
 
 
@@ -148,9 +148,9 @@ def test_a_narrow_beam_finds_more_when_it_keeps_one_of_those_that_end_alike() ->
     found = {0.0: 0, Beam.drop: 0}
     for seed in range(60):
         log_probs = some_log_probs(seed, 30, spread=5)
-        best = Beam(language, width=300, drop=0.0)(log_probs, ALPHABET).text
+        best = Beam(language, width=300, weight=0.5, bonus=1.3, drop=0.0)(log_probs, ALPHABET).text
         for drop in found:
-            found[drop] += Beam(language, drop=drop)(log_probs, ALPHABET).text == best
+            found[drop] += Beam(language, weight=0.5, bonus=1.3, drop=drop)(log_probs, ALPHABET).text == best
     assert found[Beam.drop] > found[0.0] + 4
     assert found[Beam.drop] >= 54
 

@@ -281,7 +281,7 @@ class Natural(Layout):
         sizes: dict[str, float] = {}  # this hand's size of each character
         shake = rng.normal(0, 1, (len(text), 7))
         unsteady = float(rng.uniform(0.0, 0.08))  # how much glyphs turn, lean and widen
-        bend = float(rng.uniform(0.0, 0.1))  # how much they bend, each its own way
+        bend = float(rng.uniform(0.0, 0.04))  # how much they bend, each its own way
         ways = rng.integers(WARPS, size=len(text))
         placed, pen, previous_free = [], 0.0, True
         for k, character in enumerate(text):

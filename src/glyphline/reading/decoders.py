@@ -101,8 +101,8 @@ class Beam:
     language: LanguageModel | None = None
     constraint: Constraint | None = None  # what the line may say; then nothing is pruned but by `width`
     width: int = 12
-    weight: float = 0.5
-    bonus: float = 1.3  # nats a character, which makes up for what the language model takes from longer texts
+    weight: float = 0.6
+    bonus: float = 2.0  # nats a character, which makes up for what the language model takes from longer texts
     floor: float = -7.5  # nats; the language model counts no character as less likely
     chance: float = -4.0  # nats a character in codes and random strings; -inf: every line is language
     least: float = 2e-3
