@@ -22,8 +22,9 @@ from glyphline.composing.lines import LineSet
 from glyphline.learning.export import open_run
 from glyphline.learning.train import RESULT, train
 from glyphline.reading.reader import Reader
-from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, load_recipe
+from glyphline.recipe import LinesRecipe, Recipe, load_recipe
 from glyphline.score import score
+from studies import prose_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT / "runs" / "ablation", ROOT / "benchmarks" / "results"
@@ -34,26 +35,23 @@ LAST = 3  # epochs whose mean is told
 TEST = 500  # composed lines
 
 
-def without(*words: str) -> list[GlyphShare]:
-    """The recipe's glyph sources but those whose names hold one of the words."""
-    every = load_recipe(ROOT / "recipes" / "natural.yaml").lines.glyphs
-    return [share for share in every if not any(word in share.source for word in words)]
+NATURAL = load_recipe(ROOT / "recipes" / "natural.yaml").lines
 
 
-def glyphs(*words: str) -> dict[str, object]:
-    return {"glyphs": tuple(without(*words))}
+def without(*words: str) -> dict[str, object]:
+    """The recipe's glyph sources but those whose names hold one of the words, as a change to its lines."""
+    return {"glyphs": tuple(share for share in NATURAL.glyphs if not any(word in share.source for word in words))}
 
 
-PROSE = ("wikisplit", "text:text/english.txt.gz", "built-in")
 #: what is left out -> the run's name, changes to the recipe's lines
 PARTS: dict[str, tuple[str, dict[str, object]]] = {
     "nothing": ("all", {}),
-    "handwriting fonts": ("no-hand-fonts", glyphs("fonts/hand")),
-    "EMNIST": ("no-emnist", glyphs("emnist")),
-    "printed fonts and strokes": ("no-print", glyphs("fonts/print", "strokes")),
+    "handwriting fonts": ("no-hand-fonts", without("fonts/hand")),
+    "EMNIST": ("no-emnist", without("emnist")),
+    "printed fonts and strokes": ("no-print", without("fonts/print", "strokes")),
     "pens, papers and cameras (all effects)": ("no-effects", {"effects": {}}),
     "numbers, dates, capitals, spelled lines": (
-        "no-generated", {"sentences": PROSE, "capitals": 0.0, "spelled": 0.0}
+        "no-generated", {"sentences": prose_of(NATURAL), "capitals": 0.0, "spelled": 0.0}
     ),
     "one style a hand (any EMNIST glyph in any line)": ("no-hand", {}),
 }  # fmt: skip
@@ -90,7 +88,8 @@ def main() -> None:
         rows[what] = {**real, "composed": result.cer, "composed_interval": result.cer_interval}
         print(f"without {what:50s} real {real['watch_cer']:.2%} / {real['watch_cer_loose']:.2%}  composed "
               f"{result.cer:.2%}", file=sys.stderr, flush=True)  # fmt: skip
-        kept = {"lines": 64_000, "test": TEST, "rows": rows}
+        wanted = recipe_of(run, changes).training
+        kept = {"lines": wanted.epochs * wanted.epoch_lines, "test": TEST, "rows": rows}
         (RESULTS / "ablation.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
