@@ -16,6 +16,7 @@ from glyphline.reading.language import (
     FACTS,
     FILE,
     LEVEL,
+    START,
     UNKNOWN,
     LanguageModel,
     _cells_of,
@@ -46,6 +47,13 @@ def test_what_was_seen_is_likelier(model: LanguageModel) -> None:
     assert model(" t", "h") > model(" t", "m") >= UNKNOWN
     assert model("the ", "c") > model("the ", "s")
     assert model.nats("the cat") < model.nats("eht tac")
+
+
+def test_a_line_begins_otherwise_than_a_word(model: LanguageModel) -> None:
+    """Capitals, in these texts, stand at the start of lines alone; what starts a line is never what comes next."""
+    assert model(START, "C") > model(" ", "C")
+    assert model(START, "m") < model(" ", "m")
+    assert model("t", START) == UNKNOWN
 
 
 def test_it_knows_the_probability_of_one_context() -> None:

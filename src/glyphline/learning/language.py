@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from textwrap import wrap
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.sentences import Fitter, fitted, split_sentences
@@ -12,6 +13,7 @@ from glyphline.errors import UserError
 from glyphline.reading.language import LanguageModel, estimate
 
 MEASURED = 2000  # sentences of the validation split
+LINE = (20, 60)  # characters of the lines that people write prose in, about
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,12 @@ class Estimated:
     """A language model and what it makes of unseen sentences."""
 
     model: LanguageModel
-    texts: int  # lines it was estimated from
+    texts: int  # it was estimated from
     bits: float  # a character of the validation split
+
+
+def _lines(text: str, width: int) -> list[str]:
+    return wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def make_language(
@@ -35,10 +41,12 @@ def make_language(
     known = Alphabet.named(alphabet)
     fit = Fitter(known)
     splits = split_sentences(specs)
-    texts = fitted(splits["train"], fit)
+    texts, rng = fitted(splits["train"], fit), random.Random(0)
     if capitals:
-        texts += fitted((t.upper() for t in random.Random(0).sample(texts, round(len(texts) * capitals))), fit)
-    model = estimate(texts, known.characters, order, megabytes * 2**20 // 2)
+        texts += fitted((t.upper() for t in rng.sample(texts, round(len(texts) * capitals))), fit)
+    # every second text as the lines of a page, which begin with a sentence or in the middle of one
+    lines = texts[::2] + [line for text in texts[1::2] for line in _lines(text, rng.randint(*LINE))]
+    model = estimate(lines, known.characters, order, megabytes * 2**20 // 2)
     unseen = fitted(splits["val"], fit)[:MEASURED]
     nats, count = sum(map(model.nats, unseen)), sum(map(len, unseen))
     return Estimated(model, len(texts), nats / max(1, count) / math.log(2))

@@ -18,7 +18,7 @@ from glyphline.alphabet import BLANK, Alphabet
 from glyphline.errors import UserError, nearest
 from glyphline.reading.confidence import Evidence
 from glyphline.reading.constraints import Constraint
-from glyphline.reading.language import LanguageModel, language_for, open_language
+from glyphline.reading.language import START, LanguageModel, language_for, open_language
 
 LogProbs = npt.NDArray[np.float32]  # (T, C), natural logarithms, class 0 the blank
 
@@ -150,7 +150,7 @@ class Beam:
         language = self.language
         assert language is not None
         spans = tuple(
-            Span(s.character, s.start, s.end, s.confidence, max(self.floor, language(" " + read.text[:k], s.character)))
+            Span(s.character, s.start, s.end, s.confidence, max(self.floor, language(START + read.text[:k], s.character)))
             for k, s in enumerate(read.spans)
         )
         return Decoded(read.text, read.confidence, spans)
@@ -243,7 +243,7 @@ class Beam:
         if self.language is None:
             return 1.0
         if prefix.following is None:
-            prefix.following = self.language.after(" " + prefix.text)
+            prefix.following = self.language.after(START + prefix.text)
         return math.exp(self.weight * max(self.floor, prefix.following[character]) + self.bonus)
 
 

@@ -29,6 +29,7 @@ Floats = npt.NDArray[np.float64]
 Counts = tuple[Keys, npt.NDArray[np.int64]]  # sorted keys and how often each was seen
 Row = tuple[Keys, Floats]  # sorted keys and their log-probabilities or back-off weights
 
+START = "\n"  # what stands before a line's first character
 SYMBOL_BITS = 7  # of a key; symbols are 1 .. 126
 BACKOFF = 127  # the symbol under which a context's back-off weight is kept
 LONGEST = 8  # characters of an n-gram: a key has 64 bits
@@ -38,6 +39,7 @@ FINGERPRINT_BITS, VALUE_BITS = 10, 6
 MOST_PROBES = 64  # cells looked at before a key counts as absent
 MOST_KNOWN = 200_000  # contexts
 LOG_10 = math.log(10)
+ONE_DIGIT = str.maketrans("123456789", "0" * 9)
 UNKNOWN = math.log(1e-6)  # a character the model does not know; nothing is less likely
 FILE = "table.npy"
 FACTS = "facts.json"
@@ -83,12 +85,14 @@ class Following(dict[str, float]):
 class LanguageModel:
     """log p(next character | the characters before it); digits are one symbol, ten equally likely.
 
+    A line begins with START, so that what begins lines, capitals above all, is expected there.
+
     >>> model = estimate(["the cat sat on the mat"] * 50, order=3, cells=2**10)
     >>> model("th", "e") > model("th", "q")
     True
     """
 
-    symbols: str  # characters[k] has the symbol k + 1; "0" stands for every digit
+    symbols: str  # symbols[k] is kept as k + 1; "0" stands for every digit, START for the beginning of a line
     order: int  # characters of the longest n-gram
     table: npt.NDArray[np.uint16]  # (2^bits,) cells, 0 an empty one
     _known: dict[str, Following] = field(default_factory=dict, init=False, repr=False)  # by context
@@ -144,8 +148,8 @@ class LanguageModel:
         return 0
 
     def nats(self, text: str) -> float:
-        """-log p of a text from an empty line on, in nats."""
-        return -sum(self(" " + text[:k], c) for k, c in enumerate(text))
+        """-log p of a line, in nats."""
+        return -sum(self(START + text[:k], c) for k, c in enumerate(text))
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all. Raises UserError where it cannot be written."""
@@ -194,20 +198,21 @@ def estimate(
 ) -> LanguageModel:
     """A model of texts, one line each, in `cells` cells of which `fill` are taken.
 
-    symbols: the characters it knows, at most 126 (default: all of the texts); others end a context.
+    symbols: the characters it knows, at most 125 (default: all of the texts); others end a context.
     Raises DataError for no text or too many characters.
     """
     if not 1 <= order <= LONGEST:
         raise UserError(f"an n-gram has 1 to {LONGEST} characters, not {order}")
-    joined = "\n".join(" " + text for text in texts)
-    if not joined.strip():
+    folded = "\0".join(START + text.replace(START, " ") for text in texts).translate(ONE_DIGIT)  # \0 is no symbol
+    if not folded.strip(START + "\0 "):
         raise DataError("the texts are empty: a language model needs at least one line")
-    folded = joined.translate(str.maketrans("123456789", "0" * 9))
     if symbols is None:
-        symbols = "".join(sorted(set(folded) - {"\n"}))
-    symbols = "".join(dict.fromkeys(symbols.translate(str.maketrans("123456789", "0" * 9))))
+        symbols = "".join(sorted(set(folded) - {"\0", START}))
+    symbols = "".join(dict.fromkeys(symbols.translate(ONE_DIGIT))) + START
     if len(symbols) >= BACKOFF:
-        raise DataError(f"the texts hold {len(symbols)} characters, a model knows {BACKOFF - 1}: name those that count")
+        raise DataError(
+            f"the texts hold {len(symbols) - 1} characters, a model knows {BACKOFF - 2}: name those that count"
+        )
     codes = np.frombuffer(folded.encode("utf-32-le"), np.uint32)
     lookup = np.zeros(int(codes.max()) + 1, np.uint8)
     for k, c in enumerate(symbols, 1):
@@ -215,7 +220,9 @@ def estimate(
             lookup[ord(c)] = k
     ids = lookup[codes]
     counted = [_counted(ids, n) for n in range(1, order + 1)]
-    return LanguageModel(symbols, order, _table(counted, len(symbols), cells, fill))
+    seen, counts = counted[0]
+    counted[0] = seen[:-1], counts[:-1]  # START, the last symbol, is never what comes next
+    return LanguageModel(symbols, order, _table(counted, len(symbols) - 1, cells, fill))
 
 
 def _counted(ids: npt.NDArray[np.uint8], n: int) -> Counts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,13 +14,14 @@ import numpy.typing as npt
 
 from glyphline.image import Framed, Grey, framed, load, padded_batch
 from glyphline.page import Character, Line, Page, word_of, words_in
-from glyphline.reading.decoders import Decoded, Decoder, Greedy
+from glyphline.reading.decoders import Decoded, Decoder, Greedy, LogProbs
 from glyphline.reading.engines import Engine, alphabet_of, calibration_of, open_engine
 from glyphline.reading.places import places
 
 BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
 BATCH_PIXELS = 1_500_000  # px of one batch; keeps the memory of long lines flat
 BATCH_LINES = 64
+AHEAD = 2  # batches the network may be ahead of the decoder
 
 
 @dataclass
@@ -52,17 +55,23 @@ class Reader:
     def decode_all(self, lines: Sequence[Grey]) -> list[Decoded]:
         """Canonical lines (height, W) -> what each says."""
         facts, alphabet = self.engine.facts, alphabet_of(self.engine)
-        out: list[Decoded | None] = [None] * len(lines)
-        for group in by_width([max(line.shape[1], facts.window) for line in lines]):
-            kept = [k for k in group if lines[k].any()]  # nothing inked says nothing
-            for k in set(group) - set(kept):
-                out[k] = Decoded("", 1.0, ())
-            if not kept:
-                continue
-            batch, widths = padded_batch([_at_least(lines[k], facts.window) for k in kept], BUCKET)
-            for k, row, width in zip(kept, self.engine.log_probs(batch), widths, strict=True):
-                out[k] = self.decoder(row[: facts.steps(int(width))], alphabet)
-        return [d for d in out if d is not None]
+        out = [Decoded("", 1.0, ())] * len(lines)  # nothing inked says nothing
+        inked = [k for k, line in enumerate(lines) if line.any()]
+        groups = by_width([max(lines[k].shape[1], facts.window) for k in inked])
+
+        def log_probs(group: list[int]) -> list[LogProbs]:
+            batch, widths = padded_batch([_at_least(lines[inked[k]], facts.window) for k in group], BUCKET)
+            rows = zip(self.engine.log_probs(batch), widths, strict=True)
+            return [row[: facts.steps(int(width))] for row, width in rows]
+
+        with ThreadPoolExecutor(1) as ahead:  # the network reads a batch while the one before is decoded
+            later = deque(ahead.submit(log_probs, group) for group in groups[:AHEAD])
+            for number, group in enumerate(groups, AHEAD):
+                rows = later.popleft().result()
+                later.extend(ahead.submit(log_probs, g) for g in groups[number : number + 1])
+                for k, row in zip(group, rows, strict=True):
+                    out[inked[k]] = self.decoder(row, alphabet)
+        return out
 
     def _line(self, decoded: Decoded, frame: Framed, picture: Grey) -> Line:
         facts, spans = self.engine.facts, decoded.spans
