@@ -34,9 +34,9 @@ from studies import prose_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT / "runs" / "ablation", ROOT / "benchmarks" / "results"
-SMALL = ["network.channels=[16,32,64]", "network.features=128", "network.layers=1", "training.epochs=10",
-         "training.epoch_lines=6400", "training.validation_lines=300", "training.learning_rate=0.003",
-         "training.average=0.998", "training.watch=runs/real"]  # fmt: skip
+SMALL = ["network.channels=[16,32,64]", "network.features=128", "network.layers=1", "training.batch=32",
+         "training.epochs=12", "training.epoch_lines=6400", "training.validation_lines=300",
+         "training.learning_rate=0.002", "training.average=0.998", "training.watch=runs/real"]  # fmt: skip
 LAST = 3  # epochs whose mean is told
 TEST = 500  # composed lines
 
@@ -77,7 +77,8 @@ def left_out(run: str) -> Iterator[None]:
         if run == "no-hand":
             changed.enter_context(mock.patch.object(Emnist, "choose", GlyphSource.choose))
         if run == "no-bends":
-            changed.enter_context(mock.patch.object(line, "_bends", lambda: np.zeros((line.WARPS, 2, 5, 5), np.float32)))
+            straight = np.zeros((line.WARPS, 2, 5, 5), np.float32)
+            changed.enter_context(mock.patch.object(line, "_bends", lambda: straight))
         yield
 
 

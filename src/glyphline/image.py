@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ Grey = npt.NDArray[np.uint8]  # (H, W)
 # processes forked after it has started would wait for it for ever.
 cv2.setNumThreads(1)
 
+REMAP_LIMIT = 32_000  # px; OpenCV cannot remap wider pictures
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 PIXEL_LIMIT = 100_000_000  # px of one picture, checked before memory is taken
 BYTE_LIMIT = 256 * 2**20  # bytes of one file
@@ -30,6 +32,9 @@ FRAMES = ("ink", "whole")  # crop to the ink, or keep the picture's own frame
 WORK_HEIGHT = 96  # px; taller line pictures are shrunk to it before anything is measured
 INK_SHARE = 0.3  # of the strongest ink: fainter pixels do not count when the ink is framed
 MARGIN = 2  # px kept around the ink in the canonical line
+LONG = 8  # heights; the edges of wider lines are brought level
+WINDOW = 4  # heights over which the edges of a long line are looked for
+STEEP = 0.8  # of the height a line had before its edges were level; a lower one sloped
 
 
 def load(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> Grey:
@@ -163,18 +168,23 @@ def ink_of(grey: Grey) -> Grey:
     return cv2.convertScaleAbs(cv2.subtract(ink, np.full_like(ink, floor)), alpha=scale)
 
 
-def frame_of(ink: Grey) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) of the ink, ends exclusive, specks left out; the whole picture when there is none."""
-    h, w = ink.shape
+def _pieces(ink: Grey) -> npt.NDArray[np.int32]:
+    """(top, bottom, left, right) of each connected piece of ink, ends exclusive, specks left out."""
+    h = ink.shape[0]
     inked = (ink > INK_SHARE * 255).view(np.uint8)
     _, _, pieces, _ = cv2.connectedComponentsWithStats(inked)
     pieces = pieces[1:]  # the first is the paper
-    pieces = pieces[pieces[:, cv2.CC_STAT_AREA] >= max(3, h * h // 1000)]
+    left, top, wide, tall = pieces[pieces[:, cv2.CC_STAT_AREA] >= max(3, h * h // 1000), :4].T
+    return np.stack([top, top + tall, left, left + wide], 1)
+
+
+def frame_of(ink: Grey) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of the ink, ends exclusive, specks left out; the whole picture when there is none."""
+    pieces = _pieces(ink)
     if len(pieces) == 0:
-        return 0, h, 0, w
-    left, top = pieces[:, cv2.CC_STAT_LEFT], pieces[:, cv2.CC_STAT_TOP]
-    right, bottom = left + pieces[:, cv2.CC_STAT_WIDTH], top + pieces[:, cv2.CC_STAT_HEIGHT]
-    return int(top.min()), int(bottom.max()), int(left.min()), int(right.max())
+        return 0, ink.shape[0], 0, ink.shape[1]
+    (top, _, left, _), (_, bottom, _, right) = pieces.min(0).tolist(), pieces.max(0).tolist()
+    return top, bottom, left, right
 
 
 @dataclass(frozen=True)
@@ -212,9 +222,42 @@ def framed(grey: Grey, height: int, frame: str = "ink") -> Framed:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     ink = ink_of(grey)
     top, bottom, left, right = frame_of(ink)
-    scale = (height - 2 * MARGIN) / (bottom - top)
-    line = _scaled(ink[top:bottom, left:right], height, MARGIN)
-    return Framed(line, (left - MARGIN / scale) / shrunk, scale * shrunk)
+    ink = ink[top:bottom, left:right]
+    if right - left > LONG * (bottom - top):
+        ink = _straightened(ink)
+        if ink.shape[0] < STEEP * (bottom - top):  # it sloped: again, with windows of the line's own height
+            ink = _straightened(ink)
+    scale = (height - 2 * MARGIN) / ink.shape[0]
+    return Framed(_scaled(ink, height, MARGIN), (left - MARGIN / scale) / shrunk, scale * shrunk)
+
+
+def _straightened(ink: Grey) -> Grey:
+    """A long line, cropped to its ink, with its upper and lower edge brought level: (H, W) -> (H' <= H, W).
+
+    A line that slopes, bows or shrinks would else be scaled by its extremes, the more the longer it is. The edges are
+    those of the ink in windows WINDOW heights wide, one every half a window, and straight between their middles.
+    """
+    h, w = ink.shape
+    cuts = np.linspace(0, w, max(2, round(2 * w / (WINDOW * h))) + 1)  # half a window apart
+    parts = [_pieces(ink[:, int(start) : int(end)]) for start, end in pairwise(cuts)]
+    found = []  # middle, upper and lower edge of each window, px
+    for middle, *halves in zip(cuts[1:-1], parts, parts[1:], strict=False):
+        pieces = np.concatenate(halves)
+        if len(pieces):  # not in a gap
+            found.append((middle, pieces[:, 0].min(), pieces[:, 1].max()))
+    if not found:
+        return ink
+    middles, tops, bottoms = np.array(found).T
+    columns = np.arange(w, dtype=np.float32)
+    top, bottom = np.interp(columns, middles, tops), np.interp(columns, middles, bottoms)
+    height = max(1, round(float((bottoms - tops).mean())))
+    share = (np.arange(height) + 0.5)[:, None] / height  # of the way from the upper edge to the lower
+    rows = (top + share * (bottom - top) - 0.5).astype(np.float32)
+    across = np.tile(columns[:REMAP_LIMIT], (height, 1))
+    spans = [slice(start, min(start + REMAP_LIMIT, w)) for start in range(0, w, REMAP_LIMIT)]
+    return np.hstack(
+        [cv2.remap(ink[:, s], across[:, : s.stop - s.start], rows[:, s], cv2.INTER_LINEAR) for s in spans]
+    )
 
 
 def _scaled(ink: Grey, height: int, margin: int) -> Grey:
