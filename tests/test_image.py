@@ -8,6 +8,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -330,6 +331,63 @@ def test_a_column_of_the_line_knows_where_it_lay(scale: float) -> None:
     starts = inked[np.flatnonzero(np.diff(inked, prepend=-9) > 1)]
     said = found.left + starts / found.scale
     assert np.abs(said - np.array([50, 200, 340]) * scale).max() <= max(2.0, 1.5 * scale)
+
+
+def letters(width: int, *, slope: float = 0.0, bow: float = 0.0, growth: float = 0.0, gap: int = 0) -> Grey:
+    """Dark strokes on paper along a line that slopes, bows (px at its end and middle) or grows (share at its end)."""
+    picture = np.full((300, width), 230, np.uint8)
+    for x in range(20, width - 20, 12):
+        share = x / width
+        tall = 30 * (1 + growth * share)
+        y = 150 + slope * (share - 0.5) + bow * (1 - (2 * share - 1) ** 2) - bow / 2
+        if not abs(x - width / 2) < gap / 2:
+            cv2.line(picture, (x, round(y - tall / 2)), (x + 3, round(y + tall / 2)), 30, 3)
+    return picture
+
+
+@pytest.mark.parametrize(
+    "askew", [{"slope": 150}, {"slope": -90}, {"bow": 60}, {"bow": -40}, {"growth": 0.5}, {"slope": 70, "growth": -0.3}]
+)
+def test_a_long_line_is_brought_level(askew: dict[str, float]) -> None:
+    """All along it the strokes fill the height, as those of a short line do."""
+    line = canonical(letters(2400, **askew), 40)
+    for part in np.array_split(line, 10, axis=1):
+        top, bottom, _, _ = frame_of(np.ascontiguousarray(part))
+        assert top <= MARGIN + 5 and bottom >= 40 - MARGIN - 5
+
+
+@pytest.mark.parametrize("askew", [{}, {"slope": 120}])
+def test_a_wide_gap_in_a_long_line_changes_nothing_of_its_letters(askew: dict[str, float]) -> None:
+    line = canonical(letters(2400, gap=700, **askew), 40)
+    for part in (line[:, :200], line[:, -200:]):
+        top, bottom, _, _ = frame_of(np.ascontiguousarray(part))
+        assert top <= MARGIN + 5 and bottom >= 40 - MARGIN - 5
+
+
+def test_a_column_of_a_levelled_line_knows_where_it_lay() -> None:
+    picture = letters(2400, slope=100, gap=400)
+    found = framed(picture, 40)
+    columns = np.flatnonzero(found.line.max(axis=0) > 128)
+    k = int(np.argmax(np.diff(columns)))  # the gap
+    left, right = (found.left + c / found.scale for c in columns[k : k + 2])
+    assert abs(left - 1005) < 10 and abs(right - 1400) < 10
+
+
+def test_a_level_line_is_only_scaled() -> None:
+    picture = letters(2400)
+    levelled = canonical(picture, 40)
+    with mock.patch.object(door, "LONG", 1e9):
+        plain = canonical(picture, 40)
+    assert levelled.shape == plain.shape
+    assert np.abs(levelled.astype(int) - plain.astype(int)).mean() < 6
+
+
+def test_the_widest_lines_are_levelled_too() -> None:
+    """OpenCV remaps 32,767 px at once."""
+    picture = cv2.resize(letters(17_000, slope=5)[128:172], (34_000, 92))
+    line = canonical(picture, 40)
+    assert line.shape[1] > WIDTH_LIMIT // 2
+    assert np.diff(np.flatnonzero(line.max(axis=0) > 128)).max() < 20  # no stroke is lost where the parts meet
 
 
 @pytest.mark.parametrize("size", [(100, 300), (WORK_HEIGHT, 200), (28, 56), (10, 33)])

@@ -223,6 +223,7 @@ def framed(grey: Grey, height: int, frame: str = "ink") -> Framed:
     ink = ink_of(grey)
     top, bottom, left, right = frame_of(ink)
     ink = ink[top:bottom, left:right]
+    _width_at(height - 2 * MARGIN, ink)
     if right - left > LONG * (bottom - top):
         ink = _straightened(ink)
         if ink.shape[0] < STEEP * (bottom - top):  # it sloped: again, with windows of the line's own height
@@ -255,20 +256,26 @@ def _straightened(ink: Grey) -> Grey:
     rows = (top + share * (bottom - top) - 0.5).astype(np.float32)
     across = np.tile(columns[:REMAP_LIMIT], (height, 1))
     spans = [slice(start, min(start + REMAP_LIMIT, w)) for start in range(0, w, REMAP_LIMIT)]
-    return np.hstack(
-        [cv2.remap(ink[:, s], across[:, : s.stop - s.start], rows[:, s], cv2.INTER_LINEAR) for s in spans]
-    )
+    return np.hstack([cv2.remap(ink[:, s], across[:, : s.stop - s.start], rows[:, s], cv2.INTER_LINEAR) for s in spans])
+
+
+def _width_at(height: int, ink: Grey) -> int:
+    """The width of a line at a height, aspect kept. Raises PictureError for one wider than WIDTH_LIMIT."""
+    h, w = ink.shape
+    width = max(1, round(w * height / h))
+    if width > WIDTH_LIMIT:
+        raise PictureError(f"a line of {w} x {h} px is {width} px wide at height {height}: cut it into shorter lines")
+    return width
 
 
 def _scaled(ink: Grey, height: int, margin: int) -> Grey:
     """Scaled to `height` with `margin` px of nothing all around, aspect kept."""
     inner = height - 2 * margin
-    h, w = ink.shape
-    width = max(1, round(w * inner / h))
-    if width > WIDTH_LIMIT:
-        raise PictureError(f"a line of {w} x {h} px is {width} px wide at height {height}: cut it into shorter lines")
-    if (h, w) != (inner, width):
-        ink = cv2.resize(ink, (width, inner), interpolation=cv2.INTER_AREA if h > inner else cv2.INTER_LINEAR)
+    width = _width_at(inner, ink)
+    if ink.shape != (inner, width):
+        ink = cv2.resize(
+            ink, (width, inner), interpolation=cv2.INTER_AREA if len(ink) > inner else cv2.INTER_LINEAR
+        )  # fmt: skip
     return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0) if margin else ink
 
 

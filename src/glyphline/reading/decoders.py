@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -150,7 +150,7 @@ class Beam:
         language = self.language
         assert language is not None
         spans = tuple(
-            Span(s.character, s.start, s.end, s.confidence, max(self.floor, language(START + read.text[:k], s.character)))
+            replace(s, nats=max(self.floor, language(START + read.text[:k], s.character)))
             for k, s in enumerate(read.spans)
         )
         return Decoded(read.text, read.confidence, spans)
