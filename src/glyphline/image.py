@@ -34,6 +34,7 @@ INK_SHARE = 0.3  # of the strongest ink: fainter pixels do not count when the in
 MARGIN = 2  # px kept around the ink in the canonical line
 LONG = 8  # heights; the edges of wider lines are brought level
 WINDOW = 4  # heights over which the edges of a long line are looked for
+SLOPE = 4  # windows that tell how a line goes on at its ends
 STEEP = 0.8  # of the height a line had before its edges were level; a lower one sloped
 
 
@@ -241,17 +242,22 @@ def _straightened(ink: Grey) -> Grey:
     h, w = ink.shape
     cuts = np.linspace(0, w, max(2, round(2 * w / (WINDOW * h))) + 1)  # half a window apart
     parts = [_pieces(ink[:, int(start) : int(end)]) for start, end in pairwise(cuts)]
-    found = []  # middle, upper and lower edge of each window, px
+    windows = []  # middle, upper and lower edge of each, px
     for middle, *halves in zip(cuts[1:-1], parts, parts[1:], strict=False):
         pieces = np.concatenate(halves)
         if len(pieces):  # not in a gap
-            found.append((middle, pieces[:, 0].min(), pieces[:, 1].max()))
-    if not found:
+            windows.append((middle, pieces[:, 0].min(), pieces[:, 1].max()))
+    if not windows:
         return ink
-    middles, tops, bottoms = np.array(found).T
+    known = np.array(windows)
+    ends = []  # the first and the last half window go on as the line slopes there
+    for x, near in ((0, known[:SLOPE]), (w - 1, known[: -SLOPE - 1 : -1])):
+        slope = np.polyfit(near[:, 0], near[:, 1:].mean(axis=1), 1)[0] if len(near) > 1 else 0.0
+        ends.append((x, *(near[0, 1:] + slope * (x - near[0, 0]))))
+    middles, tops, bottoms = np.vstack([ends[0], known, ends[1]]).T
     columns = np.arange(w, dtype=np.float32)
     top, bottom = np.interp(columns, middles, tops), np.interp(columns, middles, bottoms)
-    height = max(1, round(float((bottoms - tops).mean())))
+    height = max(1, round(float((known[:, 2] - known[:, 1]).mean())))
     share = (np.arange(height) + 0.5)[:, None] / height  # of the way from the upper edge to the lower
     rows = (top + share * (bottom - top) - 0.5).astype(np.float32)
     across = np.tile(columns[:REMAP_LIMIT], (height, 1))
