@@ -154,7 +154,7 @@ def ink_of(grey: Grey) -> Grey:
     )
     ground = cv2.blur(ground, (reach, reach), borderType=cv2.BORDER_REPLICATE)
     wide = cv2.resize(ground, (w, h), interpolation=cv2.INTER_LINEAR)
-    ink = 255 - cv2.divide(dark, cv2.max(wide, 1), scale=255)
+    ink = 255 - cv2.divide(dark, np.maximum(wide, 1), scale=255)
     step = max(1, ink.size // 20_000)
     counts = np.bincount(ink.reshape(-1)[::step], minlength=256).cumsum()
     # Paper is the lower part of the values even where a marker covers half of the picture.
@@ -173,7 +173,7 @@ def _pieces(ink: Grey) -> npt.NDArray[np.int32]:
     """(top, bottom, left, right) of each connected piece of ink, ends exclusive, specks left out."""
     h = ink.shape[0]
     inked = (ink > INK_SHARE * 255).view(np.uint8)
-    _, _, pieces, _ = cv2.connectedComponentsWithStats(inked)
+    _, _, pieces, _ = cv2.connectedComponentsWithStatsWithAlgorithm(inked, 8, cv2.CV_32S, cv2.CCL_BOLELLI)
     pieces = pieces[1:]  # the first is the paper
     left, top, wide, tall = pieces[pieces[:, cv2.CC_STAT_AREA] >= max(3, h * h // 1000), :4].T
     return np.stack([top, top + tall, left, left + wide], 1)

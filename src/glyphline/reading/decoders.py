@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -149,11 +149,11 @@ class Beam:
         """The same, its characters with what the language model says of each."""
         language = self.language
         assert language is not None
-        spans = tuple(
-            replace(s, nats=max(self.floor, language(START + read.text[:k], s.character)))
-            for k, s in enumerate(read.spans)
-        )
-        return Decoded(read.text, read.confidence, spans)
+        text, spans = START + read.text, []
+        for k, s in enumerate(read.spans, 1):
+            nats = max(self.floor, language(text[max(0, k - language.order) : k], s.character))
+            spans.append(Span(s.character, s.start, s.end, s.confidence, nats))
+        return Decoded(read.text, read.confidence, tuple(spans))
 
     def _is_no_language(self, read: Decoded, plain: Decoded, log_probs: LogProbs, alphabet: Alphabet) -> bool:
         """Whether what was read greedily, as any characters, is likelier than the best text, as language."""

@@ -19,7 +19,7 @@ from glyphline.reading.engines import Engine, alphabet_of, calibration_of, open_
 from glyphline.reading.places import places
 
 BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
-BATCH_PIXELS = 1_500_000  # px of one batch; keeps the memory of long lines flat
+BATCH_PIXELS = 600_000  # px of one batch; keeps the memory of long lines flat
 BATCH_LINES = 64
 AHEAD = 2  # batches the network may be ahead of the decoder
 
