@@ -30,8 +30,8 @@ from glyphline.alphabet import fold_merged
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
-from glyphline.image import load
 from glyphline.learning.export import export
+from glyphline.picture import load
 from glyphline.reading.engines import alphabet_of, bundled_names
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score

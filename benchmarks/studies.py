@@ -18,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from glyphline import open_reader
 from glyphline.composing.lines import LineSet
-from glyphline.image import load
+from glyphline.picture import load
 from glyphline.recipe import LinesRecipe, load_recipe
 from glyphline.score import score
 from reading import real_lines

@@ -29,8 +29,8 @@ from matplotlib.ticker import PercentFormatter
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet, contact_sheet
 from glyphline.errors import UserError
-from glyphline.image import load
 from glyphline.learning.network import Network
+from glyphline.picture import load
 from glyphline.reading.engines import bundled_card, bundled_names, open_engine
 from glyphline.reading.reader import Reader
 from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe, recipe_from

@@ -18,7 +18,7 @@ import pytest
 import glyphline
 from glyphline.cli import app, main
 from glyphline.errors import UserError
-from glyphline.image import load
+from glyphline.picture import load
 from glyphline.reading.engines import bundled_names
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)  # type: ignore

@@ -16,8 +16,8 @@ from glyphline import demo
 from glyphline.composing.lines import LineSet
 from glyphline.demo import Shown, in_terminal, run_demo
 from glyphline.errors import UserError
-from glyphline.image import Grey, load
 from glyphline.page import Line
+from glyphline.picture import Grey, load
 from glyphline.reading.engines import bundled_names
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "lines"

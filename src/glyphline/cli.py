@@ -281,7 +281,7 @@ def read(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="write here instead of standard output")] = None,
 ) -> None:
     """Read pictures of lines. A bad picture is named on stderr, the others are read, and the exit code is 1."""
-    from glyphline.image import pictures_in
+    from glyphline.picture import pictures_in
     from glyphline.reading.formats import open_format
 
     shape, reader = open_format(form), _open_reader(model, decoder, only, pattern)

@@ -15,7 +15,7 @@ from rich.text import Text
 from glyphline import open_reader
 from glyphline.composing.lines import LineSet, read_labels
 from glyphline.errors import UserError
-from glyphline.image import Grey, load
+from glyphline.picture import Grey, load
 from glyphline.recipe import LinesRecipe
 from glyphline.score import character_error_rate, fold_none, score
 

@@ -1,32 +1,23 @@
-"""Any picture -> the canonical grey line: ink bright on 0, fixed height; the one door for training AND reading."""
+"""A grey picture of a line -> the canonical line, ink bright on 0, fixed height; one door for training and reading."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from glyphline.errors import PictureError, UserError, nearest
-
-Grey = npt.NDArray[np.uint8]  # (H, W)
+from glyphline.picture import Grey
 
 # Line pictures are too small for OpenCV's threads to pay, and its thread pool does not survive a fork: composing
 # processes forked after it has started would wait for it for ever.
 cv2.setNumThreads(1)
 
 REMAP_LIMIT = 32_000  # px; OpenCV cannot remap wider pictures
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-PIXEL_LIMIT = 100_000_000  # px of one picture, checked before memory is taken
-BYTE_LIMIT = 256 * 2**20  # bytes of one file
 WIDTH_LIMIT = 16_384  # px of a canonical line; wider ones are refused
 FRAMES = ("ink", "whole")  # crop to the ink, or keep the picture's own frame
 WORK_HEIGHT = 96  # px; taller line pictures are shrunk to it before anything is measured
@@ -36,79 +27,6 @@ LONG = 8  # heights; the edges of wider lines are brought level
 WINDOW = 4  # heights over which the edges of a long line are looked for
 SLOPE = 4  # windows that tell how a line goes on at its ends
 STEEP = 0.8  # of the height a line had before its edges were level; a lower one sloped
-
-
-def load(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic]) -> Grey:
-    """A picture as a grey array (H, W), upright, transparency laid on white; ink may still be dark or bright.
-
-    source: a path, the bytes of a file, a PIL picture or an array (H, W), (H, W, 3) or (H, W, 4).
-    Raises PictureError for a file that is missing, empty, no picture, damaged or larger than PIXEL_LIMIT.
-    """
-    name = str(source) if isinstance(source, str | Path) else "the picture"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on sizes and damaged tags; the limits below are ours
-            return _loaded(source, name)
-    except UnidentifiedImageError:
-        raise PictureError(f"{name} is no picture glyphline knows: give one of {', '.join(SUFFIXES)}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{name} cannot be opened ({error}): save it again as PNG or JPEG") from None
-
-
-def _loaded(source: str | Path | bytes | Image.Image | npt.NDArray[np.generic], name: str) -> Grey:
-    if isinstance(source, np.ndarray):
-        return _grey(_from_array(source))
-    if isinstance(source, Image.Image):
-        return _grey(source)
-    if isinstance(source, str | Path):
-        if not Path(source).is_file():
-            raise PictureError(f"{name} is not there, or is no file: give the path of a picture")
-        if Path(source).stat().st_size > BYTE_LIMIT:
-            raise PictureError(f"{name} is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
-        source = Path(source).read_bytes()
-    if not source:
-        raise PictureError(f"{name} is empty (0 bytes): save or copy it again")
-    return _grey(Image.open(io.BytesIO(source)), name)
-
-
-def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
-    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise PictureError(f"an array of shape {array.shape} is no picture: give (H, W), (H, W, 3) or (H, W, 4)")
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    elif np.issubdtype(array.dtype, np.floating):
-        finite = np.nan_to_num(array)
-        array = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).clip(0, 255).astype(np.uint8)
-    elif array.dtype == np.uint16:
-        array = _from_deep(array)
-    flat = array.squeeze(2) if array.shape[2:] == (1,) else array
-    return Image.fromarray(np.ascontiguousarray(np.clip(flat.astype(np.int64), 0, 255).astype(np.uint8)))
-
-
-def _from_deep(values: npt.NDArray[Any]) -> Grey:
-    """16-bit or floating greys as 8 bit; values that fit into 8 bits already are kept."""
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
-    return (values.astype(np.float64) * (255.0 / top)).clip(0, 255).astype(np.uint8)
-
-
-def _grey(picture: Image.Image, name: str = "the picture") -> Grey:
-    if min(picture.size) == 0:
-        raise PictureError(f"{name} has no pixels")
-    if picture.width * picture.height > PIXEL_LIMIT:
-        raise PictureError(
-            f"{name} has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
-        )
-    picture = ImageOps.exif_transpose(picture) or picture
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        return _from_deep(np.asarray(picture))
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        with_alpha = picture.convert("RGBA")
-        alpha = np.asarray(with_alpha.getchannel("A"))
-        paper = Image.new("RGBA", picture.size, "white")
-        shown = np.asarray(Image.alpha_composite(paper, with_alpha).convert("L"))
-        # White ink on a transparent ground would vanish on white: then the alpha itself is the ink.
-        return (255 - alpha) if alpha.min() < 128 and np.ptp(shown) < 16 else shown
-    return np.asarray(picture.convert("L"))
 
 
 def ink_is_bright(grey: Grey) -> bool:
@@ -296,26 +214,3 @@ def padded_batch(lines: Iterable[Grey], multiple: int = 8) -> tuple[npt.NDArray[
     for row, line in zip(batch, every, strict=True):
         row[:, : line.shape[1]] = line
     return batch, widths
-
-
-def pictures_in(paths: Iterable[str | Path]) -> list[Path]:
-    """Paths, folders and globs as a list of files in order; a folder gives its pictures.
-
-    Raises PictureError for a folder without pictures or a pattern that fits none.
-    """
-    found: list[Path] = []
-    for given in paths:
-        path = Path(given)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise PictureError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
-            found += inside
-        elif any(c in str(given) for c in "*?[") and not path.exists():
-            matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
-            if not matches:
-                raise PictureError(f"no file fits the pattern {given}")
-            found += [p for p in matches if p.is_file()]
-        else:
-            found.append(path)
-    return found

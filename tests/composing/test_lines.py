@@ -34,7 +34,8 @@ from glyphline.composing.lines import (
     write_lines,
 )
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, UserError
-from glyphline.image import canonical, load
+from glyphline.image import canonical
+from glyphline.picture import load
 from glyphline.recipe import GlyphShare, LinesRecipe
 
 NATURAL = LinesRecipe(length=(3, 12))

@@ -11,10 +11,11 @@ import pytest
 
 from glyphline.composing.lines import LineSet, write_lines
 from glyphline.errors import DataError, UserError
-from glyphline.image import canonical, load
+from glyphline.image import canonical
 from glyphline.learning import evaluate as evaluating
 from glyphline.learning.evaluate import Evaluation, evaluate, labelled_lines
 from glyphline.learning.export import open_run
+from glyphline.picture import load
 from glyphline.reading.engines import Engine, Facts
 from glyphline.reading.reader import Reader
 from glyphline.recipe import Recipe

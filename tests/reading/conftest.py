@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glyphline.image import Grey
+from glyphline.picture import Grey
 from glyphline.reading.engines import Facts
 
 LETTERS = " abcdefg"

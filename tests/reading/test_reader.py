@@ -13,7 +13,7 @@ import pytest
 
 from glyphline import compose, open_reader
 from glyphline.errors import PictureError
-from glyphline.image import Grey
+from glyphline.picture import Grey
 from glyphline.reading import reader as reading
 from glyphline.reading.engines import bundled_names
 from glyphline.reading.reader import Reader
@@ -189,7 +189,7 @@ def test_what_is_no_picture_is_refused(reader: Reader, broken: str | bytes) -> N
 @pytest.mark.skipif(not bundled_names(), reason="no reader is bundled yet")
 def test_the_bundled_reader_reads_the_examples() -> None:
     from glyphline.composing.lines import read_labels
-    from glyphline.image import load
+    from glyphline.picture import load
     from glyphline.score import score
 
     pairs = read_labels(Path(__file__).parents[2] / "examples" / "lines")

@@ -11,7 +11,8 @@ from typing import Any
 from glyphline.alphabet import fold_merged
 from glyphline.composing.lines import LineSet, read_labels
 from glyphline.errors import DataError
-from glyphline.image import canonical, load
+from glyphline.image import canonical
+from glyphline.picture import load
 from glyphline.reading.engines import Engine, alphabet_of
 from glyphline.reading.reader import Reader
 from glyphline.recipe import ENDINGS, load_recipe

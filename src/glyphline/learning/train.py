@@ -32,10 +32,10 @@ from glyphline.composing.counters import mixed_int
 from glyphline.composing.lines import LineSet, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replacing
-from glyphline.image import load
 from glyphline.learning.data import Batch, Positions, check_steps, loader
 from glyphline.learning.network import Network, TorchEngine, save_weights, take_weights
 from glyphline.learning.trackers import Prediction, RunFacts, Trackers
+from glyphline.picture import load
 from glyphline.reading.decoders import Greedy
 from glyphline.reading.reader import Reader, by_width
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe

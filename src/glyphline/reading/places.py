@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.image import Grey
+from glyphline.picture import Grey
 
 INKED = 90  # brightest pixel of a column that holds ink, of 255
 PULL = 0.2  # how many inked pixels a border is worth for each px it lies nearer to the middle

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.image import Framed, Grey, framed, load, padded_batch
+from glyphline.image import Framed, framed, padded_batch
 from glyphline.page import Character, Line, Page, word_of, words_in
+from glyphline.picture import Grey, load
 from glyphline.reading.decoders import Decoded, Decoder, Greedy, LogProbs
 from glyphline.reading.engines import Engine, alphabet_of, calibration_of, open_engine
 from glyphline.reading.places import places

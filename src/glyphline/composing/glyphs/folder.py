@@ -19,7 +19,8 @@ from glyphline.composing.glyphs.contract import (
     GlyphSource,
 )
 from glyphline.errors import DataError
-from glyphline.image import SUFFIXES, ink_of, load
+from glyphline.image import ink_of
+from glyphline.picture import SUFFIXES, load
 
 _CODE = re.compile(r"^[uU]\+?([0-9a-fA-F]{4,6})$")
 LEAST = len(SPLITS)  # pictures of a character
