@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -106,7 +107,7 @@ class Alphabet:
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        twice = sorted({c for c in self.characters if self.characters.count(c) > 1})
+        twice = sorted(c for c, count in Counter(self.characters).items() if count > 1)
         if not self.characters or twice:
             said = f"holds {', '.join(map(repr, twice))} more than once" if twice else "is empty"
             raise AlphabetError(f"the alphabet {said}: list every character exactly once")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.errors import PictureError, UserError, nearest
-from glyphline.picture import Grey
+from glyphline.picture import Colour, Grey
 
 # Line pictures are too small for OpenCV's threads to pay, and its thread pool does not survive a fork: composing
 # processes forked after it has started would wait for it for ever.
@@ -19,7 +19,7 @@ cv2.setNumThreads(1)
 
 REMAP_LIMIT = 32_000  # px; OpenCV cannot remap wider pictures
 WIDTH_LIMIT = 16_384  # px of a canonical line; wider ones are refused
-FRAMES = ("ink", "whole")  # crop to the ink, or keep the picture's own frame
+FRAMES = ("ink", "whole", "colour")  # crop to the ink, keep the picture's own frame, or its colours too
 WORK_HEIGHT = 96  # px; taller line pictures are shrunk to it before anything is measured
 INK_SHARE = 0.3  # of the strongest ink: fainter pixels do not count when the ink is framed
 MARGIN = 2  # px kept around the ink in the canonical line
@@ -110,7 +110,7 @@ def frame_of(ink: Grey) -> tuple[int, int, int, int]:
 class Framed:
     """A canonical line and where it lay: column c of `line` is column `left + c / scale` of the picture."""
 
-    line: Grey  # (height, W), ink bright on 0
+    line: Grey | Colour  # (height, W), ink bright on 0; (height, W, 3) as it is with the frame "colour"
     left: float  # px of the picture
     scale: float  # canonical px per picture px
 
@@ -120,15 +120,25 @@ def canonical(grey: Grey, height: int, frame: str = "ink") -> Grey:
     return framed(grey, height, frame).line
 
 
-def framed(grey: Grey, height: int, frame: str = "ink") -> Framed:
+def grey_of(picture: Grey | Colour) -> Grey:
+    """A picture (H, W) or (H, W, 3) in greys (H, W)."""
+    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def framed(picture: Grey | Colour, height: int, frame: str = "ink") -> Framed:
     """A line picture as the network sees it, and where it lay in the picture.
 
     frame "ink": the ground divided out and the picture cropped to its ink; for photographs and scans.
     frame "whole": the picture's own frame and greys, only scaled; for tiles, which fill their frame exactly.
+    frame "colour": only scaled, (height, W, 3); for recognisers of other projects.
     Raises UserError for an unknown frame, PictureError for a line wider than WIDTH_LIMIT.
     """
     if frame not in FRAMES:
         raise UserError(f'no frame "{frame}"; {nearest(frame, FRAMES)}')
+    if frame == "colour":
+        line = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB) if picture.ndim == 2 else picture
+        return Framed(_resized(line, height, _width_at(height, line)), 0.0, height / len(picture))
+    grey = grey_of(picture)
     if frame == "whole":
         upright = grey if _ground_is_dark(grey) else 255 - grey
         if np.ptp(upright) == 0:  # nothing is written on even paper
@@ -183,9 +193,9 @@ def _straightened(ink: Grey) -> Grey:
     return np.hstack([cv2.remap(ink[:, s], across[:, : s.stop - s.start], rows[:, s], cv2.INTER_LINEAR) for s in spans])
 
 
-def _width_at(height: int, ink: Grey) -> int:
+def _width_at(height: int, ink: Grey | Colour) -> int:
     """The width of a line at a height, aspect kept. Raises PictureError for one wider than WIDTH_LIMIT."""
-    h, w = ink.shape
+    h, w = ink.shape[:2]
     width = max(1, round(w * height / h))
     if width > WIDTH_LIMIT:
         raise PictureError(f"a line of {w} x {h} px is {width} px wide at height {height}: cut it into shorter lines")
@@ -195,22 +205,28 @@ def _width_at(height: int, ink: Grey) -> int:
 def _scaled(ink: Grey, height: int, margin: int) -> Grey:
     """Scaled to `height` with `margin` px of nothing all around, aspect kept."""
     inner = height - 2 * margin
-    width = _width_at(inner, ink)
-    if ink.shape != (inner, width):
-        ink = cv2.resize(
-            ink, (width, inner), interpolation=cv2.INTER_AREA if len(ink) > inner else cv2.INTER_LINEAR
-        )  # fmt: skip
+    ink = _resized(ink, inner, _width_at(inner, ink))
     return cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0) if margin else ink
 
 
-def padded_batch(lines: Iterable[Grey], multiple: int = 8) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Lines of one height as one array (N, H, W) padded with 0 at the right, and their true widths (N,) in px."""
+def _resized(picture: Grey, height: int, width: int) -> Grey:
+    if picture.shape[:2] == (height, width):
+        return picture
+    way = cv2.INTER_AREA if len(picture) > height else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
+
+
+def padded_batch(
+    lines: Iterable[Grey | Colour], multiple: int = 8, ground: int = 0
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Lines of one height as one array (N, H, W[, 3]), `ground` at their right, and their true widths (N,) in px."""
     every = list(lines)
     if not every:
         raise UserError("a batch needs at least one line")
     widths = np.array([line.shape[1] for line in every], np.int64)
     width = -(-int(widths.max()) // multiple) * multiple
-    batch = np.zeros((len(every), every[0].shape[0], width), np.uint8)
+    height, _, *channels = every[0].shape
+    batch = np.full((len(every), height, width, *channels), ground, np.uint8)
     for row, line in zip(batch, every, strict=True):
         row[:, : line.shape[1]] = line
     return batch, widths

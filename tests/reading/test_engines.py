@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,8 +16,10 @@ from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError
 from glyphline.reading.engines import (
     METADATA,
+    PADDLE,
     Facts,
     OnnxEngine,
+    PaddleEngine,
     alphabet_of,
     bundled_card,
     bundled_names,
@@ -146,3 +149,29 @@ def test_every_bundled_reader_has_a_card() -> None:
         card, facts = bundled_card(name), open_engine(name).facts
         assert card["about"] and "\n" not in card["about"]
         assert Alphabet(facts.alphabet).characters == facts.alphabet and facts.height >= 16
+
+
+# ---------------------------------------------------------------------- PP-OCR's recogniser
+
+
+@pytest.mark.parametrize("text", ["Total 12.50", "Open daily"])
+@pytest.mark.parametrize("height", [24, 90])
+def test_the_recogniser_of_pp_ocr_is_an_engine_like_any_other(text: str, height: int) -> None:
+    pytest.importorskip("rapidocr")
+    from glyphline import open_reader
+
+    picture = np.full((90, 700, 3), (250, 240, 200), np.uint8)
+    cv2.putText(picture, text, (20, 62), cv2.FONT_HERSHEY_SIMPLEX, 1.7, (160, 20, 20), 4, cv2.LINE_AA)
+    picture = np.asarray(cv2.resize(picture, (700 * height // 90, height), interpolation=cv2.INTER_AREA), np.uint8)
+    for decoder in ("greedy", "beam"):
+        alone = open_reader(PADDLE, decoder).read_lines([picture])[0]
+        beside = open_reader(PADDLE, decoder).read_lines([picture[:, :300], picture])[1]
+        assert alone.text == beside.text == text and alone.engine == PADDLE
+        first, last = alone.characters[0], alone.characters[-1]
+        scale = height / 90
+        assert abs(first.left - 20 * scale) < 14 * scale and 250 * scale < last.left < last.right < 420 * scale
+
+
+def test_a_model_without_characters_is_no_recogniser_of_pp_ocr(model: Path) -> None:
+    with pytest.raises(DataError, match="lists no characters"):
+        PaddleEngine(model)

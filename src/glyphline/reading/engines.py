@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
-from glyphline.errors import DataError, UserError, nearest
+from glyphline.errors import DataError, MissingPackage, UserError, nearest
 from glyphline.reading.confidence import FEATURES, Calibration
 
 METADATA = "glyphline"  # the key of our facts in an ONNX file
 BUNDLED = "reader"
+PADDLE = "pp-ocr"  # the name under which the recogniser of the extra [photo] is asked for
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Facts:
     recipe: dict[str, Any] | None = None
     calibration: dict[str, dict[str, list[float]]] | None = None  # decoder -> unit -> weights, see confidence.py
     version: int = 1
+    ground: int = 0  # what lines are padded with
 
     def steps(self, width: int) -> int:
         """Time steps that belong to a line `width` px wide, before padding."""
@@ -55,7 +58,7 @@ class Engine(Protocol):
         """(N, H, W) uint8, ink bright on 0 -> (N, T, C) natural logarithms, class 0 the blank."""
 
 
-def _threads() -> int:
+def threads() -> int:
     """Threads of onnxruntime: $GLYPHLINE_THREADS, or 0, as many as there are cores."""
     said = os.environ.get("GLYPHLINE_THREADS", "0")
     if not said.isdigit():
@@ -63,21 +66,40 @@ def _threads() -> int:
     return int(said)
 
 
+def open_session(path: Path) -> Any:
+    """A model on onnxruntime. Raises DataError for a file that is none."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own kinds for a file that is no model
+        raise DataError(f"{path} is no ONNX model ({str(error).splitlines()[0][:120]}): export it again") from None
+
+
+def photo_model(kind: str) -> Path:
+    """A model ("det", "rec") inside the wheel of rapidocr, whose code is not needed.
+
+    Raises MissingPackage without the wheel, DataError for a version of it that carries none.
+    """
+    if find_spec("rapidocr") is None:
+        raise MissingPackage("rapidocr", "photo", "reading photographs of print, signs and pages")
+    inside = resources.files("rapidocr") / "models"
+    found = [p for p in inside.iterdir() if f"_{kind}_" in p.name and p.name.endswith(".onnx")]
+    if not found:
+        raise DataError(f"this version of rapidocr carries no {kind} model: pip install rapidocr==3.10.0")
+    return Path(str(found[0]))
+
+
 class OnnxEngine:
     """An exported .onnx on onnxruntime; one session a process."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
         if not path.is_file():
             raise DataError(f"{path} is not there; bundled: {', '.join(bundled_names())}, or export one from a run")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _threads()
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own kinds for a file that is no model
-            raise DataError(f"{path} is no ONNX model ({str(error).splitlines()[0][:120]}): export it again") from None
+        self.session = open_session(path)
         said = self.session.get_modelmeta().custom_metadata_map.get(METADATA)
         if said is None:
             raise DataError(f"{path} is no glyphline model, it lacks our metadata: make it with `glyphline export`")
@@ -89,6 +111,32 @@ class OnnxEngine:
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         return np.asarray(self.session.run(None, {self.input: lines})[0], np.float32)
+
+
+class PaddleEngine:
+    """PP-OCR's recogniser (PaddleOCR, Apache-2.0), as the wheel of rapidocr carries it, of 18,709 characters.
+
+    It says of itself which characters it knows; lines are colour, 48 px tall, from -1 to 1, blue before green before
+    red, at least 320 px wide.
+    """
+
+    HEIGHT, STRIDE, LEAST = 48, 8, 320  # px
+
+    def __init__(self, path: Path) -> None:
+        self.session = open_session(path)
+        listed = self.session.get_modelmeta().custom_metadata_map.get("character")
+        if listed is None:
+            raise DataError(f"{path} is no recogniser of PP-OCR: it lists no characters")
+        # ground: the zero between -1 and 1
+        self.facts = Facts(PADDLE, "".join(listed.split("\n")) + " ", self.HEIGHT, self.STRIDE, "colour", ground=128)
+        self.input = self.session.get_inputs()[0].name
+
+    def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        batch = (lines[..., ::-1].astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+        more = max(0, self.LEAST - batch.shape[3])
+        batch = np.pad(batch, ((0, 0), (0, 0), (0, 0), (0, more)))
+        shares = np.asarray(self.session.run(None, {self.input: batch})[0], np.float32)
+        return np.asarray(np.log(np.maximum(shares, 1e-9)), np.float32)
 
 
 #: suffix of a model file -> what opens it
@@ -113,9 +161,11 @@ def open_engine(model: str = BUNDLED) -> Engine:
     if model in bundled_names():
         with resources.as_file(resources.files("glyphline.models").joinpath(f"{model}.onnx")) as inside:
             return _opened(inside, 0.0)
+    if model == PADDLE:
+        return _paddle()
     path = Path(model)
     if path.suffix not in ENGINES:
-        choices = nearest(model, bundled_names()) if bundled_names() else "nothing is bundled"
+        choices = nearest(model, [*bundled_names(), PADDLE])
         raise DataError(f'no model "{model}"; {choices}, or a file ending in {", ".join(ENGINES)}')
     return _opened(path.resolve(), path.stat().st_mtime if path.is_file() else 0.0)
 
@@ -124,6 +174,11 @@ def open_engine(model: str = BUNDLED) -> Engine:
 def _opened(path: Path, written: float) -> Engine:
     """One session a file; a file written anew is opened anew."""
     return ENGINES[path.suffix](path)
+
+
+@lru_cache(maxsize=1)
+def _paddle() -> Engine:
+    return PaddleEngine(photo_model("rec"))
 
 
 def calibration_of(facts: Facts, kind: str) -> Calibration:

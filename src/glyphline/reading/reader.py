@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.image import Framed, framed, padded_batch
+from glyphline.image import Framed, framed, grey_of, ink_of, padded_batch
 from glyphline.page import Character, Line, Page, word_of, words_in
-from glyphline.picture import Grey, load
+from glyphline.picture import Colour, Grey, load
 from glyphline.reading.decoders import Decoded, Decoder, Greedy, LogProbs
 from glyphline.reading.engines import Engine, alphabet_of, calibration_of, open_engine
 from glyphline.reading.places import places
@@ -46,14 +46,14 @@ class Reader:
         grey = load(picture)
         return Page(grey.shape[1], grey.shape[0], tuple(self.read_lines([grey])))
 
-    def read_lines(self, pictures: Sequence[Grey]) -> list[Line]:
-        """Grey pictures (H, W), one line each, read in batches of similar width; results in the order given."""
+    def read_lines(self, pictures: Sequence[Grey | Colour]) -> list[Line]:
+        """Pictures (H, W) or (H, W, 3), one line each, read in batches of similar width; results in the order given."""
         facts = self.engine.facts
         frames = [framed(p, facts.height, facts.frame) for p in pictures]
         decoded = self.decode_all([f.line for f in frames])
         return [self._line(d, f, p) for d, f, p in zip(decoded, frames, pictures, strict=True)]
 
-    def decode_all(self, lines: Sequence[Grey]) -> list[Decoded]:
+    def decode_all(self, lines: Sequence[Grey | Colour]) -> list[Decoded]:
         """Canonical lines (height, W) -> what each says."""
         facts, alphabet = self.engine.facts, alphabet_of(self.engine)
         out = [Decoded("", 1.0, ())] * len(lines)  # nothing inked says nothing
@@ -61,7 +61,8 @@ class Reader:
         groups = by_width([max(lines[k].shape[1], facts.window) for k in inked])
 
         def log_probs(group: list[int]) -> list[LogProbs]:
-            batch, widths = padded_batch([_at_least(lines[inked[k]], facts.window) for k in group], BUCKET)
+            given = [_at_least(lines[inked[k]], facts.window) for k in group]
+            batch, widths = padded_batch(given, BUCKET, facts.ground)
             rows = zip(self.engine.log_probs(batch), widths, strict=True)
             return [row[: facts.steps(int(width))] for row, width in rows]
 
@@ -74,11 +75,12 @@ class Reader:
                     out[inked[k]] = self.decoder(row, alphabet)
         return out
 
-    def _line(self, decoded: Decoded, frame: Framed, picture: Grey) -> Line:
+    def _line(self, decoded: Decoded, frame: Framed, picture: Grey | Colour) -> Line:
         facts, spans = self.engine.facts, decoded.spans
         reach = max(facts.window, facts.stride)
         centres = [(s.start + s.end - 1) * facts.stride / 2 + reach / 2 for s in spans]
-        columns = places(frame.line, centres, [s.character.isspace() for s in spans])
+        ink = frame.line if frame.line.ndim == 2 else ink_of(grey_of(frame.line))
+        columns = places(ink, centres, [s.character.isspace() for s in spans])
         left, right = (np.clip(frame.left + c / frame.scale, 0, picture.shape[1]).tolist() for c in columns)
 
         sure, told = calibration_of(facts, self.decoder.kind), [s.evidence for s in spans]
@@ -88,14 +90,14 @@ class Reader:
         inked = iter(s.evidence for s in spans if not s.character.isspace())
         words = tuple(word_of(g, sure("word", list(islice(inked, len(g))))) for g in words_in(characters))
         confidence = sure("line", told) if spans else decoded.confidence
-        h, w = picture.shape
+        h, w = picture.shape[:2]
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
         if characters and sum(c.confidence for c in characters) < self.least * len(characters):
             return Line("", confidence, corners, facts.name, unread=True)
         return Line(decoded.text, confidence, corners, facts.name, characters, words)
 
 
-def _at_least(line: Grey, width: int) -> Grey:
+def _at_least(line: Grey | Colour, width: int) -> Grey | Colour:
     return line if line.shape[1] >= width else np.pad(line, ((0, 0), (0, width - line.shape[1])))
 
 

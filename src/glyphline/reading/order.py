@@ -1,0 +1,198 @@
+"""Pieces of text on a page -> its lines in reading order: parts of one line joined, columns and paragraphs told apart.
+
+All of it happens in the frame of the text: turned by its usual slope, so that lines are level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from glyphline.reading.finders import Corners, Piece, in_order
+
+SAME_LINE = 0.5  # share of the lower piece's height that two pieces of one line have in common
+WORD_GAP = 1.6  # heights; parts of one line that stand farther apart are two
+HEIGHTS = 1.9  # the taller of two pieces of one line is at most this many times as tall as the other
+INSIDE = 0.7  # share of its area that makes a piece part of another
+GUTTER = 0.9  # heights between columns
+COLUMN = 4.0  # heights; lines of columns are at least as wide, on average
+BREAK = 0.9  # heights; paragraphs stand farther apart than lines
+INDENT = 1.2  # heights; a line that starts farther to the right begins a paragraph
+
+
+@dataclass(frozen=True)
+class Box:
+    """A piece in the frame of the text, px."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    piece: Piece
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def middle(self) -> float:
+        return (self.top + self.bottom) / 2
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """One line of the page."""
+
+    piece: Piece
+    paragraph: int  # from 0
+
+
+def sides(corners: Corners) -> tuple[float, float]:
+    """Width along the text and height across it, px."""
+    wide = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
+    tall = np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])
+    return float(wide / 2), float(tall / 2)
+
+
+def slope_of(pieces: Sequence[Piece]) -> float:
+    """Radians by which the text runs down to the right, the median of its pieces, wide ones counting more."""
+    if not pieces:
+        return 0.0
+    along = np.array([p.corners[1] - p.corners[0] + p.corners[2] - p.corners[3] for p in pieces])
+    weights = np.hypot(*along.T)
+    angles = np.arctan2(along[:, 1], along[:, 0])
+    order = np.argsort(angles)
+    at = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(angles[order][min(int(at), len(order) - 1)])
+
+
+def lines_of(pieces: Sequence[Piece]) -> list[Ordered]:
+    """The lines that the pieces make up, in reading order, with the number of the paragraph each belongs to."""
+    slope = slope_of(pieces)
+    boxes = _joined([_box(p, slope) for p in _outermost(pieces)], slope)
+    out, paragraph = [], -1
+    for block in _blocks(boxes):
+        for box, begins in zip(block, _begins(block), strict=True):
+            paragraph += begins
+            out.append(Ordered(box.piece, paragraph))
+    return out
+
+
+def _box(piece: Piece, slope: float) -> Box:
+    c, s = np.cos(slope), np.sin(slope)
+    level: npt.NDArray[np.float64] = piece.corners @ np.array([[c, -s], [s, c]])
+    # the sides of a slanted quadrilateral at half its height and width
+    (l0, t0), (r0, t1), (r1, b1), (l1, b0) = level.tolist()
+    return Box((l0 + l1) / 2, (t0 + t1) / 2, (r0 + r1) / 2, (b0 + b1) / 2, piece)
+
+
+def _outermost(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces that do not lie inside a larger one."""
+    kept: list[Piece] = []
+    for piece in sorted(pieces, key=lambda p: -cv2.contourArea(p.corners.astype(np.float32))):
+        own = piece.corners.astype(np.float32)
+        area = cv2.contourArea(own)
+        if all(cv2.intersectConvexConvex(own, k.corners.astype(np.float32))[0] < INSIDE * area for k in kept):
+            kept.append(piece)
+    return kept
+
+
+def _joined(boxes: list[Box], slope: float) -> list[Box]:
+    """Boxes with those of one line made one."""
+    left = sorted(boxes, key=lambda b: b.left)
+    lines: list[list[Box]] = []
+    for box in left:
+        near = [line for line in lines if _goes_on(line[-1], box)]
+        if near:
+            min(near, key=lambda line: abs(line[-1].middle - box.middle) + box.left - line[-1].right).append(box)
+        else:
+            lines.append([box])
+    return [line[0] if len(line) == 1 else _box(_one(line), slope) for line in lines]
+
+
+def _goes_on(a: Box, b: Box) -> bool:
+    """Whether b goes on with the line of a, which begins to its left."""
+    lower, higher = sorted((a.height, b.height))
+    common = min(a.bottom, b.bottom) - max(a.top, b.top)
+    gap = b.left - a.right
+    return (
+        common > SAME_LINE * lower and higher < HEIGHTS * lower and -0.5 * lower < gap < WORD_GAP * (lower + higher) / 2
+    )
+
+
+def _one(line: list[Box]) -> Piece:
+    """One piece around several: from the first one's left side to the last one's right."""
+    points = np.concatenate([box.piece.corners for box in line]).astype(np.float32)
+    widths = [sides(box.piece.corners)[0] for box in line]
+    sure = float(np.average([box.piece.confidence for box in line], weights=widths))
+    return Piece(in_order(cv2.boxPoints(cv2.minAreaRect(points))), sure)
+
+
+def _blocks(boxes: list[Box]) -> list[list[Box]]:
+    """Columns and what stands above, between and below them, in reading order; the lines of each from top to bottom."""
+    if len(boxes) < 2:
+        return [boxes] if boxes else []
+    cut = _gutter(boxes)
+    if cut is not None:
+        return _blocks([b for b in boxes if b.right <= cut]) + _blocks([b for b in boxes if b.right > cut])
+    down, levels = sorted(boxes, key=lambda b: b.top), [0]  # where a level line crosses nothing
+    for k in range(1, len(down)):
+        if max(b.bottom for b in down[:k]) - 0.3 * min(b.height for b in down) <= down[k].top:
+            levels.append(k)
+    levels.append(len(down))
+    if len(levels) <= len(boxes):  # some stand beside one another
+        for start, end in sorted(combinations(levels, 2), key=lambda span: span[0] - span[1]):
+            if _gutter(down[start:end]) is not None:
+                return _blocks(down[:start]) + _blocks(down[start:end]) + _blocks(down[end:])
+    return [_rows(boxes)]
+
+
+def _gutter(boxes: list[Box]) -> float | None:
+    """Where two columns part, or None: nothing crosses there, and what stands on both sides is running text."""
+    height = float(np.median([b.height for b in boxes]))
+    across = sorted(boxes, key=lambda b: b.left)
+    reach = across[0].right
+    for k in range(1, len(across)):
+        gap = across[k].left - reach
+        sides_ = across[:k], across[k:]
+        if gap > GUTTER * height and all(_is_column(side, height) for side in sides_):
+            return reach + gap / 2
+        reach = max(reach, across[k].right)
+    return None
+
+
+def _is_column(boxes: list[Box], height: float) -> bool:
+    return len(boxes) >= 3 and float(np.mean([b.right - b.left for b in boxes])) > COLUMN * height
+
+
+def _rows(boxes: list[Box]) -> list[Box]:
+    """From top to bottom; boxes on one level from left to right."""
+    rows: list[list[Box]] = []
+    for box in sorted(boxes, key=lambda b: b.middle):
+        if rows and abs(box.middle - np.mean([b.middle for b in rows[-1]])) < SAME_LINE * min(
+            box.height, rows[-1][0].height
+        ):
+            rows[-1].append(box)
+        else:
+            rows.append([box])
+    return [box for row in rows for box in sorted(row, key=lambda b: b.left)]
+
+
+def _begins(block: list[Box]) -> list[bool]:
+    """Which lines of a block begin a paragraph: after a wide gap, indented, or of another size."""
+    height = float(np.median([b.height for b in block])) if block else 1.0
+    edge = min(b.left for b in block) if block else 0.0
+    gaps = [b.top - a.bottom for a, b in pairwise(block)]
+    usual = float(np.median(gaps)) if gaps else 0.0
+    out = [True]
+    for a, b, gap in zip(block, block[1:], gaps, strict=False):
+        apart = gap > max(0.0, usual) + BREAK * height
+        indented = b.left - edge > INDENT * height and a.left - edge < 0.5 * INDENT * height
+        other = max(a.height, b.height) > HEIGHTS * min(a.height, b.height)
+        out.append(apart or indented or other)
+    return out

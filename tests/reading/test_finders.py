@@ -1,0 +1,67 @@
+"""Finders: the text of a page is found, level or not, and nothing where there is none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+
+from glyphline.errors import MissingPackage, UserError
+from glyphline.picture import Colour
+from glyphline.reading import engines
+from glyphline.reading.finders import FINDERS, Photo, open_finder
+
+needs_photo = pytest.mark.skipif(find_spec("rapidocr") is None, reason='needs pip install "glyphline[photo]"')
+TEXTS = ["Shopping list", "bread and milk", "12 eggs"]
+
+
+def page(degrees: float = 0.0, paper: int = 235, ink: int = 40, scale: float = 1.0) -> Colour:
+    """Three lines of print on paper, (600, 800, 3) times scale."""
+    sheet = np.full((600, 800, 3), paper, np.uint8)
+    for k, text in enumerate(TEXTS):
+        cv2.putText(sheet, text, (150, 200 + 110 * k), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (ink, ink, ink), 3, cv2.LINE_AA)
+    turn = cv2.getRotationMatrix2D((400, 300), degrees, 1.0)
+    sheet = cv2.warpAffine(sheet, turn, (800, 600), borderValue=(paper, paper, paper))
+    return np.asarray(cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@needs_photo
+@pytest.mark.parametrize("degrees", [0, 7, -14])
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+def test_lines_on_a_photograph_are_found(degrees: float, scale: float) -> None:
+    found = sorted(Photo()(page(degrees, scale=scale)), key=lambda p: p.corners[0, 1])
+    assert len(found) == 3
+    turn = cv2.getRotationMatrix2D((400, 300), degrees, 1.0)
+    for k, piece in enumerate(found):
+        assert 0.5 < piece.confidence <= 1
+        start = turn @ (150, 200 + 110 * k, 1) * scale  # where the line's first letter stands
+        assert np.abs((piece.corners[0] + piece.corners[3]) / 2 - start).max() < 45 * scale
+        along = piece.corners[1] - piece.corners[0]
+        assert abs(np.degrees(np.arctan2(along[1], along[0])) + degrees) < 5
+
+
+@needs_photo
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (33, 40)])
+def test_even_paper_holds_nothing(size: tuple[int, int]) -> None:
+    assert Photo()(np.full((*size, 3), 200, np.uint8)) == []
+
+
+@needs_photo
+def test_light_on_dark_is_found_too() -> None:
+    assert len(Photo()(page(paper=30, ink=220))) == 3
+
+
+def test_a_whole_picture_may_be_one_line() -> None:
+    (piece,) = open_finder("none")(page())
+    assert piece.corners.tolist() == [[0, 0], [800, 0], [800, 600], [0, 600]]
+
+
+def test_choices_and_remedies_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match='did you mean "photo"'):
+        open_finder("foto")
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(MissingPackage, match=r"glyphline\[photo\]"):
+        engines.photo_model("det")
+    assert all(about.startswith(name) for name, (_, about) in FINDERS.items())

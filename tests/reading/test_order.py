@@ -1,0 +1,104 @@
+"""Reading order: lines joined of their parts, columns kept apart, paragraphs told; scored on made pages."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from glyphline.reading.finders import Piece, in_order
+from glyphline.reading.order import Ordered, lines_of, slope_of
+
+
+def piece(left: float, top: float, width: float, height: float = 20) -> Piece:
+    corners = [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
+    return Piece(np.array(corners, np.float64), 0.9)
+
+
+def turned(pieces: list[Piece], degrees: float) -> list[Piece]:
+    """The page turned about its corner."""
+    a = math.radians(degrees)
+    turn = np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]])
+    return [Piece(p.corners @ turn, p.confidence) for p in pieces]
+
+
+def order_of(pieces: list[Piece], degrees: float = 0.0) -> list[int]:
+    """The number of the piece that each line begins with, whatever order they are found in."""
+    wanted = turned(pieces, degrees)
+    mixed = wanted[:]
+    random.Random(len(pieces)).shuffle(mixed)
+    return [
+        next(k for k, p in enumerate(wanted) if np.allclose(p.corners[0], o.piece.corners[0], atol=2))
+        for o in lines_of(mixed)
+    ]
+
+
+COLUMN = [piece(50, 100 + 30 * k, 300) for k in range(6)]
+BESIDE = [piece(400, 100 + 30 * k, 300) for k in range(6)]
+TITLE, FOOT = piece(60, 40, 620, 34), piece(60, 320, 620)
+
+
+@pytest.mark.parametrize("degrees", [0, 3, -8, 15])
+@pytest.mark.parametrize(
+    "page",
+    [
+        COLUMN,
+        [*COLUMN, *BESIDE],
+        [TITLE, *COLUMN, *BESIDE],
+        [TITLE, *COLUMN, *BESIDE, FOOT],
+        [*COLUMN, *BESIDE, *[piece(750, 100 + 30 * k, 300) for k in range(6)]],
+        [piece(50, 40 + 30 * k, 250 + 30 * (k % 3)) for k in range(4)],
+    ],
+    ids=["one column", "two columns", "title", "title and foot", "three columns", "ragged"],
+)
+def test_lines_come_in_reading_order(page: list[Piece], degrees: float) -> None:
+    assert order_of(page, degrees) == list(range(len(page)))
+
+
+def test_a_form_is_read_row_by_row() -> None:
+    """Labels and what was filled in beside them are no columns."""
+    form = [p for k in range(5) for p in (piece(50, 50 + 40 * k, 60), piece(250, 52 + 40 * k, 70 + 9 * k))]
+    assert order_of(form) == list(range(10))
+
+
+@pytest.mark.parametrize("degrees", [0, 5, -12])
+def test_words_of_one_line_are_joined(degrees: float) -> None:
+    words = [piece(50, 50, 80), piece(145, 52, 40, 18), piece(200, 48, 90, 24), piece(50, 90, 60), piece(122, 90, 30)]
+    lines = lines_of(turned(words, degrees))
+    assert len(lines) == 2
+    assert [round(float(np.linalg.norm(o.piece.corners[1] - o.piece.corners[0])), -1) for o in lines] == [240, 100]
+
+
+def test_what_is_far_apart_or_of_another_size_is_not_joined() -> None:
+    assert len(lines_of([piece(50, 50, 80), piece(180, 50, 80)])) == 2
+    assert len(lines_of([piece(50, 50, 80, 20), piece(140, 40, 80, 60)])) == 2
+    assert len(lines_of([piece(50, 50, 80), piece(140, 66, 80)])) == 2
+
+
+def test_a_piece_inside_another_is_dropped() -> None:
+    assert len(lines_of([piece(50, 50, 200), piece(60, 52, 50, 15)])) == 1
+
+
+def paragraphs(lines: list[Ordered]) -> list[int]:
+    return [line.paragraph for line in lines]
+
+
+def test_paragraphs_begin_after_a_gap_indented_or_in_another_size() -> None:
+    assert paragraphs(lines_of([piece(50, y, 300) for y in (50, 80, 110, 180, 210)])) == [0, 0, 0, 1, 1]
+    indented = [piece(50 + 40 * (k in (0, 3)), 50 + 30 * k, 300 - 40 * (k in (0, 3))) for k in range(6)]
+    assert paragraphs(lines_of(indented)) == [0, 0, 0, 1, 1, 1]
+    assert paragraphs(lines_of([piece(50, 40, 300, 45), piece(50, 90, 300), piece(50, 120, 300)])) == [0, 1, 1]
+
+
+def test_an_empty_page_has_no_lines() -> None:
+    assert lines_of([]) == [] and slope_of([]) == 0.0
+
+
+@pytest.mark.parametrize("degrees", [0, 20, -30, 44])
+def test_corners_begin_at_the_upper_left_of_the_text(degrees: float) -> None:
+    (wanted,) = turned([piece(100, 100, 80)], degrees)
+    for start in range(4):
+        assert np.allclose(in_order(np.roll(wanted.corners, start, 0)), wanted.corners)
+        assert np.allclose(in_order(np.roll(wanted.corners[::-1], start, 0)), wanted.corners)
