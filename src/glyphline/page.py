@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the picture, clockwise from the upper left
@@ -11,12 +12,13 @@ Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the picture, clockwise
 
 @dataclass(frozen=True)
 class Character:
-    """One character and the columns it stands in."""
+    """One character and where it stands: its columns, and its corners, which follow a line that is not level."""
 
     text: str
     confidence: float  # 0..1
     left: float  # px of the picture
     right: float
+    polygon: Polygon = ()
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Word:
     confidence: float  # 0..1
     left: float
     right: float
+    polygon: Polygon = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Line:
     characters: tuple[Character, ...] = ()
     words: tuple[Word, ...] = ()
     unread: bool = False  # True where the reader would have had to guess; the text is then empty
+    paragraph: int = 0  # the number of its paragraph on the page
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -56,16 +60,23 @@ class Line:
         return {
             "text": self.text,
             "confidence": round(self.confidence, 4),
-            "polygon": [[round(x, 1), round(y, 1)] for x, y in self.polygon],
+            "polygon": _rounded(self.polygon),
             "engine": self.engine,
-            "words": [_rounded(asdict(w)) for w in self.words],
-            "characters": [_rounded(asdict(c)) for c in self.characters],
+            "paragraph": self.paragraph,
+            "words": [_plain(w) for w in self.words],
+            "characters": [_plain(c) for c in self.characters],
             **({"unread": True} if self.unread else {}),
         }
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: round(v, 4 if k == "confidence" else 1) if isinstance(v, float) else v for k, v in values.items()}
+def _plain(part: Character | Word) -> dict[str, Any]:
+    out = {"text": part.text, "confidence": round(part.confidence, 4), "left": round(part.left, 1),
+           "right": round(part.right, 1)}  # fmt: skip
+    return {**out, "polygon": _rounded(part.polygon)} if part.polygon else out
+
+
+def _rounded(polygon: Polygon) -> list[list[float]]:
+    return [[round(x, 1), round(y, 1)] for x, y in polygon]
 
 
 def words_in(characters: Iterable[Character]) -> list[list[Character]]:
@@ -81,16 +92,21 @@ def words_in(characters: Iterable[Character]) -> list[list[Character]]:
 
 def word_of(group: list[Character], confidence: float) -> Word:
     """One word of its characters, at least one."""
-    return Word("".join(c.text for c in group), confidence, group[0].left, group[-1].right)
+    first, last = group[0].polygon, group[-1].polygon
+    around = (first[0], last[1], last[2], first[3]) if first and last else ()
+    left, right = min(c.left for c in group), max(c.right for c in group)
+    return Word("".join(c.text for c in group), confidence, left, right, around)
 
 
 @dataclass(frozen=True)
 class Page:
-    """One picture and its lines in reading order."""
+    """One picture and its lines in reading order; places are px of the picture as it was given, turned or not."""
 
     width: int  # px
     height: int
     lines: tuple[Line, ...] = ()
+    number: int = 1  # in its file
+    turned: int = 0  # degrees anticlockwise, a multiple of 90, by which it had to be turned to stand upright
 
     @property
     def text(self) -> str:
@@ -101,6 +117,22 @@ class Page:
         """
         return "\n".join(line.text for line in self.lines)
 
+    @property
+    def paragraphs(self) -> list[list[Line]]:
+        """The lines, paragraph by paragraph.
+
+        >>> lines = (Line("one", 1.0, (), ""), Line("two", 1.0, (), "", paragraph=1))
+        >>> [[line.text for line in lines] for lines in Page(10, 10, lines).paragraphs]
+        [['one'], ['two']]
+        """
+        return [list(group) for _, group in groupby(self.lines, lambda line: line.paragraph)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as `read --format json` prints it."""
-        return {"width": self.width, "height": self.height, "lines": [line.to_dict() for line in self.lines]}
+        return {
+            "number": self.number,
+            "width": self.width,
+            "height": self.height,
+            "turned": self.turned,
+            "lines": [line.to_dict() for line in self.lines],
+        }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +59,17 @@ def between(corners: Corners, start: float, end: float) -> Corners:
     return np.array(
         [upper_left + start * upper, upper_left + end * upper, lower_left + end * lower, lower_left + start * lower]
     )
+
+
+def onto(
+    corners: Corners, size: tuple[int, int], points: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], ...]:
+    """Where points of a line that was cut out, (width, height) px large, lie on its page."""
+    w, h = size
+    from_ = np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float32)
+    turn = cv2.getPerspectiveTransform(from_, corners.astype(np.float32))
+    moved = cv2.perspectiveTransform(np.array([points], np.float64), turn)[0]
+    return tuple((float(x), float(y)) for x, y in moved)
 
 
 def turned(picture: Colour, quarters: int) -> Colour:

@@ -83,14 +83,15 @@ class Reader:
         columns = places(ink, centres, [s.character.isspace() for s in spans])
         left, right = (np.clip(frame.left + c / frame.scale, 0, picture.shape[1]).tolist() for c in columns)
 
+        h, w = picture.shape[:2]
         sure, told = calibration_of(facts, self.decoder.kind), [s.evidence for s in spans]
         characters = tuple(
-            Character(s.character, *rest) for s, *rest in zip(spans, sure.characters(told), left, right, strict=True)
+            Character(s.character, share, x0, x1, ((x0, 0.0), (x1, 0.0), (x1, float(h)), (x0, float(h))))
+            for s, share, x0, x1 in zip(spans, sure.characters(told), left, right, strict=True)
         )
         inked = iter(s.evidence for s in spans if not s.character.isspace())
         words = tuple(word_of(g, sure("word", list(islice(inked, len(g))))) for g in words_in(characters))
         confidence = sure("line", told) if spans else decoded.confidence
-        h, w = picture.shape[:2]
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
         if characters and sum(c.confidence for c in characters) < self.least * len(characters):
             return Line("", confidence, corners, facts.name, unread=True)
