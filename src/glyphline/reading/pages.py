@@ -36,7 +36,7 @@ class PageReader:
     upright: bool = True  # turn pages that lie on their side or stand on their head
 
     def read(self, source: Source) -> Page:
-        """The first page of a picture in any form `glyphline.picture.Document` takes; raises PictureError as it does."""
+        """The first page of a picture, in any form that `Document` takes; raises PictureError as it does."""
         return next(self.read_pages(source))
 
     def read_pages(self, source: Source) -> Iterator[Page]:
