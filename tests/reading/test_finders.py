@@ -11,7 +11,8 @@ import pytest
 from glyphline.errors import MissingPackage, UserError
 from glyphline.picture import Colour
 from glyphline.reading import engines
-from glyphline.reading.finders import FINDERS, Photo, open_finder
+from glyphline.reading.finders import FINDERS, Paper, Photo, open_finder
+from glyphline.reading.order import lines_of
 
 needs_photo = pytest.mark.skipif(find_spec("rapidocr") is None, reason='needs pip install "glyphline[photo]"')
 TEXTS = ["Shopping list", "bread and milk", "12 eggs"]
@@ -40,6 +41,26 @@ def test_lines_on_a_photograph_are_found(degrees: float, scale: float) -> None:
         assert np.abs((piece.corners[0] + piece.corners[3]) / 2 - start).max() < 45 * scale
         along = piece.corners[1] - piece.corners[0]
         assert abs(np.degrees(np.arctan2(along[1], along[0])) + degrees) < 5
+
+
+@pytest.mark.parametrize("degrees", [0, 7, -14])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("paper, ink", [(235, 40), (30, 220)])
+def test_lines_on_paper_are_found_by_their_ink(degrees: float, scale: float, paper: int, ink: int) -> None:
+    sheet = page(degrees, paper, ink, scale)
+    found = sorted((o.piece for o in lines_of(Paper()(sheet))), key=lambda p: p.corners[0, 1])
+    turn = cv2.getRotationMatrix2D((400, 300), degrees, 1.0)
+    assert len(found) == 3
+    for k, piece in enumerate(found):
+        start = turn @ (150, 183 + 110 * k, 1) * scale  # the middle of the left side of the line's first letter
+        assert np.abs((piece.corners[0] + piece.corners[3]) / 2 - start).max() < 30 * scale
+        along = piece.corners[1] - piece.corners[0]
+        assert abs(np.degrees(np.arctan2(along[1], along[0])) + degrees) < 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (33, 40), (300, 300)])
+def test_even_paper_holds_no_ink(size: tuple[int, int]) -> None:
+    assert Paper()(np.full((*size, 3), 200, np.uint8)) == []
 
 
 @needs_photo

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.errors import UserError, nearest
-from glyphline.picture import Colour
+from glyphline.image import grey_of, ink_is_bright
+from glyphline.picture import Colour, Grey
 from glyphline.reading.engines import open_session, photo_model
 
 Corners = npt.NDArray[np.float64]  # (4, 2) px (x, y), clockwise from where the text begins, along its upper edge
@@ -116,9 +117,142 @@ def in_order(corners: npt.NDArray[np.floating[Any]]) -> Corners:
     return np.roll(clockwise, -first, 0)
 
 
+# ------------------------------------------------------------------------------------------------- scans and notes
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Writing on even paper by its ink alone: the strokes, the slope of their rows, and the rows they crowd in.
+
+    For scanned pages and photographed notes; of a street it would read the houses. Ruled lines, frames, specks and
+    large dark things are left out.
+    """
+
+    longest: int = 1600  # px; longer sides are shrunk to it
+    steepest: float = 15.0  # degrees that the rows may slope either way
+
+    def __call__(self, picture: Colour) -> list[Piece]:
+        grey = grey_of(picture)
+        scale = min(1.0, self.longest / max(grey.shape))
+        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        labels, strokes = _strokes(_dark(255 - small if ink_is_bright(small) else small))
+        if len(strokes) < 2:
+            return []
+        tall = _usual_height(strokes)
+        flat = (strokes[:, cv2.CC_STAT_HEIGHT] < 0.3 * tall) & (strokes[:, cv2.CC_STAT_WIDTH] > 1.2 * tall)
+        strokes = strokes[~flat & (strokes[:, cv2.CC_STAT_HEIGHT] < 6 * tall)]
+        written = np.isin(labels, strokes[:, -1]).astype(np.uint8) * 255
+        turn, size = _levelling(written, self._slope(written, tall))
+        level = cv2.warpAffine(written, turn, size, flags=cv2.INTER_AREA)
+        back = cv2.invertAffineTransform(turn)
+        pieces = []
+        for left, top, right, bottom in _rows(level, tall):
+            corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
+            pieces.append(Piece((corners @ back[:, :2].T + back[:, 2]) / scale, 1.0))
+        return pieces
+
+    def _slope(self, written: npt.NDArray[np.uint8], tall: float) -> float:
+        """Degrees by which rows run down to the right: turned back by it, their ink stands in the sharpest bands."""
+        few = cv2.resize(written, None, fx=4 / tall, fy=4 / tall, interpolation=cv2.INTER_AREA) if tall > 4 else written
+        best = 0.0
+        for step, reach in ((1.5, self.steepest), (0.25, 1.5)):
+            tried = np.arange(best - reach, best + reach + step / 2, step)
+            sharp = [_sharpness(few, float(a)) for a in tried]
+            best = float(tried[int(np.argmax(sharp))])
+        return float(np.clip(best, -self.steepest, self.steepest))
+
+
+def _dark(grey: Grey) -> npt.NDArray[np.bool_]:
+    """Where a grey picture is clearly darker than the ground around it."""
+    reach = max(15, min(grey.shape) // 20) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (reach, reach))
+    ground = cv2.blur(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, kernel), (reach, reach))
+    fallen = cv2.subtract(ground, grey).astype(np.float32) / np.maximum(ground, 32)  # share of the light that is lost
+    strong = float(np.percentile(fallen, 99.5))
+    return np.asarray(fallen > max(0.12, 0.4 * strong))
+
+
+def _strokes(dark: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Labels of what is connected (H, W), and the statistics of what may be writing: OpenCV's, then its label."""
+    h, w = dark.shape
+    mask = dark.astype(np.uint8)
+    # ruled lines: long level or upright runs, thin
+    for kernel in ((max(40, w // 12), 1), (1, max(60, h // 6))):
+        mask &= 1 - cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones(kernel[::-1], np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    stats = np.column_stack([stats, np.arange(len(stats))])[1:].astype(np.int64)
+    wide, tall, area = (stats[:, k] for k in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
+    likely = (
+        (area >= 8)
+        & (np.maximum(wide, tall) >= 5)
+        & (tall < h / 3)
+        & (wide < w / 1.5)
+        & (area < 0.9 * wide * tall + 20)
+    )
+    return np.asarray(labels, np.int32), stats[likely]
+
+
+def _usual_height(strokes: npt.NDArray[np.int64]) -> float:
+    """px of a letter, about: half of all ink belongs to strokes that are lower."""
+    order = np.argsort(strokes[:, cv2.CC_STAT_HEIGHT])
+    ink = np.cumsum(strokes[order, cv2.CC_STAT_AREA])
+    return float(strokes[order[np.searchsorted(ink, ink[-1] / 2)], cv2.CC_STAT_HEIGHT])
+
+
+def _levelling(picture: npt.NDArray[np.uint8], degrees: float) -> tuple[npt.NDArray[np.float64], tuple[int, int]]:
+    """The affine turn (2, 3) that levels rows sloping by some degrees, and the (width, height) that holds all of it."""
+    h, w = picture.shape
+    turn = cv2.getRotationMatrix2D((w / 2, h / 2), degrees, 1.0)
+    c, s = abs(turn[0, 0]), abs(turn[0, 1])
+    size = (int(np.ceil(h * s + w * c)), int(np.ceil(h * c + w * s)))
+    turn[:, 2] += (size[0] / 2 - w / 2, size[1] / 2 - h / 2)
+    return np.asarray(turn, np.float64), size
+
+
+def _sharpness(written: npt.NDArray[np.uint8], degrees: float) -> float:
+    """How unevenly ink is spread over the rows once they are turned back by some degrees."""
+    turn, size = _levelling(written, degrees)
+    rows = cv2.warpAffine(written, turn, size, flags=cv2.INTER_LINEAR).sum(axis=1, dtype=np.float64)
+    return float((np.diff(rows) ** 2).sum())
+
+
+def _rows(level: npt.NDArray[np.uint8], tall: float) -> list[tuple[float, float, float, float]]:
+    """(left, top, right, bottom) of each row of writing on a level page, letters `tall` px.
+
+    Ink smeared along the rows leaves a core of each; every stroke belongs to the core that most of it lies nearest to.
+    """
+    dense = cv2.GaussianBlur(level, (0, 0), sigmaX=1.6 * tall, sigmaY=0.28 * tall)
+    core = (dense > 0.45 * np.percentile(dense[dense > 8], 90)).astype(np.uint8) if (dense > 8).any() else dense * 0
+    count, cores = cv2.connectedComponents(core)
+    if count < 2:
+        return []
+    distance, nearest_core = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    # DIST_LABEL_CCOMP numbers the cores anew: which of ours each number is
+    ours = np.zeros(int(nearest_core.max()) + 1, np.int64)
+    ours[nearest_core[core > 0]] = cores[core > 0]
+    _, labels, strokes, _ = cv2.connectedComponentsWithStats((level > 96).astype(np.uint8))
+    rows: dict[int, list[npt.NDArray[np.int32]]] = {}
+    for label, stroke in enumerate(strokes[1:], 1):
+        x, y, w, h = stroke[:4]
+        window = labels[y : y + h, x : x + w] == label
+        if np.median(distance[y : y + h, x : x + w][window]) > tall:
+            continue  # a speck far from any row
+        near = ours[nearest_core[y : y + h, x : x + w][window]]
+        rows.setdefault(int(np.bincount(near).argmax()), []).append(stroke)
+    out = []
+    for members in rows.values():
+        boxes = np.array(members)
+        x, y, w, h = boxes[:, :4].T
+        left, top, right, bottom = x.min(), np.percentile(y, 3), (x + w).max(), np.percentile(y + h, 97)
+        if right - left > 0.8 * tall and bottom - top > 0.5 * tall:
+            out.append((float(left), float(top), float(right), float(bottom)))
+    return out
+
+
 #: name -> (what opens the finder, its line of help)
 FINDERS: dict[str, tuple[Callable[[], Finder], str]] = {
     "photo": (Photo, "photo: PP-OCR's detector, for photographs of anything; needs the extra [photo]"),
+    "paper": (Paper, "paper: ink on even paper, for scans and notes; needs nothing more"),
     "none": (Whole, "none: the picture is one line"),
 }
 
