@@ -30,7 +30,6 @@ from glyphline.alphabet import fold_merged
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
-from glyphline.learning.export import export
 from glyphline.picture import load
 from glyphline.reading.engines import alphabet_of, bundled_names
 from glyphline.recipe import load_recipe, recipe_from
@@ -222,6 +221,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         seed = None
         if (ROOT / "runs" / "seed" / "best.pt").exists():
+            from glyphline.learning.export import export  # torch, which would count as the readers' memory in `one`
+
             seed = Path(folder) / "seed.onnx"
             export(ROOT / "runs" / "seed", seed)
         sets = {**real_lines(), **composed_lines(Path(folder), chosen.n)}
