@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ BUCKET = 32  # px; a line is always padded to the same width, alone or in a batc
 BATCH_PIXELS = 600_000  # px of one batch; keeps the memory of long lines flat
 BATCH_LINES = 64
 AHEAD = 2  # batches the network may be ahead of the decoder
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -66,13 +70,9 @@ class Reader:
             rows = zip(self.engine.log_probs(batch), widths, strict=True)
             return [row[: facts.steps(int(width))] for row, width in rows]
 
-        with ThreadPoolExecutor(1) as ahead:  # the network reads a batch while the one before is decoded
-            later = deque(ahead.submit(log_probs, group) for group in groups[:AHEAD])
-            for number, group in enumerate(groups, AHEAD):
-                rows = later.popleft().result()
-                later.extend(ahead.submit(log_probs, g) for g in groups[number : number + 1])
-                for k, row in zip(group, rows, strict=True):
-                    out[inked[k]] = self.decoder(row, alphabet)
+        for group, rows in zip(groups, _ahead(log_probs, groups), strict=True):
+            for k, row in zip(group, rows, strict=True):
+                out[inked[k]] = self.decoder(row, alphabet)
         return out
 
     def _line(self, decoded: Decoded, frame: Framed, picture: Grey | Colour) -> Line:
@@ -96,6 +96,21 @@ class Reader:
         if characters and sum(c.confidence for c in characters) < self.least * len(characters):
             return Line("", confidence, corners, facts.name, unread=True)
         return Line(decoded.text, confidence, corners, facts.name, characters, words)
+
+
+def _ahead(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """What `work` makes of each item, in order: the network reads a batch while the one before is decoded."""
+    if len(items) < 2:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(1) as other:
+        later: deque[Future[Result]] = deque()
+        for item in items:
+            later.append(other.submit(work, item))
+            if len(later) > AHEAD:
+                yield later.popleft().result()
+        while later:
+            yield later.popleft().result()
 
 
 def _at_least(line: Grey | Colour, width: int) -> Grey | Colour:
