@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median
 
@@ -30,8 +31,8 @@ from glyphline.alphabet import fold_merged
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
-from glyphline.picture import load
-from glyphline.reading.engines import alphabet_of, bundled_names
+from glyphline.picture import Document, load
+from glyphline.reading.engines import PADDLE, alphabet_of, bundled_names, photo_model
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score
 
@@ -128,7 +129,8 @@ def ours(model: str, decoder: str, pairs: Pairs) -> Reading:
 def one(model: str, decoder: str) -> None:
     """Read the pictures named on stdin and print what `ours` is made of."""
     reader = open_reader(model, decoder)
-    pictures = [load(path) for path in sys.stdin.read().splitlines()]
+    colours = reader.engine.facts.frame == "colour"
+    pictures = [Document(path).colour(0) if colours else load(path) for path in sys.stdin.read().splitlines()]
     reader.read_lines(pictures[:2])
     started = time.perf_counter()
     texts = [line.text for line in reader.read_lines(pictures)]
@@ -142,7 +144,8 @@ def one(model: str, decoder: str) -> None:
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     folder = resources.files("glyphline.models")
     language = "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.engine).merges else "english"
-    parts = [folder / f"{model}.onnx" if model in bundled_names() else Path(model)]
+    bundled = {name: folder / f"{name}.onnx" for name in bundled_names()}
+    parts = [photo_model("rec") if model == PADDLE else bundled.get(model, Path(model))]
     parts += [folder / f"{language}.lm"] if language else []
     size = sum(Path(str(part)).stat().st_size for part in parts)
     print(json.dumps(asdict(Reading(texts, speed, median(single), peak, size))))
@@ -216,7 +219,7 @@ def main() -> None:
     if chosen.real:
         write_real(chosen.real)
         return
-    models = chosen.model or bundled_names()
+    models = chosen.model or [*bundled_names(), *([PADDLE] if find_spec("rapidocr") else [])]
     table = []
     with tempfile.TemporaryDirectory() as folder:
         seed = None

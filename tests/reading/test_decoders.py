@@ -110,7 +110,7 @@ def test_a_wide_beam_finds_the_likeliest_text(seed: int) -> None:
     logits = rng.normal(0, 1.5, (6, len(alphabet)))
     log_probs = np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)), np.float32)
     texts = every_text(log_probs, alphabet)
-    said = Beam(width=500, least=0.0, drop=0.0)(log_probs, alphabet)
+    said = Beam(width=500, least=0.0, drop=0.0, temperature=1.0)(log_probs, alphabet)
     assert said.text == max(texts, key=lambda t: texts[t])
 
 
@@ -125,11 +125,27 @@ def test_with_a_language_it_finds_the_likeliest_text_there_is(seed: int) -> None
         text: share * math.exp(-0.7 * language.nats(text) + 0.4 * len(text))
         for text, share in every_text(log_probs, alphabet).items()
     }
-    said = Beam(language, width=500, weight=0.7, bonus=0.4, least=0.0, drop=0.0)(log_probs, alphabet)
+    said = Beam(language, width=500, weight=0.7, bonus=0.4, least=0.0, drop=0.0, temperature=1.0)(log_probs, alphabet)
     assert said.text == max(worth, key=lambda t: worth[t])
 
 
 PHRASES = ["bad cab", "a bee", "dead ace", "add a bed"]
+
+
+def test_a_temperature_softens_what_the_network_says() -> None:
+    """And nothing of how sure the characters were."""
+    language, differ = estimate(PHRASES * 9, order=4, cells=2**9), 0
+    for seed in range(20):
+        log_probs = some_log_probs(seed, 30, spread=9)
+        soft = log_probs / 2 - np.log(np.exp(log_probs / 2).sum(axis=1, keepdims=True))
+        read = Beam(language, temperature=2.0)(log_probs, ALPHABET)
+        assert read.text == Beam(language, temperature=1.0)(soft, ALPHABET).text
+        differ += read.text != Beam(language, temperature=1.0)(log_probs, ALPHABET).text
+        steps = [(span.start, ALPHABET.encode(span.character)[0]) for span in read.spans]
+        assert all(
+            s.confidence >= np.exp(log_probs[at, k]) - 1e-6 for s, (at, k) in zip(read.spans, steps, strict=True)
+        )
+    assert differ
 
 
 def test_what_is_given_up_would_seldom_have_won() -> None:
@@ -138,8 +154,10 @@ def test_what_is_given_up_would_seldom_have_won() -> None:
     same = 0
     for seed in range(40):
         log_probs = some_log_probs(seed, 30, spread=5)
-        whole = Beam(language, width=300, weight=0.5, bonus=1.3, drop=0.0)(log_probs, ALPHABET)
-        same += Beam(language, width=300, weight=0.5, bonus=1.3)(log_probs, ALPHABET).text == whole.text
+        whole = Beam(language, width=300, weight=0.5, bonus=1.3, drop=0.0, temperature=1.0)(log_probs, ALPHABET)
+        same += (
+            Beam(language, width=300, weight=0.5, bonus=1.3, temperature=1.0)(log_probs, ALPHABET).text == whole.text
+        )
     assert same >= 39
 
 
@@ -148,9 +166,11 @@ def test_a_narrow_beam_finds_more_when_it_keeps_one_of_those_that_end_alike() ->
     found = {0.0: 0, Beam.drop: 0}
     for seed in range(60):
         log_probs = some_log_probs(seed, 30, spread=5)
-        best = Beam(language, width=300, weight=0.5, bonus=1.3, drop=0.0)(log_probs, ALPHABET).text
+        best = Beam(language, width=300, weight=0.5, bonus=1.3, drop=0.0, temperature=1.0)(log_probs, ALPHABET).text
         for drop in found:
-            found[drop] += Beam(language, weight=0.5, bonus=1.3, drop=drop)(log_probs, ALPHABET).text == best
+            found[drop] += (
+                Beam(language, weight=0.5, bonus=1.3, drop=drop, temperature=1.0)(log_probs, ALPHABET).text == best
+            )
     assert found[Beam.drop] > found[0.0] + 4
     assert found[Beam.drop] >= 54
 

@@ -95,7 +95,8 @@ class Beam:
     Each added character counts exp(weight * log p(character | before) + bonus); characters below `least` of a step are
     not tried, steps without any are passed over. Of prefixes that end alike, so that all that follows counts
     the same for each, only the best goes on. A line that is better explained as no language at all, every character
-    with a log p of `chance`, is read greedily.
+    with a log p of `chance`, is read greedily. What the network says is softened by `temperature` first (Guo et al.
+    2017), for it is surer than it is right, and what it thinks unlikely would never be tried.
     """
 
     language: LanguageModel | None = None
@@ -105,6 +106,7 @@ class Beam:
     bonus: float = 2.0  # nats a character, which makes up for what the language model takes from longer texts
     floor: float = -7.5  # nats; the language model counts no character as less likely
     chance: float = -4.0  # nats a character in codes and random strings; -inf: every line is language
+    temperature: float = 1.25
     least: float = 2e-3
     hopeless: float = 2e-4  # share of a step's best below which a text is given up before its language counts
     drop: float = 1e-4  # share of the best below which a prefix is given up; 0: only `width` prunes
@@ -113,7 +115,8 @@ class Beam:
     def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> Decoded:
         if len(log_probs) == 0:
             return Decoded("", 1.0, ())
-        probabilities = np.exp(log_probs)
+        probabilities = np.exp(log_probs / self.temperature)
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
         likely = probabilities > (self.least if self.constraint is None else 1e-7)
         likely[:, BLANK] = False
         rows, classes = np.nonzero(likely)
@@ -135,13 +138,14 @@ class Beam:
         if not said:
             return Decoded("", 0.0, ())
         best = max(said, key=lambda p: p.blank + p.open)
-        read = _decoded(best, probabilities, alphabet)
+        read = _decoded(best, log_probs, alphabet)
         if self.language is None:
             return read
         read = self._with_nats(read)
         if self.constraint is None:
             plain = Greedy()(log_probs, alphabet)
-            if plain.text != read.text and self._is_no_language(read, plain, log_probs, alphabet):
+            softened = np.log(np.maximum(probabilities, 1e-30))
+            if plain.text != read.text and self._is_no_language(read, plain, softened, alphabet):
                 return self._with_nats(plain)
         return read
 
@@ -247,12 +251,12 @@ class Beam:
         return math.exp(self.weight * max(self.floor, prefix.following[character]) + self.bonus)
 
 
-def _decoded(prefix: _Prefix, probabilities: LogProbs, alphabet: Alphabet) -> Decoded:
+def _decoded(prefix: _Prefix, log_probs: LogProbs, alphabet: Alphabet) -> Decoded:
     """A prefix with the steps and the confidence of each of its characters."""
     spans = []
-    ends = (*prefix.steps, len(probabilities))[1:]
+    ends = (*prefix.steps, len(log_probs))[1:]
     for character, start, end in zip(prefix.text, prefix.steps, ends, strict=True):
-        own = probabilities[start : max(end, start + 1), alphabet.characters.index(character) + 1]
+        own = np.exp(log_probs[start : max(end, start + 1), alphabet.characters.index(character) + 1])
         last = start + 1
         while last < end and own[last - start] > 0.3:  # the steps it goes on
             last += 1

@@ -148,18 +148,22 @@ class Paper:
         pieces = []
         for left, top, right, bottom in _rows(level, tall):
             corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
-            pieces.append(Piece((corners @ back[:, :2].T + back[:, 2]) / scale, 1.0))
+            pieces.append(Piece(in_order((corners @ back[:, :2].T + back[:, 2]) / scale), 1.0))
         return pieces
 
     def _slope(self, written: npt.NDArray[np.uint8], tall: float) -> float:
-        """Degrees by which rows run down to the right: turned back by it, their ink stands in the sharpest bands."""
+        """Degrees by which rows run down to the right: turned back by it, their ink stands in the sharpest bands.
+
+        About 90 for a page that lies on its side.
+        """
         few = cv2.resize(written, None, fx=4 / tall, fy=4 / tall, interpolation=cv2.INTER_AREA) if tall > 4 else written
-        best = 0.0
-        for step, reach in ((1.5, self.steepest), (0.25, 1.5)):
-            tried = np.arange(best - reach, best + reach + step / 2, step)
-            sharp = [_sharpness(few, float(a)) for a in tried]
-            best = float(tried[int(np.argmax(sharp))])
-        return float(np.clip(best, -self.steepest, self.steepest))
+
+        def sharpest(tried: npt.NDArray[np.float64]) -> tuple[float, float]:
+            return max((_sharpness(few, float(degrees)), float(degrees)) for degrees in tried)
+
+        near = np.arange(-self.steepest, self.steepest + 0.1, 1.5)
+        _, about = max(sharpest(near), sharpest(near + 90))
+        return sharpest(np.arange(about - 1.5, about + 1.6, 0.25))[1]
 
 
 def _dark(grey: Grey) -> npt.NDArray[np.bool_]:
