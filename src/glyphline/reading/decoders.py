@@ -105,7 +105,7 @@ class Beam:
     weight: float = 0.6
     bonus: float = 2.0  # nats a character, which makes up for what the language model takes from longer texts
     floor: float = -7.5  # nats; the language model counts no character as less likely
-    chance: float = -4.0  # nats a character in codes and random strings; -inf: every line is language
+    chance: float = -3.4  # nats a character in codes and random strings; -inf: every line is language
     temperature: float = 1.25
     least: float = 2e-3
     hopeless: float = 2e-4  # share of a step's best below which a text is given up before its language counts
