@@ -48,10 +48,16 @@ def test_plain_data_survives_json() -> None:
     assert json.loads(json.dumps(said)) == said
     assert (said["width"], said["height"], len(said["lines"])) == (100, 50, 2)
     first = said["lines"][0]
-    assert set(first) == {"text", "confidence", "polygon", "engine", "words", "characters"}
+    assert set(first) == {"text", "confidence", "polygon", "engine", "paragraph", "words", "characters"}
     assert "".join(c["text"] for c in first["characters"]) == first["text"] == "two words"
     assert [w["text"] for w in first["words"]] == first["text"].split()
     assert first["polygon"][1] == [9.1, 0.0] and first["characters"][2]["confidence"] == 0.3333
+    assert "polygon" not in first["characters"][0]  # where none was told
+    around = Character("a", 0.5, 1.0, 2.0, ((1.04, 0.0), (2.0, 0.0), (2.0, 9.0), (1.0, 9.0)))
+    placed = Page(9, 9, (Line("a", 0.5, (), "", (around,)),), number=3, turned=90).to_dict()
+    assert (placed["number"], placed["turned"]) == (3, 90)
+    assert placed["lines"][0]["characters"][0]["polygon"][0] == [1.0, 0.0]
+    assert placed["lines"][0]["words"][0]["polygon"] == [[1.0, 0.0], [2.0, 0.0], [2.0, 9.0], [1.0, 9.0]]
 
 
 def test_pages_are_values() -> None:

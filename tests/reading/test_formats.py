@@ -52,7 +52,7 @@ def test_json_is_one_object_with_everything() -> None:
     for page, kept in zip(PAGES, found["pages"], strict=True):
         assert (kept["width"], kept["height"]) == (page.width, page.height)
         for each, told in zip(page.lines, kept["lines"], strict=True):
-            assert set(told) == {"text", "confidence", "polygon", "engine", "words", "characters"}
+            assert set(told) == {"text", "confidence", "polygon", "engine", "paragraph", "words", "characters"}
             assert told["text"] == each.text == "".join(c["text"] for c in told["characters"])
             assert [word["text"] for word in told["words"]] == each.text.split()
             assert told["confidence"] == pytest.approx(each.confidence, abs=1e-4)
