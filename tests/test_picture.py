@@ -336,7 +336,7 @@ def test_heic_is_read_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_address_is_not_fetched_unasked() -> None:
-    with pytest.raises(PictureError, match="--urls"):
+    with pytest.raises(PictureError, match="save the picture first"):
         load("https://example.org/a.png")
 
 

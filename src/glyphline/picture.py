@@ -107,7 +107,7 @@ class Document:
     def _bytes_of(source: str | Path | bytes) -> bytes:
         if not isinstance(source, bytes):
             if str(source).startswith(("http://", "https://")):
-                raise PictureError("is an address, not a file: fetch it first, or allow it with --urls")
+                raise PictureError("is an address, not a file: save the picture first")
             if not Path(source).is_file():
                 raise PictureError("is not there, or is no file: give the path of a picture")
             if Path(source).stat().st_size > BYTE_LIMIT:
