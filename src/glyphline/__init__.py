@@ -22,12 +22,10 @@ __all__ = ["Page", "__version__", "compose", "open_reader", "read"]
 def open_reader(model: str = "reader", decoder: str = "beam") -> Reader:
     """A reader with a bundled model's name or an .onnx file. Raises DataError / UserError naming the choices."""
     from glyphline.reading.decoders import open_decoder
-    from glyphline.reading.engines import PADDLE, alphabet_of, open_engine
+    from glyphline.reading.engines import alphabet_of, open_engine
     from glyphline.reading.reader import Reader
 
     engine = open_engine(model)
-    if model == PADDLE and decoder == "beam":  # it knows many scripts; what is no English is read greedily all the same
-        decoder = "beam:english"
     return Reader(engine, open_decoder(decoder, alphabet_of(engine)))
 
 

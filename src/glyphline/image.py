@@ -152,7 +152,7 @@ def framed(picture: Grey | Colour, height: int, frame: str = "ink") -> Framed:
     ink = ink_of(grey)
     top, bottom, left, right = frame_of(ink)
     ink = ink[top:bottom, left:right]
-    _width_at(height - 2 * MARGIN, ink)
+    _width_at(height - 2 * MARGIN, ink)  # refused before memory is taken for levelling
     if right - left > LONG * (bottom - top):
         ink = _straightened(ink)
         if ink.shape[0] < STEEP * (bottom - top):  # it sloped: again, with windows of the line's own height
@@ -217,14 +217,17 @@ def _resized(picture: Grey, height: int, width: int) -> Grey:
 
 
 def padded_batch(
-    lines: Iterable[Grey | Colour], multiple: int = 8, ground: int = 0
+    lines: Iterable[Grey | Colour], multiple: int = 8, ground: int = 0, least: int = 0
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Lines of one height as one array (N, H, W[, 3]), `ground` at their right, and their true widths (N,) in px."""
+    """Lines of one height as one array (N, H, W[, 3]), `ground` at their right, and their true widths (N,) in px.
+
+    W is a multiple of `multiple`, and at least `least`.
+    """
     every = list(lines)
     if not every:
         raise UserError("a batch needs at least one line")
     widths = np.array([line.shape[1] for line in every], np.int64)
-    width = -(-int(widths.max()) // multiple) * multiple
+    width = -(-max(int(widths.max()), least) // multiple) * multiple
     height, _, *channels = every[0].shape
     batch = np.full((len(every), height, width, *channels), ground, np.uint8)
     for row, line in zip(batch, every, strict=True):

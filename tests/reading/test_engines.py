@@ -25,6 +25,7 @@ from glyphline.reading.engines import (
     bundled_names,
     open_engine,
 )
+from glyphline.reading.language import open_language
 
 onnx = pytest.importorskip("onnx")
 FACTS = Facts("columns", "abc", 4, 1, "whole", recipe={"name": "columns"})
@@ -170,6 +171,16 @@ def test_the_recogniser_of_pp_ocr_is_an_engine_like_any_other(text: str, height:
         first, last = alone.characters[0], alone.characters[-1]
         scale = height / 90
         assert abs(first.left - 20 * scale) < 14 * scale and 250 * scale < last.left < last.right < 420 * scale
+
+
+def test_the_usual_decoder_of_pp_ocr_knows_english_whoever_opens_it() -> None:
+    pytest.importorskip("rapidocr")
+    from glyphline import open_reader
+    from glyphline.cli import _open_reader
+
+    english = open_language("english")
+    assert open_reader(PADDLE).decoder.language is english  # type: ignore[attr-defined]
+    assert _open_reader(PADDLE, "beam").decoder.language is english
 
 
 def test_a_model_without_characters_is_no_recogniser_of_pp_ocr(model: Path) -> None:

@@ -144,9 +144,10 @@ class Beam:
         read = self._with_nats(read)
         if self.constraint is None:
             plain = Greedy()(log_probs, alphabet)
-            softened = np.log(np.maximum(probabilities, 1e-30))
-            if plain.text != read.text and self._is_no_language(read, plain, softened, alphabet):
-                return self._with_nats(plain)
+            if plain.text != read.text:
+                softened = np.log(np.maximum(probabilities, 1e-30))
+                if self._is_no_language(read, plain, softened, alphabet):
+                    return self._with_nats(plain)
         return read
 
     def _with_nats(self, read: Decoded) -> Decoded:
@@ -155,7 +156,7 @@ class Beam:
         assert language is not None
         text, spans = START + read.text, []
         for k, s in enumerate(read.spans, 1):
-            nats = max(self.floor, language(text[max(0, k - language.order) : k], s.character))
+            nats = max(self.floor, language(text[:k], s.character))
             spans.append(Span(s.character, s.start, s.end, s.confidence, nats))
         return Decoded(read.text, read.confidence, tuple(spans))
 
@@ -255,8 +256,9 @@ def _decoded(prefix: _Prefix, log_probs: LogProbs, alphabet: Alphabet) -> Decode
     """A prefix with the steps and the confidence of each of its characters."""
     spans = []
     ends = (*prefix.steps, len(log_probs))[1:]
-    for character, start, end in zip(prefix.text, prefix.steps, ends, strict=True):
-        own = np.exp(log_probs[start : max(end, start + 1), alphabet.characters.index(character) + 1])
+    ids = alphabet.encode(prefix.text)
+    for character, k, start, end in zip(prefix.text, ids, prefix.steps, ends, strict=True):
+        own = np.exp(log_probs[start : max(end, start + 1), k])
         last = start + 1
         while last < end and own[last - start] > 0.3:  # the steps it goes on
             last += 1

@@ -58,7 +58,7 @@ class Engine(Protocol):
         """(N, H, W) uint8, ink bright on 0 -> (N, T, C) natural logarithms, class 0 the blank."""
 
 
-def threads() -> int:
+def _threads() -> int:
     """Threads of onnxruntime: $GLYPHLINE_THREADS, or 0, as many as there are cores."""
     said = os.environ.get("GLYPHLINE_THREADS", "0")
     if not said.isdigit():
@@ -71,7 +71,7 @@ def open_session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = _threads()
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -113,11 +113,15 @@ class OnnxEngine:
         return np.asarray(self.session.run(None, {self.input: lines})[0], np.float32)
 
 
+def paddle_input(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Colour pictures (N, H, W, 3) as PP-OCR's networks want them: (N, 3, H, W), blue, green, red, from -1 to 1."""
+    return np.asarray((pictures[..., ::-1].astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2), np.float32)
+
+
 class PaddleEngine:
     """PP-OCR's recogniser (PaddleOCR, Apache-2.0), as the wheel of rapidocr carries it, of 18,709 characters.
 
-    It says of itself which characters it knows; lines are colour, 48 px tall, from -1 to 1, blue before green before
-    red, at least 320 px wide.
+    It says of itself which characters it knows; lines are colour, 48 px tall, at least 320 px wide.
     """
 
     HEIGHT, STRIDE, LEAST = 48, 8, 320  # px
@@ -132,7 +136,7 @@ class PaddleEngine:
         self.input = self.session.get_inputs()[0].name
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        batch = (lines[..., ::-1].astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+        batch = paddle_input(lines)
         more = max(0, self.LEAST - batch.shape[3])
         batch = np.pad(batch, ((0, 0), (0, 0), (0, 0), (0, more)))
         shares = np.asarray(self.session.run(None, {self.input: batch})[0], np.float32)
@@ -190,4 +194,10 @@ def calibration_of(facts: Facts, kind: str) -> Calibration:
 
 def alphabet_of(engine: Engine) -> Alphabet:
     """The engine's alphabet."""
-    return Alphabet(engine.facts.alphabet)
+    return _alphabet(engine.facts.alphabet)
+
+
+@lru_cache(maxsize=8)
+def _alphabet(characters: str) -> Alphabet:
+    """Made once: of PP-OCR's 18,709 characters that takes milliseconds."""
+    return Alphabet(characters)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from glyphline.errors import UserError, nearest
 from glyphline.image import grey_of, ink_is_bright
 from glyphline.picture import Colour, Grey
-from glyphline.reading.engines import open_session, photo_model
+from glyphline.reading.engines import open_session, paddle_input, photo_model
 
 Corners = npt.NDArray[np.float64]  # (4, 2) px (x, y), clockwise from where the text begins, along its upper edge
 
@@ -74,10 +74,8 @@ class Photo:
         scale = min(self.longest / max(h, w), max(1.0, self.shortest / max(h, w)))
         size = tuple(max(32, round(side * scale / 32) * 32) for side in (w, h))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        # blue, green, red, as OpenCV reads files, from -1 to 1
-        batch = (small[..., ::-1].astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
         session = _detector()
-        likely = session.run(None, {session.get_inputs()[0].name: batch})[0][0, 0]  # (H', W') 0..1
+        likely = session.run(None, {session.get_inputs()[0].name: paddle_input(small[None])})[0][0, 0]  # (H', W') 0..1
         return self._pieces(likely, np.array([w / size[0], h / size[1]]))
 
     def _pieces(self, likely: npt.NDArray[np.float32], enlarge: npt.NDArray[np.float64]) -> list[Piece]:
@@ -91,18 +89,17 @@ class Photo:
             confidence = _mean_inside(likely, cv2.boxPoints((middle, (wide, tall), angle)))
             if confidence < self.least:
                 continue
-            reach = 2 * self.grow * wide * tall / (2 * (wide + tall))
-            corners = cv2.boxPoints((middle, (wide + reach, tall + reach), angle)) * enlarge
+            reach = self.grow * wide * tall / (2 * (wide + tall))  # px on every side
+            corners = cv2.boxPoints((middle, (wide + 2 * reach, tall + 2 * reach), angle)) * enlarge
             pieces.append(Piece(in_order(corners), confidence))
         return pieces
 
 
 def _mean_inside(values: npt.NDArray[np.float32], corners: npt.NDArray[np.float32]) -> float:
     """The mean of (H, W) values inside a quadrilateral."""
-    (left, top), (right, bottom) = (
-        np.clip(f(corners.min(0) if f is np.floor else corners.max(0)), 0, np.array(values.shape[::-1]) - 1).astype(int)
-        for f in (np.floor, np.ceil)
-    )  # fmt: skip
+    most = np.array(values.shape[::-1]) - 1
+    left, top = np.floor(corners.min(0)).clip(0, most).astype(int)
+    right, bottom = np.ceil(corners.max(0)).clip(0, most).astype(int)
     mask = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
     cv2.fillPoly(mask, [(corners - (left, top)).astype(np.int32)], 1)
     return float(cv2.mean(values[top : bottom + 1, left : right + 1], mask)[0])

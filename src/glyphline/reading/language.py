@@ -43,6 +43,7 @@ ONE_DIGIT = str.maketrans("123456789", "0" * 9)
 UNKNOWN = math.log(1e-6)  # a character the model does not know; nothing is less likely
 FILE = "table.npy"
 FACTS = "facts.json"
+MANY = 1000  # letters; more are those of many scripts
 SIZE_LIMIT = 2**27  # bytes; larger tables are refused
 
 _MASK = 2**64 - 1
@@ -356,11 +357,15 @@ def _bundled() -> Iterator[Path]:
 
 
 def language_for(alphabet: Alphabet) -> LanguageModel | None:
-    """The bundled model that suits an alphabet: one of its letters, cases merged or not; None where there is none."""
+    """The bundled model that suits an alphabet: one of its letters, cases merged or not; None where there is none.
+
+    English also for alphabets of many scripts: what is none of it, a beam reads greedily.
+    """
     letters = [c for c in alphabet.characters if c.isalpha()]
     if alphabet.merges and all(c.isascii() for c in letters):
         return open_language("english-merged")
-    return open_language("english") if set(letters) == set(LETTERS) else None
+    suits = set(letters) == set(LETTERS) or len(letters) > MANY
+    return open_language("english") if suits else None
 
 
 @lru_cache(maxsize=4)

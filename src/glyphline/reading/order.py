@@ -185,8 +185,8 @@ def _rows(boxes: list[Box]) -> list[Box]:
 
 def _begins(block: list[Box]) -> list[bool]:
     """Which lines of a block begin a paragraph: after a wide gap, indented, or of another size."""
-    height = float(np.median([b.height for b in block])) if block else 1.0
-    edge = min(b.left for b in block) if block else 0.0
+    height = float(np.median([b.height for b in block]))
+    edge = min(b.left for b in block)
     gaps = [b.top - a.bottom for a, b in pairwise(block)]
     usual = float(np.median(gaps)) if gaps else 0.0
     out = [True]

@@ -65,8 +65,7 @@ class Reader:
         groups = by_width([max(lines[k].shape[1], facts.window) for k in inked])
 
         def log_probs(group: list[int]) -> list[LogProbs]:
-            given = [_at_least(lines[inked[k]], facts.window) for k in group]
-            batch, widths = padded_batch(given, BUCKET, facts.ground)
+            batch, widths = padded_batch([lines[inked[k]] for k in group], BUCKET, facts.ground, facts.window)
             rows = zip(self.engine.log_probs(batch), widths, strict=True)
             return [row[: facts.steps(int(width))] for row, width in rows]
 
@@ -111,10 +110,6 @@ def _ahead(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Re
                 yield later.popleft().result()
         while later:
             yield later.popleft().result()
-
-
-def _at_least(line: Grey | Colour, width: int) -> Grey | Colour:
-    return line if line.shape[1] >= width else np.pad(line, ((0, 0), (0, width - line.shape[1])))
 
 
 def by_width(widths: Sequence[int]) -> list[list[int]]:
