@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import struct
+import threading
+import time
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -16,15 +22,11 @@ from PIL import Image
 
 from glyphline import picture as door
 from glyphline.errors import MissingPackage, PictureError
-from glyphline.picture import PAGE_LIMIT, PDF_PIXELS, PIXEL_LIMIT, SUFFIXES, Document, load, pictures_in
+from glyphline.pdf import PIXELS
+from glyphline.picture import PAGE_LIMIT, PIXEL_LIMIT, STRIP, SUFFIXES, Document, fetch, load, pictures_in
+from hostile import ANY, SINGULAR, broken_directory, chunk, directories, laughing, packed, png, scans, tiff, zeros
 
 SOME = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-
-
-def packed(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, kind, **options)
-    return out.getvalue()
 
 
 # ---------------------------------------------------------------------- any file is the same grey
@@ -104,6 +106,8 @@ def test_floats_count_to_one_or_to_255(make: type) -> None:
     assert np.abs(load((grey / 255).astype(make)).astype(int) - grey).max() <= 1
     assert np.array_equal(load(grey.astype(make)), grey)
     assert load(np.array([[np.nan, 1.0], [-3.0, 0.5]])).tolist() == [[0, 255], [0, 127]]
+    assert load(np.array([[np.inf, 1.0], [-np.inf, 0.5]])).tolist() == [[0, 255], [0, 127]]
+    assert np.abs(load(packed(Image.fromarray((grey / 255).astype(np.float32)), "TIFF")).astype(int) - grey).max() <= 1
 
 
 def test_shapes_of_arrays() -> None:
@@ -213,7 +217,7 @@ def png_that_says(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(12_000, 9_000), (60_000, 60_000), (2**31 - 1, 1), (2**31 - 1, 2**31 - 1)])
 def test_a_huge_declared_size_takes_no_memory(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door.ImageOps, "exif_transpose", lambda picture: pytest.fail("the picture was unpacked"))
+    monkeypatch.setattr(door, "_pixels", lambda *_: pytest.fail("the picture was unpacked"))
     assert size[0] * size[1] > PIXEL_LIMIT
     with pytest.raises(PictureError):
         load(png_that_says(*size))
@@ -222,7 +226,7 @@ def test_a_huge_declared_size_takes_no_memory(size: tuple[int, int], monkeypatch
 def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "big.png").write_bytes(packed(Image.fromarray(SOME)))
     monkeypatch.setattr(door, "BYTE_LIMIT", 100)
-    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("the file was read"))
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(PictureError, match="shrink it"):
         load(tmp_path / "big.png")
 
@@ -301,7 +305,7 @@ def pdf_of(size: tuple[float, float], count: int = 1) -> bytes:
 
 def test_a_large_page_is_drawn_at_fewer_px_an_inch() -> None:
     assert load(pdf_of((595, 842))).shape == (2339, 1653)  # A4 at 200 an inch
-    assert 0.9 * PDF_PIXELS < load(pdf_of((14_000, 14_000))).size < 1.1 * PDF_PIXELS
+    assert 0.9 * PIXELS < load(pdf_of((14_000, 14_000))).size < 1.1 * PIXELS
 
 
 def test_a_page_without_extent_is_told() -> None:
@@ -314,15 +318,18 @@ def test_a_document_of_too_many_pages_is_told() -> None:
         Document(pdf_of((10, 10), PAGE_LIMIT + 1))
 
 
-def test_a_locked_document_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import pypdfium2
-
-    def locked(_: bytes) -> None:
-        raise pypdfium2.PdfiumError("Failed to load document (PDFium: Incorrect password error).")
-
-    monkeypatch.setattr(pypdfium2, "PdfDocument", locked)
+def test_a_locked_document_is_told() -> None:
     with pytest.raises(PictureError, match="locked with a password"):
-        Document(b"%PDF-1.7 ...")
+        Document(SINGULAR["locked.pdf"]())
+
+
+def test_a_document_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forms that each show the next twice: what draws them is ended, by the clock or by the memory it takes."""
+    monkeypatch.setattr("glyphline.pdf.SECONDS", 2)
+    with Document(laughing(28, 2).replace(b"[3 0 R]/Count 1", b"[3 0 R 3 0 R]/Count 2")) as pages:
+        for number in (0, 1):  # and no later page is waited for
+            with pytest.raises(PictureError, match=r"to draw|what draws it"):
+                pages.grey(number)
 
 
 def test_heic_is_read_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,9 +342,179 @@ def test_heic_is_read_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> N
         load(out.getvalue())
 
 
+# ---------------------------------------------------------------------- addresses
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server of a picture, and of what may stand in its place."""
+
+    def do_GET(self) -> None:
+        kind, body, place = "image/png", packed(Image.fromarray(SOME)), ""
+        if self.path == "/page":
+            kind, body = "text/html; charset=utf-8", b"<html>"
+        elif self.path == "/round":
+            place = "/round"
+        elif self.path == "/moved":
+            place = "/a.png"
+        elif self.path == "/file":
+            place = "file:///etc/hostname"
+        elif self.path == "/silent":
+            time.sleep(1.0)
+        elif self.path == "/slow":
+            body = bytes(40)
+        self.send_response(404 if self.path == "/gone" else 302 if place else 200)
+        self.send_header("Content-Type", kind)
+        if place:
+            self.send_header("Location", place)
+        self.send_header("Content-Length", str(len(body) + 99 * (self.path == "/half")))
+        with suppress(OSError):  # the other side may have left
+            self.end_headers()
+            for part in [body] if self.path != "/slow" else [body[k : k + 1] for k in range(len(body))]:
+                self.wfile.write(part)
+                self.wfile.flush()
+                time.sleep(0.1 * (self.path == "/slow"))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+
+
 def test_an_address_is_not_fetched_unasked() -> None:
-    with pytest.raises(PictureError, match="save the picture first"):
-        load("https://example.org/a.png")
+    for address in ("https://example.org/a.png", "HTTP://example.org/a.png"):
+        with pytest.raises(PictureError, match=r"save the picture first, or read it with --urls"):
+            load(address)
+
+
+@pytest.mark.parametrize("path", ["/a.png", "/moved"])
+def test_a_picture_is_fetched(server: str, path: str) -> None:
+    assert np.array_equal(load(fetch(server + path)), load(SOME))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/page", "is a web page"),
+        ("/gone", "answers 404"),
+        ("/round", "more than 5 times"),
+        ("/file", "cannot be fetched"),
+        ("/half", "cannot be fetched"),
+        ("/silent", "says nothing"),
+        ("/slow", "takes longer"),
+    ],
+)
+def test_what_is_no_picture_to_fetch_is_named(
+    server: str, path: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "FETCH_SECONDS", 0.5)
+    monkeypatch.setattr(door, "FETCH_TOTAL", 0.5 if path == "/slow" else 60)
+    with pytest.raises(PictureError, match=said) as error:
+        fetch(server + path)
+    assert server + path in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_more_is_fetched_than_a_file_may_hold(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "BYTE_LIMIT", 100)
+    with pytest.raises(PictureError, match="shrink it"):
+        fetch(server + "/a.png")
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://a/b", "file:///etc/hostname", "a.png", "", "http://", "http://127.0.0.1:1/", "http://[/"]
+)
+def test_other_addresses_are_named(address: str) -> None:
+    with pytest.raises(PictureError, match=r"http://|check the address"):
+        fetch(address)
+
+
+# ---------------------------------------------------------------------- what would take for ever, or all memory
+
+
+def test_pipes_and_devices_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "device.png"):
+        with pytest.raises(PictureError, match=f"{name} is no file"):
+            load(tmp_path / name)
+
+
+def test_a_name_that_is_no_text_is_told_on_one_line(tmp_path: Path) -> None:
+    for name in (os.fsdecode(b"\xff\xfe.png"), "two\nlines.png", "\x1b[31m.png"):
+        with pytest.raises(PictureError) as error:
+            load(tmp_path / name)
+        assert str(error.value).isprintable()
+
+
+def test_a_file_of_many_tiny_parts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "READS", 1000)
+    with pytest.raises(PictureError, match="too many small parts"):
+        load(png(9, 9, ANY, chunk(b"abCd", b"") * 1000))
+
+
+def test_a_decoder_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "SECONDS", 0.2)
+    began = time.monotonic()
+    with pytest.raises(PictureError, match="takes longer"):
+        load(scans(20_000, 2000))
+    assert time.monotonic() - began < 5
+
+
+def test_pages_are_not_counted_for_ever() -> None:
+    assert len(Document(directories(PAGE_LIMIT))) == PAGE_LIMIT
+    with pytest.raises(PictureError, match="split it"):
+        Document(directories(200_000))
+
+
+def test_a_page_without_a_directory_leaves_those_before_it() -> None:
+    with Document(broken_directory()) as pages:
+        assert len(pages) == 2 and pages.grey(0).size
+        with pytest.raises(PictureError, match="page 2 of"):
+            pages.grey(1)
+
+
+def test_a_tile_far_larger_than_its_picture_is_not_unpacked() -> None:
+    with pytest.raises(PictureError, match="tiles of 30000 x 30000"):
+        load(tiff(16, 16, [(322, 30_000), (323, 30_000)], zeros(10**6), 8))
+
+
+def test_memory_and_depth_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (MemoryError(), RecursionError(), struct.error("odd"), RuntimeError("a\nb")):
+
+        def broken(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(door, "_pixels", broken)
+        with pytest.raises(PictureError) as told:
+            load(packed(Image.fromarray(SOME)))
+        assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "CMYK", "F", "I;16"])
+def test_strips_make_no_seams(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if mode == "I;16":
+        picture = Image.fromarray(load(SOME).astype(np.uint16) * 257)
+    else:
+        picture = Image.fromarray(SOME).convert("RGB" if mode == "P" else mode if mode != "LA" else "L").convert(mode)
+    whole = [load(picture), Document(picture).colour(0)]
+    assert picture.width * picture.height < STRIP
+    for strip in (1, 70, 95):
+        monkeypatch.setattr(door, "STRIP", strip)
+        assert np.array_equal(load(picture), whole[0])
+        assert np.array_equal(Document(picture).colour(0), whole[1])
+
+
+def test_a_large_page_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "LARGE", 10)
+    first, *others = pages_of(3)
+    with Document(packed(first, "TIFF", save_all=True, append_images=others)) as pages:
+        for number in (1, 1, 0, 2, 0):
+            assert abs(bar(pages.grey(number)) - (15 + 15 * number) / 120) < 0.02
 
 
 def test_colour_is_kept() -> None:

@@ -1,8 +1,13 @@
-"""Files, bytes and arrays -> pictures, page by page: whatever the format, upright, its limits checked beforehand."""
+"""Files, bytes and arrays -> pictures, page by page: whatever the format, upright, its limits checked beforehand.
+
+What is damaged or hostile ends in one line that names it, in seconds, and the memory of the process stays below 1.5 GB.
+"""
 
 from __future__ import annotations
 
 import io
+import stat
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from glyphline.errors import MissingPackage, PictureError
+from glyphline.errors import GlyphlineError, MissingPackage, PictureError
+from glyphline.pdf import Pdf
 
 Grey = npt.NDArray[np.uint8]  # (H, W)
 Colour = npt.NDArray[np.uint8]  # (H, W, 3), red, green, blue
@@ -27,11 +33,20 @@ SUFFIXES = (
 #: Pillow's readers that a file may reach; others run programs or are rarely mended
 FORMATS = ["PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF"]
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-PIXEL_LIMIT = 100_000_000  # px of one page, checked before memory is taken
+PIXEL_LIMIT = 60_000_000  # px of one page, checked before memory is taken
+LIMITS = {"JPEG2000": 40_000_000}  # px, where the decoder takes more memory than others
+LARGE = 4_000_000  # px; larger pages are not kept unpacked, but unpacked again when asked for again
 PAGE_LIMIT = 2000  # pages of one file
 BYTE_LIMIT = 256 * 2**20  # bytes of one file
-PDF_DPI = 200  # px an inch at which a page of a PDF is drawn
-PDF_PIXELS = 25_000_000  # px; larger pages are drawn at fewer an inch
+SECONDS = 10  # for opening a file, and for unpacking each page
+READS = 2_000_000  # times a decoder may ask for more of a file; of many tiny parts it keeps a record of each
+STRIP = 2**20  # px that are turned into 8 bits at a time
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # Pillow's modes of one channel of more than 8 bits
+ORIENTATION = 0x0112  # Exif's tag
+TILES = 322, 323, 277  # TIFF's tags: width and height of a tile, samples of a pixel
+ADDRESS = ("http://", "https://")
+FETCH_SECONDS = 20  # without a byte
+FETCH_TOTAL = 120  # seconds for all of a picture
 
 
 def load(source: Source) -> Grey:
@@ -53,19 +68,21 @@ class Document:
     """
 
     def __init__(self, source: Source) -> None:
-        self.name = str(source) if isinstance(source, str | Path) else "the picture"
-        self._pdf: Any = None
+        self.name = _printable(str(source)) if isinstance(source, str | Path) else "the picture"
+        self._pdf: Pdf | None = None
         self._picture: Any = None
+        self._file: _File | None = None
+        self._formats: list[str] = []
         with self._told():
             if isinstance(source, np.ndarray):
                 self._picture = _from_array(source)
             elif isinstance(source, Image.Image):
                 self._picture = source
             else:
-                self._open(self._bytes_of(source))
-        self.count = len(self._pdf) if self._pdf else self._frames()
-        if self.count > PAGE_LIMIT:
-            raise PictureError(f"{self.name} has {self.count} pages, more than {PAGE_LIMIT}: split it first")
+                self._open(_bytes_of(source))
+            self.count = self._pdf.count if self._pdf else self._frames()
+            if self.count > PAGE_LIMIT:
+                raise PictureError(f"has more than {PAGE_LIMIT} pages: split it first")
 
     def __len__(self) -> int:
         return self.count
@@ -80,153 +97,283 @@ class Document:
     def grey(self, number: int) -> Grey:
         """Page `number`, from 0, as (H, W)."""
         with self._told(number):
-            return _grey(self._page(number))
+            return self._shown(number, "L")
 
     def colour(self, number: int) -> Colour:
         """Page `number`, from 0, as (H, W, 3)."""
         with self._told(number):
-            return _colour(self._page(number))
+            return self._shown(number, "RGB")
 
     @contextmanager
     def _told(self, number: int = 0) -> Iterator[None]:
         """What the libraries raise, as one line that says which file and page it was."""
         where = f"page {number + 1} of {self.name}" if number else self.name
+        if self._file:
+            self._file.until = time.monotonic() + SECONDS
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's remarks on sizes and damaged tags; the limits here are ours
                 yield
-        except UnidentifiedImageError:
-            raise PictureError(f"{where} is no picture glyphline knows: give one of {', '.join(SUFFIXES)}") from None
         except PictureError as error:
             raise PictureError(f"{where} {error}") from None
-        except (OSError, SyntaxError, ValueError, TypeError, LookupError, Image.DecompressionBombError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise PictureError(f"{where} cannot be opened ({reason}): save it again as PNG or JPEG") from None
-
-    @staticmethod
-    def _bytes_of(source: str | Path | bytes) -> bytes:
-        if not isinstance(source, bytes):
-            if str(source).startswith(("http://", "https://")):
-                raise PictureError("is an address, not a file: save the picture first")
-            if not Path(source).is_file():
-                raise PictureError("is not there, or is no file: give the path of a picture")
-            if Path(source).stat().st_size > BYTE_LIMIT:
-                raise PictureError(f"is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
-            source = Path(source).read_bytes()
-        if not source:
-            raise PictureError("is empty (0 bytes): save or copy it again")
-        return source
+        except GlyphlineError:
+            raise
+        except UnidentifiedImageError:
+            raise PictureError(f"{where} is no picture glyphline knows: give one of {', '.join(SUFFIXES)}") from None
+        except Image.DecompressionBombError:
+            raise PictureError(f"{where} has more than {PIXEL_LIMIT:,} px: shrink or cut it first") from None
+        except MemoryError:
+            raise PictureError(f"{where} needs more memory than there is: shrink or cut it first") from None
+        except Exception as error:  # a damaged file leads its decoder anywhere
+            reason = _printable(str(error).partition("\n")[0]) or type(error).__name__
+            raise PictureError(f"{where} cannot be opened ({reason}): save it again as PNG or JPEG") from error
 
     def _open(self, data: bytes) -> None:
         if b"%PDF-" in data[:1024]:
-            self._pdf = _open_pdf(data)
+            self._pdf = Pdf(data)
             return
         Image.init()  # all of Pillow's readers, of which some are otherwise not yet known by name
-        formats = [known for known in FORMATS if known in Image.OPEN]
+        self._formats = [known for known in FORMATS if known in Image.OPEN]
         if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
             if find_spec("pillow_heif") is None:
                 raise MissingPackage("pillow-heif", "photo", "reading HEIC pictures")
             import pillow_heif
 
             pillow_heif.register_heif_opener()
-            formats.append("HEIF")
-        self._picture = Image.open(io.BytesIO(data), formats=formats)
+            self._formats.append("HEIF")
+        self._file = _File(data)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        assert self._file
+        self._picture = Image.open(self._file, formats=self._formats)
+        self._picture.decodermaxblock = _File.BLOCK
 
     def _frames(self) -> int:
-        """Pages of a TIFF; the frames of a moving picture are none."""
-        with self._told():
-            return int(self._picture.n_frames) if self._picture.format == "TIFF" else 1
+        """Pages of a TIFF, at most one more than may be; the frames of a moving picture are none."""
+        count = 1
+        while self._picture.format == "TIFF" and count <= PAGE_LIMIT:  # n_frames walks through millions
+            try:
+                self._picture.seek(count)
+            except EOFError:
+                break
+            except Exception:  # told when this page is asked for; those behind it are lost
+                return count + 1
+            count += 1
+        return count
+
+    def _shown(self, number: int, mode: str) -> npt.NDArray[np.uint8]:
+        picture = self._page(number)
+        shown = _pixels(picture, mode)
+        if self._file and picture.width * picture.height > LARGE:
+            del picture
+            self._reopen()
+        return shown
 
     def _page(self, number: int) -> Image.Image:
         if not 0 <= number < self.count:
             raise PictureError(f"is not there: {self.name} has {self.count} pages")
         if self._pdf:
-            return _drawn(self._pdf, number)
+            width, height, pixels = self._pdf.page(number)
+            return Image.frombuffer("RGB", (width, height), pixels)
         picture: Image.Image = self._picture
         if picture.format == "TIFF":
             picture.seek(number)
+            _check_tiles(picture)
         if min(picture.size) == 0:
             raise PictureError("has no pixels")
-        if picture.width * picture.height > PIXEL_LIMIT:
+        limit = LIMITS.get(picture.format or "", PIXEL_LIMIT)
+        if picture.width * picture.height > limit:
             raise PictureError(
-                f"has {picture.width} x {picture.height} px, more than {PIXEL_LIMIT:,}: shrink or cut it first"
+                f"has {picture.width} x {picture.height} px, more than {limit:,}: shrink or cut it first"
             )
-        return ImageOps.exif_transpose(picture) or picture
+        return picture
 
 
-def _open_pdf(data: bytes) -> Any:
-    import pypdfium2
+class _File(io.BytesIO):
+    """The bytes of a file, given out until `until`: decoders that are kept busy by few bytes cannot be interrupted."""
 
+    BLOCK = 8192  # bytes; of a JPEG's scans, each a walk over the whole picture, so many hold a hundred
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.until = time.monotonic() + SECONDS
+        self.reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.monotonic() > self.until:
+            raise PictureError(f"takes longer than {SECONDS} s to unpack: save it again as PNG or JPEG")
+        self.reads += 1
+        if self.reads > READS:
+            raise PictureError("is made of too many small parts: save it again as PNG or JPEG")
+        return super().read(size)
+
+
+def _printable(text: str) -> str:
+    """The text on one line, without what a terminal would act on or cannot show."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _bytes_of(source: str | Path | bytes) -> bytes:
+    if not isinstance(source, bytes):
+        if str(source).lower().startswith(ADDRESS):
+            raise PictureError("is an address, not a file: save the picture first, or read it with --urls")
+        try:
+            there = Path(source).stat()
+            if not stat.S_ISREG(there.st_mode):  # a folder, or a pipe or device, which might never end
+                raise PictureError("is no file: give the path of a picture")
+            if there.st_size > BYTE_LIMIT:
+                raise PictureError(f"is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
+            with Path(source).open("rb") as file:
+                source = file.read(BYTE_LIMIT)
+        except FileNotFoundError:
+            raise PictureError("is not there: give the path of a picture") from None
+        except (OSError, ValueError) as error:  # ValueError: a name with \0 in it
+            reason = getattr(error, "strerror", None) or error
+            raise PictureError(f"cannot be read ({reason}): give the path of a picture you may read") from None
+    if not source:
+        raise PictureError("is empty (0 bytes): save or copy it again")
+    return source
+
+
+def fetch(address: str) -> bytes:
+    """The bytes behind an address, http or https.
+
+    Raises PictureError when nothing answers, when what answers is no picture but a web page, and beyond BYTE_LIMIT,
+    FETCH_SECONDS or FETCH_TOTAL.
+    """
+    import requests
+    import urllib3
+
+    name = _printable(address)
+    if not address.lower().startswith(ADDRESS):
+        raise PictureError(f"{name} is no address: give one that starts with http:// or https://")
+    until = time.monotonic() + FETCH_TOTAL
+    data = bytearray()
     try:
-        return pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-            raise PictureError("is locked with a password: save it without one") from None
-        raise PictureError(f"is no whole PDF ({error}): save or copy it again") from None
+        with requests.Session() as session:
+            session.max_redirects = 5
+            session.headers["User-Agent"] = "glyphline"  # without a name some refuse
+            with session.get(address, stream=True, timeout=FETCH_SECONDS) as answer:
+                if not answer.ok:
+                    said = _printable(f"{answer.status_code} {answer.reason}")
+                    raise PictureError(f"{name} answers {said}: look at the address in a browser")
+                if answer.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
+                    raise PictureError(f"{name} is a web page, not a picture: give the address of the picture itself")
+                while part := answer.raw.read1(2**16, decode_content=True):
+                    data += part
+                    if len(data) > BYTE_LIMIT:
+                        raise PictureError(f"{name} is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
+                    if time.monotonic() > until:
+                        raise PictureError(f"{name} takes longer than {FETCH_TOTAL} s: save the picture first")
+    except requests.TooManyRedirects:
+        raise PictureError(f"{name} is passed on more than 5 times: give the address of the picture itself") from None
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        raise PictureError(f"{name} says nothing for {FETCH_SECONDS} s: try again, or save the picture first") from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        reason = type(error).__name__
+        raise PictureError(f"{name} cannot be fetched ({reason}): check the address and the network") from error
+    return bytes(data)
 
 
-def _drawn(pdf: Any, number: int) -> Image.Image:
-    """A page of a PDF at PDF_DPI, or as many px an inch as PDF_PIXELS allow."""
-    import pypdfium2
-
-    try:
-        page = pdf[number]
-        wide, tall = page.get_size()  # points, 72 an inch
-        scale = min(PDF_DPI / 72, (PDF_PIXELS / max(1.0, wide * tall)) ** 0.5)
-        if wide * scale < 1 or tall * scale < 1:
-            raise PictureError(f"measures {wide:g} x {tall:g} points: nothing can be drawn of it")
-        picture: Image.Image = page.render(scale=scale).to_pil()
-    except pypdfium2.PdfiumError as error:
-        raise PictureError(f"cannot be drawn ({error}): save or copy the PDF again") from None
-    return picture
+def _check_tiles(picture: Any) -> None:
+    """A TIFF's tiles may be far larger than the picture, and each is unpacked whole."""
+    wide, tall, samples = (picture.tag_v2.get(tag, 1) for tag in TILES)
+    if wide * tall * samples > 4 * PIXEL_LIMIT:
+        raise PictureError(f"has tiles of {wide} x {tall} px, more than {PIXEL_LIMIT:,}: save it again without tiles")
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
     if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise PictureError(f"is an array of shape {array.shape}: give (H, W), (H, W, 3) or (H, W, 4)")
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    elif np.issubdtype(array.dtype, np.floating):
-        finite = np.nan_to_num(array)
-        array = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).clip(0, 255).astype(np.uint8)
-    elif array.dtype == np.uint16:
-        array = _from_deep(array)
     flat = array.squeeze(2) if array.shape[2:] == (1,) else array
-    return Image.fromarray(np.ascontiguousarray(np.clip(flat.astype(np.int64), 0, 255).astype(np.uint8)))
+    if flat.dtype == np.bool_:
+        flat = flat.astype(np.uint8) * np.uint8(255)
+    elif flat.dtype != np.uint8:
+        factor = 1.0
+        if np.issubdtype(flat.dtype, np.floating):
+            factor = 255.0 if max(_top(part) for part in _strips(flat)) <= 1.0 else 1.0
+        elif flat.dtype == np.uint16:
+            factor = _deep_factor(float(flat.max()))
+        flat = np.concatenate([_eight_bits(part, factor) for part in _strips(flat)])
+    return Image.fromarray(np.ascontiguousarray(flat))
 
 
-def _from_deep(values: npt.NDArray[Any]) -> Grey:
-    """16-bit or floating greys as 8 bit; values that fit into 8 bits already are kept."""
-    finite = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    top = 65535.0 if finite.max(initial=0) > 255 else 255.0
-    return (finite * (255.0 / top)).clip(0, 255).astype(np.uint8)
+def _deep_factor(top: float) -> float:
+    """What greys of more than 8 bits are multiplied by: 16 bits become 8, values that fit into 8 already are kept."""
+    return 255.0 / 65535.0 if top > 255 else 1.0
 
 
-def _shown(picture: Image.Image) -> Image.Image:
-    """The picture in 8 bits without transparency, in a mode that Pillow can turn into grey and colour."""
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        return Image.fromarray(_from_deep(np.asarray(picture)))
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
-        return picture
-    with_alpha = picture.convert("RGBA")
-    alpha = np.asarray(with_alpha.getchannel("A"))
-    on_white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), with_alpha)
-    # White ink on a transparent ground would vanish on white: then the alpha itself is the ink.
-    if alpha.min() < 128 and np.ptp(np.asarray(on_white.convert("L"))) < 16:
-        return Image.fromarray(255 - alpha)
-    return on_white
+def _eight_bits(values: npt.NDArray[Any], factor: float) -> npt.NDArray[np.uint8]:
+    """Values times a factor, cut to 0..255; what is no number or infinite is 0."""
+    finite = np.nan_to_num(values.astype(np.float64), copy=False, posinf=0.0, neginf=0.0)
+    return (finite * factor).clip(0, 255).astype(np.uint8)
 
 
-def _grey(picture: Image.Image) -> Grey:
-    return np.asarray(_shown(picture).convert("L"))
+def _top(values: npt.NDArray[Any]) -> float:
+    """The largest finite value, or 0."""
+    return float(values.max(initial=0, where=np.isfinite(values)))
 
 
-def _colour(picture: Image.Image) -> Colour:
-    return np.asarray(_shown(picture).convert("RGB"))
+def _strips(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """An array (H, W, ...) as views of about STRIP px each."""
+    rows = max(1, STRIP // array.shape[1])
+    return [array[y : y + rows] for y in range(0, len(array), rows)]
+
+
+def _pixels(picture: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
+    """The picture as "L" (H, W) or "RGB" (H, W, 3), upright, transparency laid on white; strip by strip, since Pillow's
+    conversions each take a copy of four bytes a pixel or more.
+    """
+    picture.load()
+    wide, tall = picture.size
+    out = np.empty((tall, wide, 3) if mode == "RGB" else (tall, wide), np.uint8)
+    starts = range(0, tall, max(1, STRIP // wide))
+    strips = [slice(y, min(y + starts.step, tall)) for y in starts]
+
+    def strip(rows: slice) -> Image.Image:
+        return picture.crop((0, rows.start, wide, rows.stop))
+
+    if picture.mode in DEEP:
+        top = max(_top(np.asarray(strip(rows))) for rows in strips)
+        factor = 255.0 if picture.mode == "F" and top <= 1.0 else _deep_factor(top)
+        for rows in strips:
+            grey = _eight_bits(np.asarray(strip(rows)), factor)
+            out[rows] = grey[..., None] if mode == "RGB" else grey
+    elif "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
+        thinnest, darkest, brightest = 255, 255, 0
+        for rows in strips:
+            with_alpha = strip(rows).convert("RGBA")
+            alpha = np.asarray(with_alpha.getchannel("A"))
+            on_white = Image.alpha_composite(Image.new("RGBA", with_alpha.size, "white"), with_alpha)
+            grey = np.asarray(on_white.convert("L"))
+            thinnest = min(thinnest, int(alpha.min()))
+            darkest, brightest = min(darkest, int(grey.min())), max(brightest, int(grey.max()))
+            out[rows] = grey if mode == "L" else np.asarray(on_white.convert("RGB"))
+        # White ink on a transparent ground would vanish on white: then the alpha itself is the ink.
+        if thinnest < 128 and brightest - darkest < 16:
+            for rows in strips:
+                grey = 255 - np.asarray(strip(rows).convert("RGBA").getchannel("A"))
+                out[rows] = grey[..., None] if mode == "RGB" else grey
+    else:
+        for rows in strips:
+            out[rows] = np.asarray(strip(rows).convert(mode))
+    return _upright(out, picture.getexif().get(ORIENTATION, 1))
+
+
+def _upright(array: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    """The pixels as Exif's orientation says they are to be shown."""
+    if orientation in (5, 6, 7, 8):  # its rows are columns
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
 
 
 def pictures_in(paths: Iterable[str | Path]) -> list[Path]:
-    """Paths, folders and globs as a list of files in order; a folder gives its pictures.
+    """Paths, folders and globs as a list of files in order; a folder gives its pictures, those of its folders too.
 
     Raises PictureError for a folder without pictures or a pattern that fits none.
     """
@@ -234,7 +381,7 @@ def pictures_in(paths: Iterable[str | Path]) -> list[Path]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not inside:
                 raise PictureError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
             found += inside
