@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from glyphline.page import Character, Line, Page
+from glyphline.page import Character, Line, Page, Word
 
 SQUARE = ((0.0, 0.0), (9.06, 0.0), (9.06, 5.0), (0.0, 5.0))
 
@@ -40,6 +40,15 @@ def test_the_text_of_a_page_is_its_lines_in_order() -> None:
     page = Page(10, 20, (line("one two"), line(""), line("three")))
     assert page.text.split("\n") == ["one two", "", "three"]
     assert Page(1, 1).text == ""
+    assert Page(10, 20, (line("one"), dataclasses.replace(line(""), unread=True), line("two"))).text == "one\ntwo"
+
+
+def test_words_know_their_characters_if_these_spell_them() -> None:
+    said = [(word.text, "".join(c.text for c in characters)) for word, characters in line(" two  words").spelled]
+    assert said == [("two", "two"), ("words", "words")]
+    other = dataclasses.replace(line("teh end"), words=(Word("the", 1.0, 0.0, 3.0), Word("end", 1.0, 4.0, 7.0)))
+    assert [(word.text, characters) for word, characters in other.spelled] == [("the", ()), ("end", ())]
+    assert line("").spelled == []
 
 
 def test_plain_data_survives_json() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the picture, clockwise from the upper left
+Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the picture, clockwise from the upper left of the text
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ class Line:
         if not self.words:
             groups = words_in(self.characters)
             object.__setattr__(self, "words", tuple(word_of(g, min(c.confidence for c in g)) for g in groups))
+
+    @property
+    def spelled(self) -> list[tuple[Word, tuple[Character, ...]]]:
+        """Each word with its characters; without them where they spell something else."""
+        groups = words_in(self.characters)
+        fit = ["".join(c.text for c in group) for group in groups] == [word.text for word in self.words]
+        return [(word, tuple(groups[k]) if fit else ()) for k, word in enumerate(self.words)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as `read --format json` prints it."""
@@ -110,12 +117,12 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The lines in reading order, one a line.
+        """The lines in reading order, one a line; what was left unread leaves nothing.
 
         >>> Page(10, 10, (Line("one", 1.0, (), ""), Line("two", 1.0, (), ""))).text
         'one\\ntwo'
         """
-        return "\n".join(line.text for line in self.lines)
+        return "\n".join(line.text for line in self.lines if not line.unread)
 
     @property
     def paragraphs(self) -> list[list[Line]]:
