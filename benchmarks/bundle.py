@@ -2,6 +2,7 @@
 
 python benchmarks/bundle.py runs/natural reader       # also src/glyphline/models/NAME.onnx and NAME.json
 python benchmarks/bundle.py runs/seed seed --numbers  # the numbers alone
+python benchmarks/bundle.py recipes/natural.yaml pp-ocr  # how sure PP-OCR's recogniser may be, on a recipe's lines
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 
 from glyphline.composing.lines import LineSet
-from glyphline.learning.calibrate import calibrate
+from glyphline.learning.calibrate import calibrate, fit_confidence
 from glyphline.learning.data import LineBatches
 from glyphline.learning.evaluate import evaluate
 from glyphline.learning.export import export, open_run, weights_of
@@ -25,7 +26,7 @@ from glyphline.learning.network import Network, load_network
 from glyphline.learning.quantize import quantize
 from glyphline.learning.train import ctc_loss
 from glyphline.reading.decoders import open_decoder
-from glyphline.reading.engines import Engine, OnnxEngine, alphabet_of
+from glyphline.reading.engines import PADDLE, Engine, OnnxEngine, alphabet_of, open_engine
 from glyphline.reading.reader import Reader
 from glyphline.recipe import load_recipe
 
@@ -75,6 +76,9 @@ def main() -> None:
     options.add_argument("name")
     options.add_argument("--numbers", action="store_true", help="leave the package as it is")
     chosen = options.parse_args()
+    if chosen.name == PADDLE:
+        write_photo_card(chosen.run)
+        return
     network, facts = load_network(weights_of(chosen.run))
     kept = ROOT / "benchmarks" / "results" / "runs" / chosen.name
     kept.mkdir(parents=True, exist_ok=True)
@@ -95,6 +99,22 @@ def main() -> None:
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
     (kept / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(test, indent=1))
+
+
+def write_photo_card(recipe: Path) -> None:
+    """The card of PP-OCR's recogniser, which is not ours and stays in its own wheel: how sure it may be."""
+    fitted, measured = fit_confidence(open_engine(PADDLE), load_recipe(recipe), LINES)
+    card = {
+        "name": PADDLE,
+        "about": "PP-OCR's recogniser (PaddleOCR, Apache-2.0) as the wheel of rapidocr carries it; not contained here",
+        "calibration": fitted,
+        "test": {
+            "lines": f"{LINES} lines of the test split of {recipe}",
+            "calibration": {kind: asdict(one) for kind, one in measured.items()},
+        },
+    }
+    (MODELS / f"{PADDLE}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    print({kind: one.after for kind, one in measured.items()})
 
 
 def write_card(

@@ -26,13 +26,13 @@ from statistics import mean, median
 
 import cv2
 
-from glyphline import open_reader
 from glyphline.alphabet import fold_merged
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.lines import LineSet
 from glyphline.errors import UserError
 from glyphline.picture import Document, load
 from glyphline.reading.engines import PADDLE, alphabet_of, bundled_names, photo_model
+from glyphline.reading.reader import open_line_reader
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score
 
@@ -128,7 +128,7 @@ def ours(model: str, decoder: str, pairs: Pairs) -> Reading:
 
 def one(model: str, decoder: str) -> None:
     """Read the pictures named on stdin and print what `ours` is made of."""
-    reader = open_reader(model, decoder)
+    reader = open_line_reader(model, decoder)
     colours = reader.engine.facts.frame == "colour"
     pictures = [Document(path).colour(0) if colours else load(path) for path in sys.stdin.read().splitlines()]
     reader.read_lines(pictures[:2])
@@ -163,7 +163,7 @@ def cold(picture: Path) -> float:
 
 def suits(model: str, lines: str) -> bool:
     """Readers of tiles are not asked to read photographs, nor those of the merged alphabet to tell case."""
-    engine = open_reader(model).engine
+    engine = open_line_reader(model).engine
     tiled = lines.startswith(("tiles", "overlap"))
     return (engine.facts.frame != "whole" or tiled) and not (alphabet_of(engine).merges and "merged" not in lines)
 

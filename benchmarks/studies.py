@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from glyphline import open_reader
 from glyphline.composing.lines import LineSet
 from glyphline.picture import load
+from glyphline.reading.reader import open_line_reader
 from glyphline.recipe import LinesRecipe, load_recipe
 from glyphline.score import score
 from reading import real_lines
@@ -62,7 +62,7 @@ def decoders(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
     """CER and WER of every decoder on prose, numbers, names, random strings, and the real lines."""
     kinds: dict[str, tuple[list[Any], list[str]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        alphabet = open_reader(model).engine.facts.alphabet
+        alphabet = open_line_reader(model).engine.facts.alphabet
         for kind, lines in {
             "prose": LineSet(replace(recipe, sentences=prose_of(recipe)), "test", 0),
             "numbers, dates, addresses": LineSet(replace(recipe, sentences=("generated:20000",)), "test", 0),
@@ -76,7 +76,7 @@ def decoders(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
     rows = []
     for kind, (pictures, texts) in kinds.items():
         for decoder in DECODERS_SHOWN:
-            read = [line.text for line in open_reader(model, decoder).read_lines(pictures)]
+            read = [line.text for line in open_line_reader(model, decoder).read_lines(pictures)]
             result = score(texts, read)
             rows.append({"kind": kind, "decoder": decoder, "count": len(texts), "cer": result.cer,
                          "cer_interval": result.cer_interval, "wer": result.wer})  # fmt: skip
@@ -103,7 +103,7 @@ def lengths(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
             made = [lines.line(index) for index in range(LINES // times)]
         made = [one for one in made if len(one.text) >= wanted[0] - 10]
         for decoder in ("greedy", "beam"):
-            read = [line.text for line in open_reader(model, decoder).read_lines([one.image for one in made])]
+            read = [line.text for line in open_line_reader(model, decoder).read_lines([one.image for one in made])]
             result = score([one.text for one in made], read)
             rows.append({"times": times, "characters": longest * times, "decoder": decoder, "count": len(made),
                          "cer": result.cer, "cer_interval": result.cer_interval})  # fmt: skip
@@ -113,7 +113,7 @@ def lengths(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
 
 def boxes(model: str, recipe: LinesRecipe, decoder: str) -> dict[str, float]:
     """How well the columns of rightly read characters overlap with the composer's exact ones."""
-    lines, reader = LineSet(recipe, "test", 0), open_reader(model, decoder)
+    lines, reader = LineSet(recipe, "test", 0), open_line_reader(model, decoder)
     made = [lines.line(index, boxes=True) for index in range(LINES)]
     overlaps, inside = [], []
     for one, line in zip(made, reader.read_lines([m.image for m in made]), strict=True):

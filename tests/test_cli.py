@@ -123,7 +123,7 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], tmp_path: Path, monkeypat
 
 
 def test_mistakes_name_the_nearest() -> None:
-    assert 'did you mean "text"' in mistake("read", "a.png", "--format", "txt")
+    assert 'did you mean "text"' in mistake("read", "--line", "a.png", "--format", "txt")
     assert 'did you mean "tiles"' in mistake("compose", "--out", "x", "--layout", "tile")
 
 
@@ -319,20 +319,20 @@ def bad(tmp_path: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def texts(lines: Path, model: Path) -> dict[str, str]:
     """What the model reads in each picture."""
-    found = {name: run("read", lines / name, "--model", model, "--line").out.rstrip("\n") for name in labels(lines)}
+    found = {name: run("read", "--line", lines / name, "--model", model).out.rstrip("\n") for name in labels(lines)}
     assert any(found.values())
     return found
 
 
 def test_read_prints_the_lines_and_nothing_else(lines: Path, model: Path, texts: dict[str, str]) -> None:
     wanted = (0, "".join(text + "\n" for text in texts.values()), "")
-    assert run("read", *(lines / name for name in texts), "--model", model) == wanted
-    assert run("read", lines, "--model", model) == wanted  # a folder
-    assert run("read", lines / "*.png", "--model", model) == wanted  # a pattern the shell has not met
+    assert run("read", "--line", *(lines / name for name in texts), "--model", model) == wanted
+    assert run("read", "--line", lines, "--model", model) == wanted  # a folder
+    assert run("read", "--line", lines / "*.png", "--model", model) == wanted  # a pattern the shell has not met
 
 
 def test_read_tells_everything_as_json(lines: Path, model: Path, texts: dict[str, str]) -> None:
-    done = run("read", lines, "--model", model, "--format", "json")
+    done = run("read", "--line", lines, "--model", model, "--format", "json")
     found = [json.loads(row) for row in done.out.splitlines()]
     assert {Path(each["file"]).name: each["pages"][0]["lines"][0]["text"] for each in found} == texts
     for each in found:
@@ -344,24 +344,27 @@ def test_read_tells_everything_as_json(lines: Path, model: Path, texts: dict[str
 
 
 def test_read_tells_rows_as_tsv(lines: Path, model: Path, texts: dict[str, str]) -> None:
-    done = run("read", lines, "--model", model, "--format", "tsv")
+    done = run("read", "--line", lines, "--model", model, "--format", "tsv")
     rows = [row.split("\t") for row in done.out.splitlines()]
     assert {Path(file).name: text for file, _, _, _, text in rows} == texts
 
 
 def test_read_takes_standard_input(lines: Path, model: Path, texts: dict[str, str]) -> None:
     name = max(texts, key=lambda name: len(texts[name]))
-    assert run("read", "-", "--model", model, stdin=(lines / name).read_bytes()) == (0, texts[name] + "\n", "")
-    assert run("read", "-", "--model", model).code == 2  # nothing came
+    assert run("read", "--line", "-", "--model", model, stdin=(lines / name).read_bytes()) == (
+        0,
+        texts[name] + "\n",
+        "",
+    )
+    assert run("read", "--line", "-", "--model", model).code == 2  # nothing came
 
 
 def test_read_writes_a_file(lines: Path, model: Path, texts: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "read.txt"
     out.write_text("from before")
-    assert run("read", lines, "--model", model, "--out", out) == (0, "", "")
+    assert run("read", "--line", lines, "--model", model, "--out", out) == (0, "", "")
     assert out.read_text() == "".join(text + "\n" for text in texts.values())
-    assert "missing" in mistake("read", lines, "--model", model, "--out", tmp_path / "missing" / "read.txt")
-    mistake("read", lines, "--model", model, "--out", tmp_path)
+    assert "missing" in mistake("read", "--line", lines, "--model", model, "--out", tmp_path / "missing" / "read.txt")
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -370,7 +373,7 @@ def test_a_batch_does_not_stop_at_bad_pictures(
 ) -> None:
     good = [lines / name for name in texts]
     mixed = [good[0], bad[0], good[1], bad[1], bad[2], good[2], bad[3]]
-    done = run("read", *mixed, "--model", model)
+    done = run("read", "--line", *mixed, "--model", model)
     assert done.code == 1
     assert done.out == "".join(texts[path.name] + "\n" for path in good[:3])
     assert len(done.err.splitlines()) == 4
@@ -379,7 +382,7 @@ def test_a_batch_does_not_stop_at_bad_pictures(
 
 
 def test_nothing_but_bad_pictures_is_a_mistake(model: Path, bad: list[Path]) -> None:
-    done = run("read", *bad, "--model", model)
+    done = run("read", "--line", *bad, "--model", model)
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", len(bad))
 
 
@@ -388,7 +391,7 @@ def test_a_batch_does_not_stop_at_a_pattern_without_files(
     lines: Path, model: Path, texts: dict[str, str], tmp_path: Path, given: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    done = run("read", lines / "000000.png", tmp_path / given, "--model", model)
+    done = run("read", "--line", lines / "000000.png", tmp_path / given, "--model", model)
     assert (done.code, done.out) == (1, texts["000000.png"] + "\n") and given in done.err
 
 
@@ -396,12 +399,12 @@ def test_a_line_too_wide_is_named(lines: Path, model: Path, tmp_path: Path) -> N
     wide = np.zeros((4, 20_000), np.uint8)
     wide[1:3, ::3] = 255
     cv2.imwrite(str(tmp_path / "wide.png"), wide)
-    done = run("read", lines / "000000.png", tmp_path / "wide.png", "--model", model)
+    done = run("read", "--line", lines / "000000.png", tmp_path / "wide.png", "--model", model)
     assert done.code == 1 and "wide.png" in done.err
 
 
 def test_a_run_reads_as_its_export(lines: Path, trained: Path, model: Path, texts: dict[str, str]) -> None:
-    assert run("read", lines, "--model", trained).out.splitlines() == list(texts.values())
+    assert run("read", "--line", lines, "--model", trained).out.splitlines() == list(texts.values())
 
 
 def test_reading_and_evaluating_load_no_torch(lines: Path, model: Path) -> None:
@@ -409,7 +412,12 @@ def test_reading_and_evaluating_load_no_torch(lines: Path, model: Path) -> None:
         "import sys\nfrom glyphline.cli import main\nfor words in {}:\n"
         " try: main(words)\n except SystemExit as left: assert left.code == 0, left.code\n"
         "heavy = {{'torch', 'lightning', 'wandb'}} & set(sys.modules)\nassert not heavy, heavy"
-    ).format([["read", str(lines), "--model", str(model)], ["evaluate", str(lines), "--model", str(model), "--json"]])
+    ).format(
+        [
+            ["read", "--line", str(lines), "--model", str(model)],
+            ["evaluate", str(lines), "--model", str(model), "--json"],
+        ]
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
@@ -418,7 +426,7 @@ def test_a_reader_that_stops_listening_is_no_failure(lines: Path, model: Path) -
     read, write = os.pipe()
     os.close(read)
     try:
-        command = [sys.executable, "-m", "glyphline", "read", str(lines), "--model", str(model)]
+        command = [sys.executable, "-m", "glyphline", "read", "--line", str(lines), "--model", str(model)]
         done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
     finally:
         os.close(write)
@@ -427,7 +435,7 @@ def test_a_reader_that_stops_listening_is_no_failure(lines: Path, model: Path) -
 
 @pytest.mark.skipif(not bundled_names(), reason="no reader is bundled yet")
 def test_the_bundled_reader_is_the_default(lines: Path) -> None:
-    assert run("read", lines / "000000.png").code == 0
+    assert run("read", "--line", lines / "000000.png").code == 0
 
 
 @pytest.mark.skipif(not bundled_names(), reason="no reader is bundled yet")
@@ -456,19 +464,23 @@ def test_a_language_that_cannot_be_made_is_a_mistake(tmp_path: Path, words: list
 def test_read_says_only_what_is_allowed(lines: Path, model: Path, tmp_path: Path) -> None:
     picture = sorted(lines.glob("*.png"))[0]
     (tmp_path / "words.txt").write_text("cat\ndog\nfox\n")
-    assert run("read", picture, "--model", model, "--only", tmp_path / "words.txt").out.strip() in ("cat", "dog", "fox")
-    assert len(run("read", picture, "--model", model, "--pattern", "[abc]{2}").out.strip()) == 2
-    assert "give one of them" in mistake(
-        "read", picture, "--model", model, "--pattern", "a", "--only", tmp_path / "words.txt"
+    assert run("read", "--line", picture, "--model", model, "--only", tmp_path / "words.txt").out.strip() in (
+        "cat",
+        "dog",
+        "fox",
     )
-    assert "no regular expression" in mistake("read", picture, "--model", model, "--pattern", "(")
-    assert "cannot be read" in mistake("read", picture, "--model", model, "--only", tmp_path / "none.txt")
+    assert len(run("read", "--line", picture, "--model", model, "--pattern", "[abc]{2}").out.strip()) == 2
+    assert "give one of them" in mistake(
+        "read", "--line", picture, "--model", model, "--pattern", "a", "--only", tmp_path / "words.txt"
+    )
+    assert "no regular expression" in mistake("read", "--line", picture, "--model", model, "--pattern", "(")
+    assert "cannot be read" in mistake("read", "--line", picture, "--model", model, "--only", tmp_path / "none.txt")
 
 
 def test_read_says_what_it_left_unread(lines: Path, model: Path) -> None:
     picture = sorted(lines.glob("*.png"))[0]
-    done = run("read", picture, "--model", model, "--least", 1)
+    done = run("read", "--line", picture, "--model", model, "--least", 1)
     assert done.code == 0 and done.out == "\n" and "1 of 1 lines left unread (--least 1)" in done.err
-    assert run("read", picture, "--model", model).out.strip()  # never calibrated: always read
-    told = json.loads(run("read", picture, "--model", model, "--least", 1, "--format", "json").out)
+    assert run("read", "--line", picture, "--model", model).out.strip()  # never calibrated: always read
+    told = json.loads(run("read", "--line", picture, "--model", model, "--least", 1, "--format", "json").out)
     assert told["pages"][0]["lines"][0]["unread"] is True

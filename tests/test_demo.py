@@ -48,7 +48,7 @@ def examples(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> list[Shown]:
-    monkeypatch.setattr(demo, "open_reader", Forgetful)
+    monkeypatch.setattr(demo, "open_line_reader", Forgetful)
     return run_demo(tmp_path / "page" / "demo.html", 4, examples, 0)
 
 
@@ -82,7 +82,7 @@ def test_the_page_holds_every_picture_and_its_texts(shown: list[Shown], tmp_path
 def test_the_terminal_tells_truth_and_reading(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "open_reader", Forgetful)
+    monkeypatch.setattr(demo, "open_line_reader", Forgetful)
     shown = run_demo(tmp_path / "demo.html", 4, examples, 0)
     said = capsys.readouterr().out
     for each in shown:
@@ -91,14 +91,14 @@ def test_the_terminal_tells_truth_and_reading(
 
 
 def test_the_demo_goes_without_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(demo, "open_reader", Forgetful)
+    monkeypatch.setattr(demo, "open_line_reader", Forgetful)
     assert len(run_demo(tmp_path / "demo.html", 2, tmp_path / "missing", 0)) == 2
 
 
 def test_a_page_that_cannot_be_written_is_a_mistake(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path
 ) -> None:
-    monkeypatch.setattr(demo, "open_reader", Forgetful)
+    monkeypatch.setattr(demo, "open_line_reader", Forgetful)
     for out in (tmp_path, examples / "labels.tsv" / "demo.html"):
         with pytest.raises(UserError, match="cannot write"):
             run_demo(out, 1, examples, 0)

@@ -13,25 +13,30 @@ from glyphline.page import Page
 
 if TYPE_CHECKING:
     from glyphline.composing.lines import Line
-    from glyphline.reading.reader import Reader
+    from glyphline.reading.pages import PageReader
 
 __version__ = "0.1.0"
 __all__ = ["Page", "__version__", "compose", "open_reader", "read"]
 
 
-def open_reader(model: str = "reader", decoder: str = "beam") -> Reader:
-    """A reader with a bundled model's name or an .onnx file. Raises DataError / UserError naming the choices."""
-    from glyphline.reading.decoders import open_decoder
-    from glyphline.reading.engines import alphabet_of, open_engine
-    from glyphline.reading.reader import Reader
+def open_reader(model: str = "auto", decoder: str = "beam", finder: str = "auto") -> PageReader:
+    """A reader of pages; see `glyphline.reading.pages.open_reader`, whose names and errors it shares."""
+    from glyphline.reading.pages import open_reader as opened
 
-    engine = open_engine(model)
-    return Reader(engine, open_decoder(decoder, alphabet_of(engine)))
+    return opened(model, decoder, finder)
 
 
-def read(picture: Any, model: str = "reader", decoder: str = "beam") -> Page:
-    """Read a picture of one line: a path, bytes, a PIL picture or an array. Raises PictureError for no picture."""
-    return open_reader(model, decoder).read_page(picture)
+def read(picture: Any, model: str = "auto", decoder: str = "beam", finder: str = "auto") -> Page:
+    """Find and read the text of a picture (of a file of many pages, the first).
+
+    picture: a path, bytes, a PIL picture or an array (H, W[, 3 or 4]); model, decoder, finder: as for `open_reader`,
+    which to keep is quicker for many pictures. finder "none": the picture is one line. Raises PictureError for no
+    picture, UserError naming the choices for unknown names.
+
+    >>> read(compose("Hello there", seed=3).image, finder="none").text
+    'Hello there'
+    """
+    return open_reader(model, decoder, finder).read(picture)
 
 
 def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "strokes") -> Line:

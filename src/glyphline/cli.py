@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 interrupted.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
@@ -57,27 +58,32 @@ def _needs_training(what: str) -> None:
             raise MissingPackage(package, "train", what)
 
 
-def _open_reader(model: str, decoder: str, only: Path | None = None, pattern: str | None = None) -> Any:
+def _engine(model: str) -> Any:
+    """What reads by a model's name: an engine of a run folder, or the name itself."""
+    from glyphline.reading.engines import bundled_names
+
+    if model in bundled_names() or not (Path(model).is_dir() or model.endswith(".pt")):
+        return model
+    _needs_training("reading with a run's own weights")
+    from glyphline.learning.export import open_run
+
+    return open_run(Path(model))
+
+
+def _open_pages(
+    model: str, decoder: str, finder: str, least: float | None, only: Path | None, pattern: str | None
+) -> Any:
+    """The reader that the options of `read` ask for; a function of its own, for every process opens one."""
     from glyphline.reading.constraints import Pattern, choices_in
-    from glyphline.reading.decoders import constrained, open_decoder
-    from glyphline.reading.engines import alphabet_of, bundled_names, open_engine
-    from glyphline.reading.reader import Reader
+    from glyphline.reading.engines import alphabet_of
+    from glyphline.reading.pages import open_reader
 
-    if model not in bundled_names() and (Path(model).is_dir() or model.endswith(".pt")):
-        _needs_training("reading with a run's own weights")
-        from glyphline.learning.export import open_run
-
-        engine: Any = open_run(Path(model))
-    else:
-        engine = open_engine(model)
-    made = open_decoder(decoder, alphabet_of(engine))
-    if only and pattern is not None:
-        raise UserError("--only and --pattern both say what a line may say: give one of them")
+    allowed: Any = None
     if only:
-        made = constrained(made, choices_in(only, alphabet_of(engine)))
+        allowed = lambda engine: choices_in(only, alphabet_of(engine))  # noqa: E731
     elif pattern is not None:
-        made = constrained(made, Pattern(pattern))
-    return Reader(engine, made)
+        allowed = lambda engine: Pattern(pattern)  # noqa: E731
+    return open_reader(_engine(model), decoder, finder, least, allowed)
 
 
 def _version(wanted: bool) -> None:
@@ -225,12 +231,13 @@ def evaluate(
 ) -> None:
     """Score a reader on labelled lines: CER, WER, exact lines, 95 % intervals, confusions, lines a second."""
     from glyphline.learning.evaluate import evaluate as run_evaluation
+    from glyphline.reading.reader import open_line_reader
     from glyphline.score import check_fold
 
     check_fold(fold)
     result = run_evaluation(
-        lines, _open_reader(model, decoder), model=model, decoder=decoder, fold=fold, split=split, count=count,
-        progress=lambda items: _bar(items, "reading"),
+        lines, open_line_reader(_engine(model), decoder), model=model, decoder=decoder, fold=fold, split=split,
+        count=count, progress=lambda items: _bar(items, "reading"),
     )  # fmt: skip
     if as_json:
         print(json.dumps(result.to_dict()))
@@ -268,9 +275,14 @@ def _print_evaluation(result: Any) -> None:
 @app.command()
 def read(
     pictures: Annotated[list[str], typer.Argument(help="pictures, folders, patterns; - reads standard input")],
-    line: Annotated[bool, typer.Option("--line", help="each picture is one line already")] = False,
-    form: Annotated[str, typer.Option("--format", "-f", help="text, json, tsv")] = "text",
-    model: Model = "reader",
+    line: Annotated[bool, typer.Option("--line", help="each picture is one line already: --finder none")] = False,
+    finder: Annotated[str, typer.Option(help="auto, photo, paper, none: what finds the lines of a page")] = "auto",
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="text, json, tsv, markdown, hocr, alto, page, pdf (searchable)")
+    ] = "text",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="auto, a bundled reader, pp-ocr, an .onnx file, or a run folder")
+    ] = "auto",
     decoder: DecoderName = "beam",
     only: Annotated[Path | None, typer.Option(help="a file of the texts a line may say, one a row")] = None,
     pattern: Annotated[str | None, typer.Option(help="a regular expression every line fits: [0-9]{2}/[0-9]{4}")] = None,
@@ -278,40 +290,131 @@ def read(
         float | None,
         typer.Option(min=0, max=1, help="leave a line unread when less of it than this is probably right: 0.7"),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="write here instead of standard output")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="a file for all of it, or a folder for a file a picture")
+    ] = None,
+    drawn: Annotated[
+        Path | None, typer.Option("--overlay", help="also draw what was found: a .png, or a folder for several")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="processes that fill a folder; 0: as many as there are cores")] = 0,
+    urls: Annotated[bool, typer.Option("--urls", help="fetch pictures whose addresses are given")] = False,
 ) -> None:
-    """Read pictures of lines. A bad picture is named on stderr, the others are read, and the exit code is 1."""
-    from glyphline.picture import pictures_in
+    """Find and read the text of pictures. Of many, a bad one is named, the others are read, and the exit code is 1.
+
+    A folder given with --out DIR is read in parallel, a file a picture; what is there is not done again.
+    """
     from glyphline.reading.formats import open_format
 
-    shape, reader = open_format(form), _open_reader(model, decoder, only, pattern)
-    # the confidence of a model that was never calibrated means nothing: its lines are always read
-    reader.least = least if least is not None else 0.7 if reader.engine.facts.calibration else 0.0
-    bad = 0
-    written: list[str] = []
+    shape = open_format(form)
+    if only and pattern is not None:
+        raise UserError("--only and --pattern both say what a line may say: give one of them")
+    if line and finder not in ("auto", "none"):
+        raise UserError(f"--line says that nothing is to be found, --finder {finder} what finds it: give one of them")
+    wanted = {
+        "model": model, "decoder": decoder, "finder": "none" if line else finder, "least": least, "only": only,
+        "pattern": pattern,
+    }  # fmt: skip
+    names, bad = _named(pictures)
+    if not names:
+        raise typer.Exit(2)
+    if out and (out.is_dir() or not out.suffix):
+        bad += _read_into(out, names, [Path(p) for p in pictures if Path(p).is_dir()], form, wanted, drawn, jobs)
+        if bad:
+            raise typer.Exit(1 if any(out.rglob(f"*{shape.suffix}")) else 2)
+        return
+    if drawn and len(names) > 1 and drawn.suffix:
+        raise UserError(f"--overlay {drawn} is one file for {len(names)} pictures: give a folder")
+    if not shape.joined and len(names) > 1:
+        raise UserError(f"--format {form} makes a document a picture, and {len(names)} are given: --out DIR")
+    if form == "pdf" and not out:
+        raise UserError("--format pdf makes a file: say where, --out FILE.pdf")
+    _read_in_turn(names, bad, shape, _open_pages(**wanted), out, drawn, urls)  # type: ignore[arg-type]
+
+
+def _named(given: list[str]) -> tuple[list[str], int]:
+    """The pictures that were given, folders and patterns opened; how many of them are not there is told."""
+    from glyphline.picture import pictures_in
+
     names: list[str] = []
-    for given in pictures:
+    bad = 0
+    for one in given:
         try:
-            names += ["-"] if given == "-" else map(str, pictures_in([given]))
+            names += [one] if one == "-" or one.startswith(("http://", "https://")) else map(str, pictures_in([one]))
         except PictureError as error:
             bad += 1
             say(f"glyphline: {error}")
+    return names, bad
+
+
+def _read_in_turn(
+    names: list[str], bad: int, shape: Any, reader: Any, out: Path | None, drawn: Path | None, urls: bool
+) -> None:
+    """Each picture's results to standard output as soon as they are there, or all to one file."""
+    from glyphline.picture import fetch
+    from glyphline.reading.bulk import results
+
+    written: list[bytes] = []
+    done = 0
     for name in names:
         try:
-            page = reader.read_page(sys.stdin.buffer.read() if name == "-" else name)
+            address = name.startswith(("http://", "https://")) and urls
+            source = sys.stdin.buffer.read() if name == "-" else fetch(name) if address else name
+            at = drawn / f"{Path(name).name}.png" if drawn and not drawn.suffix else drawn
+            if at:
+                at.parent.mkdir(parents=True, exist_ok=True)
+            made, pages = results(reader, source, name, shape, at)
         except PictureError as error:
             bad += 1
             say(f"glyphline: {error}" if name in str(error) else f"glyphline: {name}: {error}")
             continue
-        if unread := sum(line.unread for line in page.lines):
-            say(f"glyphline: {name}: {unread} of {len(page.lines)} lines left unread (--least {reader.least:g})")
-        written.append(shape(name, [page]))
+        except OSError as error:
+            raise UserError(f"cannot write {error.filename or drawn}: {error.strerror or error}") from None
+        lines = [line for page in pages for line in page.lines]
+        if unread := sum(line.unread for line in lines):
+            say(f"glyphline: {name}: {unread} of {len(lines)} lines left unread (--least {reader.least:g})")
+        if len(made) > 1:
+            raise UserError(f"{name} has {len(made)} pages, and the format holds one: give a folder, --out DIR")
+        if done and made[0]:
+            made[0] = shape.between[1:].encode() + made[0]
+        done += 1
         if out is None:
-            print(written[-1], flush=True)
-    if out is not None:
-        _write(out, "".join(text + "\n" for text in written).encode())
+            print(made[0].decode(), end="", flush=True)
+        else:
+            written.append(made[0])
+    if out is not None and done:
+        _write(out, b"".join(written))
     if bad:
-        raise typer.Exit(1 if written else 2)
+        raise typer.Exit(1 if done else 2)
+
+
+def _read_into(
+    out: Path, names: list[str], folders: list[Path], form: str, wanted: dict[str, Any], drawn: Path | None, jobs: int
+) -> int:
+    """A file a picture into a folder; returns how many pictures could not be read."""
+    from functools import partial
+
+    from glyphline.reading.bulk import begin, read_all, tasks_in
+    from glyphline.reading.formats import open_format
+
+    if drawn and drawn.suffix:
+        raise UserError(f"--overlay {drawn} is one file: give a folder, as --out does")
+    if odd := [name for name in names if name == "-" or "://" in name]:
+        raise UserError(f"{odd[0]} has no name to call its results by: leave out --out, or give --out FILE")
+    inside = [path for path in map(Path, names) if not path.is_relative_to(out)]
+    tasks = tasks_in(inside, folders, out, open_format(form).suffix, drawn)
+    begin(out, {"format": form, **{k: str(v) if isinstance(v, Path) else v for k, v in wanted.items()}})
+    todo = sum(not task.done for task in tasks)
+    say(f"{out}: {len(tasks)} pictures, {todo} to read")
+    errors, lines, unread = [], 0, 0
+    outcomes = read_all(tasks, partial(_open_pages, **wanted), form, min(jobs or os.cpu_count() or 1, max(1, todo)))
+    for one in _bar(outcomes, "reading", len(tasks), len(tasks) - todo):
+        lines, unread = lines + one.lines, unread + one.unread
+        if one.error:
+            errors.append(one.error)
+    say(f"{out}: {todo - len(errors)} read, {lines} lines, {unread} left unread; {len(errors)} could not be read")
+    for error in errors:
+        say(f"glyphline: {error}")
+    return len(errors)
 
 
 def _write(path: Path, data: bytes) -> None:

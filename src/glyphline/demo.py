@@ -12,10 +12,10 @@ import cv2
 from rich.console import Console
 from rich.text import Text
 
-from glyphline import open_reader
 from glyphline.composing.lines import LineSet, read_labels
 from glyphline.errors import UserError
 from glyphline.picture import Grey, load
+from glyphline.reading.reader import open_line_reader
 from glyphline.recipe import LinesRecipe
 from glyphline.score import character_error_rate, fold_none, score
 
@@ -84,7 +84,7 @@ def _figure(line: Shown) -> str:
 def run_demo(out: Path, count: int, examples: Path, seed: int) -> list[Shown]:
     """Compose `count` lines from what is embedded, read them and the examples, show them, write the page to `out`."""
     console = Console(highlight=False)
-    reader = open_reader()
+    reader = open_line_reader()
     composed = LineSet(COMPOSED, "test", seed)
     pictures = [(f"composed {k}", composed.line(k).image, composed.text(k)) for k in range(count)]
     if examples.is_dir():

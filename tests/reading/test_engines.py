@@ -159,14 +159,14 @@ def test_every_bundled_reader_has_a_card() -> None:
 @pytest.mark.parametrize("height", [24, 90])
 def test_the_recogniser_of_pp_ocr_is_an_engine_like_any_other(text: str, height: int) -> None:
     pytest.importorskip("rapidocr")
-    from glyphline import open_reader
+    from glyphline.reading.reader import open_line_reader
 
     picture = np.full((90, 700, 3), (250, 240, 200), np.uint8)
     cv2.putText(picture, text, (20, 62), cv2.FONT_HERSHEY_SIMPLEX, 1.7, (160, 20, 20), 4, cv2.LINE_AA)
     picture = np.asarray(cv2.resize(picture, (700 * height // 90, height), interpolation=cv2.INTER_AREA), np.uint8)
     for decoder in ("greedy", "beam"):
-        alone = open_reader(PADDLE, decoder).read_lines([picture])[0]
-        beside = open_reader(PADDLE, decoder).read_lines([picture[:, :300], picture])[1]
+        alone = open_line_reader(PADDLE, decoder).read_lines([picture])[0]
+        beside = open_line_reader(PADDLE, decoder).read_lines([picture[:, :300], picture])[1]
         assert alone.text == beside.text == text and alone.engine == PADDLE
         first, last = alone.characters[0], alone.characters[-1]
         scale = height / 90
@@ -176,11 +176,11 @@ def test_the_recogniser_of_pp_ocr_is_an_engine_like_any_other(text: str, height:
 def test_the_usual_decoder_of_pp_ocr_knows_english_whoever_opens_it() -> None:
     pytest.importorskip("rapidocr")
     from glyphline import open_reader
-    from glyphline.cli import _open_reader
+    from glyphline.reading.reader import open_line_reader
 
     english = open_language("english")
-    assert open_reader(PADDLE).decoder.language is english  # type: ignore[attr-defined]
-    assert _open_reader(PADDLE, "beam").decoder.language is english
+    assert open_line_reader(PADDLE).decoder.language is english  # type: ignore[attr-defined]
+    assert open_reader(PADDLE).reader.decoder.language is english  # type: ignore[attr-defined]
 
 
 def test_a_model_without_characters_is_no_recogniser_of_pp_ocr(model: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,10 +14,15 @@ import pytest
 from PIL import Image
 
 from glyphline import open_reader
-from glyphline.page import Line
+from glyphline.errors import UserError
+from glyphline.page import Character, Line, Polygon
 from glyphline.picture import Colour
-from glyphline.reading.finders import Paper
-from glyphline.reading.pages import PageReader
+from glyphline.reading import pages
+from glyphline.reading.choosing import Surest
+from glyphline.reading.engines import open_engine
+from glyphline.reading.finders import Paper, Photo, Piece
+from glyphline.reading.pages import PageReader, spelled
+from glyphline.reading.reader import Reader
 
 TEXTS = ["Shopping list", "bread and milk", "twelve eggs"]
 AT = [(120, 160), (120, 270), (120, 380)]  # where each begins on its baseline
@@ -29,7 +38,7 @@ def note(degrees: float = 0.0) -> Colour:
 
 @pytest.fixture(scope="module")
 def reader() -> PageReader:
-    return PageReader((open_reader("reader"),), Paper())
+    return open_reader("reader", finder="paper")
 
 
 @pytest.mark.parametrize("degrees", [0, 9, -13])
@@ -66,7 +75,7 @@ def test_a_turned_picture_is_set_upright_and_its_places_are_those_of_the_picture
 
 
 def test_pages_that_lie_may_be_left_so() -> None:
-    reader = PageReader((open_reader("reader"),), Paper(), upright=False)
+    reader = replace(open_reader("reader", finder="paper"), upright=False)
     assert reader.read_picture(np.ascontiguousarray(np.rot90(note(), 2))).turned == 0
 
 
@@ -80,15 +89,96 @@ def test_every_page_of_a_file_is_read(reader: PageReader) -> None:
     assert reader.read(out.getvalue()) == pages[0]
 
 
-def test_the_surest_of_several_readers_is_believed() -> None:
-    class Says:
-        """A reader of one text, as sure as it is told to be."""
+class Says:
+    """Reads the same in every line, each character as sure as it is told."""
 
-        def __init__(self, text: str, sure: float) -> None:
-            self.line = Line(text, sure, (), text)
+    calibrated = True
 
-        def read_lines(self, pictures: list[Colour]) -> list[Line]:
-            return [self.line] * len(pictures)
+    def __init__(self, text: str, sure: float = 0.9) -> None:
+        places = [Character(c, sure, 9.0 * k, 9.0 * k + 8, box(9.0 * k, 9.0 * k + 8)) for k, c in enumerate(text)]
+        self.line = Line(text, sure, (), "says", tuple(places))
 
-    reader = PageReader((Says("timid", 0.4), Says("bold", 0.9), Says("shy", 0.2)))  # type: ignore[arg-type]
-    assert [line.text for line in reader.read_picture(note()).lines] == ["bold"]
+    def read_lines(self, pictures: Sequence[Colour]) -> list[Line]:
+        return [self.line] * len(pictures)
+
+
+def box(left: float, right: float) -> Polygon:
+    return ((left, 0.0), (right, 0.0), (right, 20.0), (left, 20.0))
+
+
+def test_a_line_that_would_be_guessed_is_left_unread() -> None:
+    picture = np.full((60, 300, 3), 255, np.uint8)
+    (line,) = PageReader(Says("perhaps", 0.69), least=0.7).read_picture(picture).lines
+    assert line.unread and line.text == "" and not line.words and not line.characters and line.confidence == 0.69
+    assert line.to_dict()["unread"] is True
+    (line,) = PageReader(Says("perhaps", 0.71), least=0.7).read_picture(picture).lines
+    assert line.text == "perhaps" and "unread" not in line.to_dict()
+    assert PageReader(Says(""), least=1.0).read_picture(picture).lines == ()  # nothing there is nothing unreadable
+
+
+def test_what_is_never_calibrated_is_always_read() -> None:
+    engine = open_engine("reader")
+    engine = SimpleNamespace(facts=replace(engine.facts, calibration=None), log_probs=engine.log_probs)
+    assert pages.open_reader(engine).least == 0 and open_reader("reader").least > 0
+
+
+def test_the_letters_of_an_alphabet_are_all_set_apart() -> None:
+    said = spelled(Says("a b c d e f ghi").line)
+    assert said.text == "a b c d e f g h i" == "".join(c.text for c in said.characters)
+    assert [word.text for word in said.words] == said.text.split()
+    assert all(a.left <= b.left for a, b in pairwise(said.characters))
+    for text in ("a man and a dog", "a b c d e", "i am a b c d e f of all those letters here", ""):
+        assert spelled(Says(text).line) == Says(text).line
+
+
+class Finds:
+    """Pieces where it is told, as sure as it is told."""
+
+    def __init__(self, *pieces: Piece) -> None:
+        self.pieces = list(pieces)
+
+    def __call__(self, picture: Colour) -> list[Piece]:
+        return self.pieces
+
+
+def piece(left: float, top: float, right: float, bottom: float, sure: float = 0.9) -> Piece:
+    return Piece(np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64), sure)
+
+
+def test_what_looks_like_a_letter_by_chance_is_none() -> None:
+    picture = np.full((100, 400, 3), 255, np.uint8)
+    for text, sure, found, wanted in (("E", 0.89, 0.61, ""), ("E", 0.99, 0.8, "E"), ("Exit", 0.89, 0.61, "Exit")):
+        reader = PageReader(Says(text, sure), Finds(piece(10, 10, 90, 50, found)))
+        assert reader.read_picture(picture).text == wanted
+
+
+def test_a_rule_is_no_line() -> None:
+    picture = np.full((100, 4000, 3), 255, np.uint8)
+    reader = PageReader(Says("word"), Finds(piece(0, 10, 4000, 20), piece(10, 60, 200, 90)))
+    assert [line.polygon[0] for line in reader.read_picture(picture).lines] == [(10, 60)]
+
+
+def test_a_picture_of_one_line_is_read_as_it_is() -> None:
+    seen = []
+
+    class Looks(Says):
+        def read_lines(self, pictures: Sequence[Colour]) -> list[Line]:
+            seen.extend(pictures)
+            return super().read_lines(pictures)
+
+    picture = note()
+    (line,) = PageReader(Looks("word", 0.1)).read_picture(picture).lines
+    assert len(seen) == 1 and (seen[0] == picture).all()  # not turned, not cut
+    assert line.polygon == ((0, 0), (700, 0), (700, 500), (0, 500))
+
+
+def test_the_usual_reader_is_the_best_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rapidocr")
+    both = open_reader()
+    assert isinstance(both.reader, Surest) and isinstance(both.finder, Photo)
+    assert [reader.engine.facts.name for reader in both.reader.readers] == ["reader", "pp-ocr"]
+    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+    alone = open_reader()
+    assert isinstance(alone.reader, Reader) and isinstance(alone.finder, Paper)
+    with pytest.raises(UserError, match="choices: none, paper, photo"):
+        open_reader(finder="pencil")

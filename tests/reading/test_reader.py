@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from glyphline import compose, open_reader
 from glyphline.errors import PictureError
 from glyphline.picture import Grey
 from glyphline.reading import reader as reading
 from glyphline.reading.engines import bundled_names
+from glyphline.reading.pages import PageReader
 from glyphline.reading.reader import Reader
 
 Draw = Callable[..., Grey]
@@ -115,13 +115,11 @@ def test_extents_ascend_inside_the_picture(bar_codes: Any, drawn: Draw, stride: 
     for text in TEXTS:
         for gap in (0, 3, 20):
             picture = drawn(text, width=40, gap=gap)
-            page = reader.read_page(picture)
-            assert (page.height, page.width) == picture.shape
-            (line,) = page.lines
+            line, (height, width) = reader.read_line(picture), picture.shape
             assert line.characters
-            assert all(0 <= c.left < c.right <= page.width for c in line.characters)
+            assert all(0 <= c.left < c.right <= width for c in line.characters)
             assert all(a.left < b.left for a, b in pairwise(line.characters))
-            assert line.polygon == ((0, 0), (page.width, 0), (page.width, page.height), (0, page.height))
+            assert line.polygon == ((0, 0), (width, 0), (width, height), (0, height))
 
 
 def test_a_line_narrower_than_a_window_is_read(bar_codes: Any) -> None:
@@ -174,13 +172,13 @@ def test_any_form_of_a_picture_reads_the_same(reader: Reader, drawn: Draw, tmp_p
     cv2.imwrite(str(path), picture)
     forms = [picture, path, str(path), path.read_bytes(), np.repeat(picture[:, :, None], 3, 2), 255 - picture]
     assert {reader.read_line(form).text for form in forms} == {"bag"}
-    assert reader.read_page(path).text == "bag"
+    assert PageReader(reader).read(path).text == "bag"
 
 
 @pytest.mark.parametrize("broken", [b"", b"no picture", "missing.png"])
 def test_what_is_no_picture_is_refused(reader: Reader, broken: str | bytes) -> None:
     with pytest.raises(PictureError):
-        reader.read_page(broken)
+        reader.read_line(broken)
 
 
 # --------------------------------------------------------------------------------------------------- the bundled reader
@@ -195,17 +193,3 @@ def test_the_bundled_reader_reads_the_examples() -> None:
     pairs = read_labels(Path(__file__).parents[2] / "examples" / "lines")
     lines = Reader().read_lines([load(path) for path, _ in pairs])
     assert score([text for _, text in pairs], [line.text for line in lines]).cer < 0.15
-
-
-def test_a_line_that_would_be_guessed_is_left_unread() -> None:
-    reader, picture = open_reader(), compose("Perhaps.", seed=0).image
-    reader.least = 1.01
-    line = reader.read_line(picture)
-    assert line.unread and line.text == "" and not line.words and 0 <= line.confidence <= 1
-    assert line.to_dict()["unread"] is True
-    reader.least = 0.0
-    read = reader.read_line(picture)
-    assert read.text and not read.unread and "unread" not in read.to_dict()
-    blank = np.full((60, 300), 255, np.uint8)
-    reader.least = 1.01
-    assert not reader.read_line(blank).unread  # nothing there is not something unreadable

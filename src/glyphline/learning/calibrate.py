@@ -12,11 +12,12 @@ from rapidfuzz.distance import Levenshtein
 
 from glyphline.composing.lines import LineSet
 from glyphline.files import replacing
+from glyphline.image import canonical
 from glyphline.learning.export import write_facts
 from glyphline.page import Character, words_in
 from glyphline.reading.confidence import UNITS, Calibration, Evidence, calibration_error, fit, reliability
 from glyphline.reading.decoders import Decoded, open_decoder
-from glyphline.reading.engines import OnnxEngine, alphabet_of
+from glyphline.reading.engines import Engine, OnnxEngine, alphabet_of
 from glyphline.reading.reader import Reader
 from glyphline.recipe import Recipe
 from glyphline.score import fold_none
@@ -41,26 +42,42 @@ def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, Measur
     Returns what was measured on as many test lines, by kind of decoder.
     """
     engine = OnnxEngine(path)
+    fitted, measured = fit_confidence(engine, recipe, count)
+    with replacing(path) as beside:
+        shutil.copy(path, beside)
+        write_facts(beside, replace(engine.facts, calibration=fitted))
+    return measured
+
+
+def fit_confidence(
+    engine: Engine, recipe: Recipe, count: int = 1000
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, Measured]]:
+    """Weights of the confidence of an engine, fitted on `count` validation lines; what as many test lines show.
+
+    Both by kind of decoder, the weights by unit too, as a model keeps them.
+    """
+    facts = engine.facts
     fitted: dict[str, dict[str, list[float]]] = {}
     measured = {}
-    sets = {split: LineSet(recipe.lines, split, recipe.training.seed) for split in ("val", "test")}
-    lines = {split: those.canonical_batch(range(count)) for split, those in sets.items()}
+    lines = {}
+    for split in ("val", "test"):
+        made = LineSet(recipe.lines, split, recipe.training.seed)
+        composed = [made.line(index) for index in range(count)]
+        pictures = [canonical(line.image, facts.height, facts.frame) for line in composed]
+        lines[split] = pictures, [line.text for line in composed]
     for kind in FITTED:
         reader = Reader(engine, open_decoder(kind, alphabet_of(engine)))
         val, test = (units_of(reader.decode_all(images), texts) for images, texts in lines.values())
         fitted[kind] = {unit: list(fit(*val[unit])) for unit in UNITS if val[unit][0]}
-        made = Calibration(**{unit: tuple(weights) for unit, weights in fitted[kind].items()})
-        told = {kind: [made(kind, unit) for unit in test[kind][0]] for kind in UNITS}
+        sure = Calibration(**{unit: tuple(weights) for unit, weights in fitted[kind].items()})
+        told = {kind: [sure(kind, unit) for unit in test[kind][0]] for kind in UNITS}
         plain = {kind: [Calibration()(kind, unit) for unit in test[kind][0]] for kind in UNITS}
         measured[kind] = Measured(
             {unit: calibration_error(plain[unit], test[unit][1]) for unit in UNITS},
             {unit: calibration_error(told[unit], test[unit][1]) for unit in UNITS},
             {unit: reliability(told[unit], test[unit][1]) for unit in UNITS},
         )
-    with replacing(path) as beside:
-        shutil.copy(path, beside)
-        write_facts(beside, replace(engine.facts, calibration=fitted))
-    return measured
+    return fitted, measured
 
 
 def units_of(read: Sequence[Decoded], truths: Sequence[str]) -> Units:

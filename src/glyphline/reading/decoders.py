@@ -150,6 +150,14 @@ class Beam:
                     return self._with_nats(plain)
         return read
 
+    def worth(self, text: str) -> float:
+        """What a whole text counts beside its likelihood in the picture, nats: as language, or as none of it."""
+        if self.language is None:
+            return 0.0
+        before = START + text
+        nats = sum(max(self.floor, self.language(before[:k], c)) for k, c in enumerate(text, 1))
+        return self.weight * max(nats, self.chance * len(text)) + self.bonus * len(text)
+
     def _with_nats(self, read: Decoded) -> Decoded:
         """The same, its characters with what the language model says of each."""
         language = self.language

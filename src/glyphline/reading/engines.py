@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from importlib.util import find_spec
@@ -121,10 +121,10 @@ def paddle_input(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 class PaddleEngine:
     """PP-OCR's recogniser (PaddleOCR, Apache-2.0), as the wheel of rapidocr carries it, of 18,709 characters.
 
-    It says of itself which characters it knows; lines are colour, 48 px tall, at least 320 px wide.
+    It says of itself which characters it knows; lines are colour, 48 px tall.
     """
 
-    HEIGHT, STRIDE, LEAST = 48, 8, 320  # px
+    HEIGHT, STRIDE, LEAST = 48, 8, 64  # px
 
     def __init__(self, path: Path) -> None:
         self.session = open_session(path)
@@ -140,7 +140,8 @@ class PaddleEngine:
         more = max(0, self.LEAST - batch.shape[3])
         batch = np.pad(batch, ((0, 0), (0, 0), (0, 0), (0, more)))
         shares = np.asarray(self.session.run(None, {self.input: batch})[0], np.float32)
-        return np.asarray(np.log(np.maximum(shares, 1e-9)), np.float32)
+        np.maximum(shares, 1e-9, out=shares)  # in place, for there are many
+        return np.log(shares, out=shares)
 
 
 #: suffix of a model file -> what opens it
@@ -163,8 +164,7 @@ def bundled_card(name: str) -> dict[str, Any]:
 def open_engine(model: str = BUNDLED) -> Engine:
     """The engine of a model file, or of a bundled reader's name. Raises DataError for anything else."""
     if model in bundled_names():
-        with resources.as_file(resources.files("glyphline.models").joinpath(f"{model}.onnx")) as inside:
-            return _opened(inside, 0.0)
+        return _bundled(model)
     if model == PADDLE:
         return _paddle()
     path = Path(model)
@@ -180,9 +180,19 @@ def _opened(path: Path, written: float) -> Engine:
     return ENGINES[path.suffix](path)
 
 
+@lru_cache(maxsize=4)
+def _bundled(name: str) -> Engine:
+    with resources.as_file(resources.files("glyphline.models").joinpath(f"{name}.onnx")) as inside:
+        engine = OnnxEngine(inside)
+    engine.facts = replace(engine.facts, name=name)  # not its recipe's
+    return engine
+
+
 @lru_cache(maxsize=1)
 def _paddle() -> Engine:
-    return PaddleEngine(photo_model("rec"))
+    engine = PaddleEngine(photo_model("rec"))
+    engine.facts = replace(engine.facts, calibration=bundled_card(PADDLE)["calibration"])
+    return engine
 
 
 def calibration_of(facts: Facts, kind: str) -> Calibration:

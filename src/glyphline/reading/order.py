@@ -93,13 +93,19 @@ def _box(piece: Piece, slope: float) -> Box:
 
 def _outermost(pieces: Sequence[Piece]) -> list[Piece]:
     """Pieces that do not lie inside a larger one."""
-    kept: list[Piece] = []
-    for piece in sorted(pieces, key=lambda p: -cv2.contourArea(p.corners.astype(np.float32))):
+    ranked = sorted(pieces, key=lambda p: -cv2.contourArea(p.corners.astype(np.float32)))
+    low = np.array([p.corners.min(0) for p in ranked]).reshape(-1, 2)
+    high = np.array([p.corners.max(0) for p in ranked]).reshape(-1, 2)
+    kept: list[int] = []
+    for k, piece in enumerate(ranked):
         own = piece.corners.astype(np.float32)
         area = cv2.contourArea(own)
-        if all(cv2.intersectConvexConvex(own, k.corners.astype(np.float32))[0] < INSIDE * area for k in kept):
-            kept.append(piece)
-    return kept
+        near = np.array(kept, np.int64)  # only those whose upright boxes meet are worth cutting
+        near = near[((low[near] < high[k]) & (high[near] > low[k])).all(axis=1)]
+        others = (ranked[n].corners.astype(np.float32) for n in near.tolist())
+        if all(cv2.intersectConvexConvex(own, other)[0] < INSIDE * area for other in others):
+            kept.append(k)
+    return [ranked[k] for k in kept]
 
 
 def _joined(boxes: list[Box], slope: float) -> list[Box]:

@@ -1,0 +1,224 @@
+"""Pictures -> files of what they say: one, or thousands, in parallel, resumable, in memory that does not grow."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from glyphline.errors import GlyphlineError, UserError
+from glyphline.files import write_whole
+from glyphline.page import Page
+from glyphline.picture import Colour, Document, Source
+from glyphline.reading.finders import Whole
+from glyphline.reading.formats import Format, open_format
+from glyphline.reading.overlay import overlay
+from glyphline.reading.pages import PageReader
+
+KEPT = "glyphline-read.json"  # in the folder of results: by which settings they were made
+AHEAD = 2  # pictures a process may be given beforehand
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture, and where its results go."""
+
+    picture: Path
+    out: Path
+    overlay: Path | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether results are there, no older than the picture."""
+        wanted = [self.out, *([self.overlay] if self.overlay else [])]
+        try:
+            return min(path.stat().st_mtime for path in wanted) >= self.picture.stat().st_mtime
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task."""
+
+    task: Task
+    error: str = ""  # one line; nothing where all went well
+    lines: int = 0
+    unread: int = 0  # lines left unread
+
+
+def results(
+    reader: PageReader, source: Source, name: str, shape: Format, drawn: Path | None = None
+) -> tuple[list[bytes], list[Page]]:
+    """A picture's documents in a format, one a page where the format holds no more, and its pages.
+
+    The pages are also drawn with what was found, as PNG, to `drawn` where one is given. Raises PictureError as
+    `Document` does, OSError where they cannot be drawn.
+    """
+    pages = list(reader.read_pages(source))
+    opened: list[Document] = []
+
+    def picture(page: Page) -> Colour:
+        if not opened:
+            opened.append(Document(source))
+        return opened[0].colour(page.number - 1)
+
+    try:
+        parts = [[page] for page in pages] if shape.single else [pages]
+        made = [_bytes(shape.make(name, part, picture), isinstance(reader.finder, Whole)) for part in parts]
+        for page in pages if drawn else ():
+            assert drawn is not None
+            path = _numbered(drawn, drawn.suffix, page.number)
+            _, png = cv2.imencode(".png", cv2.cvtColor(overlay(picture(page), page), cv2.COLOR_RGB2BGR))
+            write_whole(path, png.tobytes())
+    finally:
+        for document in opened:
+            document.__exit__()
+    return made, pages
+
+
+def _bytes(document: str | bytes, row: bool) -> bytes:
+    """A document as a file holds it; of a page without text nothing, of a line without text an empty row."""
+    if isinstance(document, bytes):
+        return document
+    return (document + "\n" if document or row else "").encode("utf-8", "replace")
+
+
+def _numbered(path: Path, suffix: str, number: int) -> Path:
+    """NAME.png for the first page, NAME-2.png for the second."""
+    return path if number == 1 else path.with_name(f"{path.name.removesuffix(suffix)}-{number}{suffix}")
+
+
+def tasks_in(
+    given: Sequence[Path], folders: Sequence[Path], out: Path, suffix: str, overlays: Path | None
+) -> list[Task]:
+    """A task a picture: FOLDER/a/b.png becomes OUT/a/b.png.SUFFIX.
+
+    given: the pictures; folders: those among what the user gave, below which names are kept. Raises UserError for two
+    pictures of one name.
+    """
+    tasks: list[Task] = []
+    taken: dict[Path, Path] = {}
+    for picture in given:
+        inside = [picture.relative_to(folder) for folder in folders if picture.is_relative_to(folder)]
+        name = min(inside, key=lambda path: len(path.parts)) if inside else Path(picture.name)
+        if name in taken:
+            raise UserError(f"{taken[name]} and {picture} would both become {out / name}{suffix}: read them apart")
+        taken[name] = picture
+        overlay = overlays / name.with_name(name.name + ".png") if overlays else None
+        tasks.append(Task(picture, out / name.with_name(name.name + suffix), overlay))
+    return tasks
+
+
+def begin(out: Path, settings: dict[str, Any]) -> None:
+    """Make a folder of results, or go on with it. Raises UserError where it was begun with other settings."""
+    kept = out / KEPT
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        before = json.loads(kept.read_text("utf-8")) if kept.exists() else settings
+    except (OSError, ValueError) as error:
+        raise UserError(f"{out} cannot be written to or continued ({error}): give another folder") from None
+    if before != settings:
+        other = ", ".join(f"{k} {before.get(k)!r}, not {v!r}" for k, v in settings.items() if before.get(k) != v)
+        raise UserError(f"{out} was begun with other settings ({other}): give another folder, or the same settings")
+    write_whole(kept, (json.dumps(settings, indent=1) + "\n").encode())
+
+
+_reader: PageReader | None = None  # of a process of the pool
+
+
+def _prepare(opening: Callable[[], PageReader]) -> None:
+    global _reader
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
+    os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the threads
+    _reader = opening()
+
+
+def _work(task: Task, form: str) -> Outcome:
+    assert _reader is not None
+    return _written(_reader, task, form)
+
+
+def _written(reader: PageReader, task: Task, form: str) -> Outcome:
+    try:
+        for path in (task.out, task.overlay):
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+        shape = open_format(form)
+        made, pages = results(reader, task.picture, str(task.picture), shape, task.overlay)
+        for number in range(len(made), 0, -1):  # the first page last, for it says that all is done
+            write_whole(_numbered(task.out, shape.suffix, number), made[number - 1])
+    except GlyphlineError as error:
+        return Outcome(task, str(error))
+    except OSError as error:
+        return Outcome(task, f"{task.out} cannot be written ({error.strerror or error}): free some space, run again")
+    lines = [line for page in pages for line in page.lines]
+    return Outcome(task, "", len(lines), sum(line.unread for line in lines))
+
+
+def read_all(tasks: Sequence[Task], opening: Callable[[], PageReader], form: str, jobs: int) -> Iterator[Outcome]:
+    """Do the tasks that are not done, in any order, with `jobs` processes; each opens its own reader.
+
+    A picture that ends its process (of memory, or of a fault in a library) is tried once more alone, then reported.
+    """
+    todo = [task for task in tasks if not task.done]
+    if jobs == 1 or len(todo) == 1:
+        reader = opening() if todo else None
+        for task in todo:
+            assert reader is not None
+            yield _written(reader, task, form)
+        return
+    yield from _Pool(opening, form, jobs).run(todo)
+
+
+@dataclass
+class _Pool:
+    """Processes that are given a few tasks at a time, and are begun anew when one of them dies."""
+
+    opening: Callable[[], PageReader]
+    form: str
+    jobs: int
+    running: dict[Future[Outcome], Task] = field(default_factory=dict)
+
+    def run(self, todo: Sequence[Task]) -> Iterator[Outcome]:
+        waiting, suspects = list(reversed(todo)), list[Task]()
+        pool = self._begun()
+        try:
+            while waiting or suspects or self.running:
+                alone = bool(suspects)  # those in flight when a process died, one at a time
+                while not alone and waiting and len(self.running) < self.jobs * AHEAD:
+                    self._submit(pool, waiting.pop())
+                if alone and not self.running:
+                    self._submit(pool, suspects.pop())
+                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    task = self.running.pop(future)
+                    try:
+                        yield future.result()
+                    except BrokenProcessPool:
+                        if alone and not self.running:
+                            yield Outcome(task, f"{task.picture} ended the process that read it: is it whole?")
+                        else:
+                            suspects += [task, *self.running.values()]
+                            self.running.clear()
+                        pool.shutdown(wait=False)
+                        pool = self._begun()
+                        break
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, pool: ProcessPoolExecutor, task: Task) -> None:
+        self.running[pool.submit(_work, task, self.form)] = task
+
+    def _begun(self) -> ProcessPoolExecutor:
+        # spawned, for neither OpenCV's nor onnxruntime's threads survive a fork
+        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _prepare, (self.opening,))

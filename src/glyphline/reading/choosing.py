@@ -1,0 +1,212 @@
+"""Several readers on the same lines: what one misreads another may not, and what all of them hear decides.
+
+Each reader proposes what it read. Where two differ, the words they differ in are exchanged between the proposals, and
+the text is believed that the networks together and the language find likeliest: a log-linear combination of CTC
+likelihoods (Graves et al. 2006), as recognisers of speech are combined.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
+
+from glyphline.alphabet import BLANK
+from glyphline.page import Line
+from glyphline.picture import Colour, Grey
+from glyphline.reading.decoders import Beam, Decoded, Span
+from glyphline.reading.reader import KEPT, Heard, Reader
+
+ENOUGH = 0.9  # a line that a reader is surer of than this is not read by the next
+TRUST = {"pp-ocr": 1.0}  # by which a network's log-likelihood counts; it learned from photographs
+COMPOSED = 0.5  # of those that learned from composed lines, which are surer on photographs than they are right
+SPELLED = 6  # letters set apart that make a line spelled
+REGIONS = 4  # places in which two proposals differ that are exchanged in every combination
+SOFT = 1.25  # temperature of what the networks say, as in the beam (Guo et al. 2017)
+_WORDS = re.compile(r"\s|\S+")
+UNFIT = 1e4  # nats; less likely than anything, and still a number
+
+
+def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
+    """log P(text | line) of each text by CTC's forward algorithm (Graves et al. 2006).
+
+    log_probs: (T, C), class 0 the blank. texts: classes of each; -inf for what does not fit into T steps.
+    """
+    length = max((len(ids) for ids in texts), default=0)
+    # two states of nothing on the left, so that shifts stay inside
+    states = np.full((len(texts), 2 * length + 3), BLANK)
+    real = np.zeros(states.shape, bool)
+    for row, ids in enumerate(texts):
+        states[row, 3 : 3 + 2 * len(ids) : 2] = ids
+        real[row, 2 : 3 + 2 * len(ids)] = True
+    skips = np.zeros(states.shape)  # from one character straight to a different one
+    skips[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])
+    emitted = np.exp(log_probs[:, states].astype(np.float64)) * real  # (T, N, S)
+    paths = np.zeros(states.shape)
+    paths[:, 2:4] = 1.0
+    total = np.zeros(len(texts))
+    for step, shares in enumerate(emitted):
+        if step:
+            moved = paths.copy()
+            moved[:, 1:] += paths[:, :-1]
+            moved[:, 2:] += paths[:, :-2] * skips[:, 2:]
+            paths = moved
+        paths = paths * shares
+        top = paths.max(axis=1)
+        total += np.log(np.maximum(top, 1e-300))
+        paths /= np.maximum(top, 1e-300)[:, None]
+    ends = np.array([2 + 2 * len(ids) for ids in texts])
+    rows = np.arange(len(texts))
+    last = paths[rows, ends] + np.where(ends > 2, paths[rows, ends - 1], 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(total + np.log(last))
+
+
+def is_spelled(text: str) -> bool:
+    """Whether most words of a text are single letters, SPELLED of them at least.
+
+    >>> is_spelled("a b c d e f gh"), is_spelled("a note to all of us")
+    (True, False)
+    """
+    words = text.split()
+    single = sum(len(word) == 1 for word in words)
+    return single >= max(SPELLED, 0.8 * len(words))
+
+
+def proposals(read: Sequence[str]) -> list[str]:
+    """The texts read, and of two also those with the words in which they differ exchanged, where they are REGIONS.
+
+    >>> proposals(["a hand written merge", "a handwritten message"])[2:4]
+    ['a hand written message', 'a handwritten merge']
+    """
+    out = list(dict.fromkeys(read))
+    if len(out) == 2:
+        a, b = out
+        for parts in (_parted(a, b), _parted(_WORDS.findall(a), _WORDS.findall(b))):
+            if 1 < sum(one != other for one, other in parts) <= REGIONS:
+                out += map("".join, product(*(dict.fromkeys(part) for part in parts)))
+    return list(dict.fromkeys(out))
+
+
+def _parted(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
+    """Two texts, in characters or in words, cut at what the shortest edit finds to be spaces of both."""
+    out, start, end = [], 0, 0
+    for step in Levenshtein.opcodes(a, b):
+        for k in range(step.src_end - step.src_start if step.tag == "equal" else 0):
+            i, j = step.src_start + k, step.dest_start + k
+            if a[i] == " ":
+                out.append(("".join(a[start:i]), "".join(b[end:j])))
+                start, end = i, j
+    return [*out, ("".join(a[start:]), "".join(b[end:]))]
+
+
+@dataclass(frozen=True)
+class Surest:
+    """Reads lines with the first reader, and those it is not sure of with the others too.
+
+    Made like a reader: `read_lines` takes and gives the same. At least one reader.
+    """
+
+    readers: tuple[Reader, ...]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the confidences of all of them were fitted."""
+        return all(reader.calibrated for reader in self.readers)
+
+    def read_lines(self, pictures: Sequence[Grey | Colour]) -> list[Line]:
+        """Pictures (H, W) or (H, W, 3), one line each; a line's engine says who read it."""
+        first, *others = self.readers
+        heard = [[one] for one in first.hear(pictures)]
+        for reader in others:
+            last = [those[-1].line for those in heard]
+            unsure = [k for k, line in enumerate(last) if not line.text or line.confidence < ENOUGH]
+            for k, one in zip(unsure, reader.hear([pictures[k] for k in unsure]), strict=True):
+                heard[k].append(one)
+        return [self._believed(those) for those in heard]
+
+    def _believed(self, heard: Sequence[Heard]) -> Line:
+        """The likeliest proposal as a line, placed by the reader to whose own reading it comes nearest."""
+        own = [one.decoded.text for one in heard]
+        said = [reader.decoder.constraint for reader in self.readers if isinstance(reader.decoder, Beam)]
+        texts = list(dict.fromkeys(own)) if any(said) else proposals(own)  # what is allowed is not mixed
+        if len(texts) == 1:
+            return max((one.line for one in heard), key=lambda line: line.confidence)
+        if len({text.replace(" ", "") for text in own}) == 1:
+            for one in heard:  # networks of photographs drop the spaces of an alphabet
+                if is_spelled(one.decoded.text):
+                    return one.line
+        told = [_likelihoods(one, texts) for one in heard]  # nats, of each text, by each network
+        worth = self._language(texts)
+        for one, nats in zip(heard, told, strict=True):
+            worth = worth + TRUST.get(one.line.engine, COMPOSED) * nats
+        best = int(worth.argmax())
+        if texts[best] in own:
+            return heard[own.index(texts[best])].line
+        short = [nats[texts.index(text)] - nats[best] for text, nats in zip(own, told, strict=True)]
+        nearest_ = heard[int(np.argmin(short))]
+        line = nearest_.place(_aligned(nearest_, texts[best]))
+        return replace(line, engine="+".join(one.line.engine for one in heard))
+
+    def _language(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """What each text is worth as language, nats, as the first reader with a language model counts it."""
+        for reader in self.readers:
+            decoder = reader.decoder
+            if isinstance(decoder, Beam) and decoder.language is not None:
+                return np.array([decoder.worth(text) for text in texts])
+        return np.zeros(len(texts))
+
+
+def _softened(heard: Heard, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[list[int]]]:
+    """(T, K + 1) log-probabilities, the last column for what had no chance, and the columns of each text."""
+    soft = heard.log_probs / SOFT
+    soft = soft - np.log(np.exp(soft).sum(axis=1, keepdims=True))
+    unheard = soft.shape[1]
+    wide = np.pad(soft, ((0, 0), (0, 1)), constant_values=math.log(KEPT))
+    return wide, [[heard.columns.get(c, unheard) for c in text] for text in texts]
+
+
+def _likelihoods(heard: Heard, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """log P(text) by one network; all alike where it saw nothing."""
+    if len(heard.log_probs) == 0:
+        return np.zeros(len(texts))
+    soft, columns = _softened(heard, texts)
+    return np.maximum(log_likelihoods(soft, columns), -UNFIT)
+
+
+def _aligned(heard: Heard, text: str) -> Decoded:
+    """A text laid along what a network said: the likeliest path, Viterbi's over CTC's states."""
+    soft, (columns,) = _softened(heard, [text])
+    states = np.full(2 * len(columns) + 1, BLANK)
+    states[1::2] = columns
+    skips = np.zeros(len(states), bool)
+    skips[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])
+    emitted = soft[:, states]
+    score = np.full(len(states), -np.inf)
+    score[:2] = emitted[0, :2]
+    came = np.zeros(emitted.shape, np.int64)  # states back, 0 to 2
+    for step in range(1, len(emitted)):
+        ways = np.full((3, len(states)), -np.inf)
+        ways[0], ways[1, 1:] = score, score[:-1]
+        ways[2, 2:] = np.where(skips[2:], score[:-2], -np.inf)
+        came[step] = ways.argmax(axis=0)
+        score = ways.max(axis=0) + emitted[step]
+    at = len(states) - 1 - int(score[-2] > score[-1])
+    path = []
+    for step in range(len(emitted) - 1, -1, -1):
+        path.append(at)
+        at -= int(came[step, at])
+    along = np.array(path[::-1])
+    spans = []
+    for k, character in enumerate(text):
+        steps = np.flatnonzero(along == 2 * k + 1)
+        start, end = (int(steps[0]), int(steps[-1]) + 1) if len(steps) else (0, 1)
+        share = float(np.exp(soft[start:end, columns[k]].max()))
+        spans.append(Span(character, start, end, share))
+    return Decoded(text, min((s.confidence for s in spans), default=1.0), tuple(spans))
