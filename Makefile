@@ -43,6 +43,7 @@ bench: $(VENV)/ready  ## speeds and accuracies beside their peers, into benchmar
 	$(BIN)/python benchmarks/composing.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/results.py
 
 figures: $(VENV)/ready  ## the report's figures into docs/figures/

@@ -1,4 +1,4 @@
-"""Debian's tesseract on line pictures, one process a line, page segmentation 7: a single text line.
+"""Debian's tesseract, one process a picture; page segmentation 7, a single text line, or the number that is given.
 
 Reads picture paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
 {"peak_mb", "bytes"}. A program of its own, for a process inherits the memory mark of the one that starts it.
@@ -13,9 +13,10 @@ from pathlib import Path
 
 
 def main() -> None:
+    segmentation = sys.argv[1] if len(sys.argv) > 1 else "7"
     for path in (line.strip() for line in sys.stdin if line.strip()):
         started = time.perf_counter()
-        command = ["tesseract", path, "-", "--psm", "7", "-l", "eng"]
+        command = ["tesseract", path, "-", "--psm", segmentation, "-l", "eng"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - started
         print(json.dumps({"file": path, "text": " ".join(done.stdout.split()), "seconds": seconds}))

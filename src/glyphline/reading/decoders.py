@@ -141,13 +141,13 @@ class Beam:
         read = _decoded(best, log_probs, alphabet)
         if self.language is None:
             return read
-        read = self._with_nats(read)
+        read = self.with_nats(read)
         if self.constraint is None:
             plain = Greedy()(log_probs, alphabet)
             if plain.text != read.text:
                 softened = np.log(np.maximum(probabilities, 1e-30))
                 if self._is_no_language(read, plain, softened, alphabet):
-                    return self._with_nats(plain)
+                    return self.with_nats(plain)
         return read
 
     def worth(self, text: str) -> float:
@@ -158,7 +158,7 @@ class Beam:
         nats = sum(max(self.floor, self.language(before[:k], c)) for k, c in enumerate(text, 1))
         return self.weight * max(nats, self.chance * len(text)) + self.bonus * len(text)
 
-    def _with_nats(self, read: Decoded) -> Decoded:
+    def with_nats(self, read: Decoded) -> Decoded:
         """The same, its characters with what the language model says of each."""
         language = self.language
         assert language is not None

@@ -117,6 +117,9 @@ def in_order(corners: npt.NDArray[np.floating[Any]]) -> Corners:
 # ------------------------------------------------------------------------------------------------- scans and notes
 
 
+NARROW = 300  # px; pictures less high or wide are given margins, for their letters may fill them
+
+
 @dataclass(frozen=True)
 class Paper:
     """Writing on even paper by its ink alone: the strokes, the slope of their rows, and the rows they crowd in.
@@ -130,6 +133,10 @@ class Paper:
 
     def __call__(self, picture: Colour) -> list[Piece]:
         grey = grey_of(picture)
+        around = min(grey.shape) if min(grey.shape) < NARROW else 0  # px
+        if around:
+            edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+            grey = cv2.copyMakeBorder(grey, *[around] * 4, cv2.BORDER_CONSTANT, value=float(np.median(edge)))
         scale = min(1.0, self.longest / max(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         labels, strokes = _strokes(_dark(255 - small if ink_is_bright(small) else small))
@@ -145,7 +152,7 @@ class Paper:
         pieces = []
         for left, top, right, bottom in _rows(level, tall):
             corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
-            pieces.append(Piece(in_order((corners @ back[:, :2].T + back[:, 2]) / scale), 1.0))
+            pieces.append(Piece(in_order((corners @ back[:, :2].T + back[:, 2]) / scale - around), 1.0))
         return pieces
 
     def _slope(self, written: npt.NDArray[np.uint8], tall: float) -> float:
@@ -222,7 +229,7 @@ def _rows(level: npt.NDArray[np.uint8], tall: float) -> list[tuple[float, float,
 
     Ink smeared along the rows leaves a core of each; every stroke belongs to the core that most of it lies nearest to.
     """
-    dense = cv2.GaussianBlur(level, (0, 0), sigmaX=1.6 * tall, sigmaY=0.28 * tall)
+    dense = cv2.GaussianBlur(level, (0, 0), sigmaX=3.2 * tall, sigmaY=0.28 * tall)
     core = (dense > 0.45 * np.percentile(dense[dense > 8], 90)).astype(np.uint8) if (dense > 8).any() else dense * 0
     count, cores = cv2.connectedComponents(core)
     if count < 2:

@@ -1,0 +1,202 @@
+"""Whole pictures, found and read: ours, RapidOCR with its defaults and Tesseract with its own, in one run.
+
+    make peers && python benchmarks/pages.py [--show]    # writes benchmarks/results/pages.json
+
+Every row of $GLYPHLINE_DATA/photos/manifest.tsv, by kind; clean handwriting and print anew, turned and askew; and
+composed pages of several columns, whose reading order is scored (with `make fonts`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from rapidfuzz.distance import Levenshtein
+
+from glyphline import open_reader
+from glyphline.composing.fetch import data_folder
+from glyphline.picture import Colour, Document
+from glyphline.score import fold_loose, score
+from reading import PEERS, RESULTS, ROOT
+
+READERS = {  # ours: what it is called -> model, finder
+    "glyphline, auto": ("auto", "auto"),
+    "glyphline, its own reader alone": ("reader", "auto"),
+    "glyphline, PP-OCR's recogniser alone": ("pp-ocr", "auto"),
+    "glyphline, without the extra [photo]": ("reader", "paper"),
+}
+FOLD = "loose"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One picture and the lines it says."""
+
+    kind: str
+    path: Path
+    lines: tuple[str, ...]
+
+
+def photographs() -> Iterator[Sheet]:
+    """Those at hand, by kind."""
+    folder = data_folder() / "photos"
+    with (folder / "manifest.tsv").open(encoding="utf-8") as rows:
+        for row in csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE):
+            part = "pages" if row["granularity"] == "page" else "words and lines"
+            sure = "clean" if row["notes"].startswith("clean") else "hard"
+            kind = row["kind"] if row["kind"] in ("notext", "rotated") else f"{row['kind']}, {sure} {part}"
+            lines = tuple(filter(None, row["transcript"].split(" / ")))
+            yield Sheet(kind, folder / row["kind"] / row["file"], lines)
+
+
+def turned(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:
+    """Clean handwriting and print, turned by quarters, and by 12 degrees either way."""
+    for sheet in sheets:
+        if sheet.kind not in ("handprint, clean pages", "printed, clean words and lines", "signs, clean pages"):
+            continue
+        picture = Document(sheet.path).colour(0)
+        for degrees in (90, 180, 270, 12, -12):
+            if degrees % 90 == 0:
+                made = np.rot90(picture, degrees // 90)
+            else:
+                height, width = picture.shape[:2]
+                turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+                size = np.abs(turn[:, :2]) @ (width, height)
+                turn[:, 2] += size / 2 - (width / 2, height / 2)
+                made = cv2.warpAffine(picture, turn, tuple(map(int, size)), borderMode=cv2.BORDER_REPLICATE)
+            path = folder / f"{sheet.path.stem}-{degrees}.png"
+            cv2.imwrite(str(path), np.ascontiguousarray(made[..., ::-1]))
+            yield Sheet("turned by 12 degrees" if abs(degrees) == 12 else "turned by quarters", path, sheet.lines)
+
+
+def composed(folder: Path) -> Iterator[Sheet]:
+    """Printed pages of one to three columns, some under a heading; nothing without the fonts or the texts."""
+    fonts = sorted((ROOT / "recipes" / "fonts" / "print").glob("*.woff"))
+    source = data_folder() / "text" / "english.txt.gz"
+    if not fonts or not source.exists():
+        print("composed pages left out: they want `make fonts` and $GLYPHLINE_DATA/text")
+        return
+    with gzip.open(source, "rt", encoding="utf-8") as rows:
+        sentences = [row.strip() for row, _ in zip(rows, range(2000), strict=False) if row.isascii()]
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        columns, font = 1 + number % 3, ImageFont.truetype(str(fonts[number % len(fonts)]), 26)
+        sheet = Image.new("RGB", (1654, 2339), "white")
+        pen, lines, top = ImageDraw.Draw(sheet), [], 150
+        if number % 2:
+            lines.append("The Order Of Things")
+            pen.text((420, top), lines[0], font=ImageFont.truetype(str(fonts[0]), 60), fill="black")
+            top += 140
+        for column in range(columns):
+            start = int(rng.integers(len(sentences) - 60))
+            width = 1400 // columns
+            rows = textwrap.wrap(" ".join(sentences[start : start + 40]), width // 16)[: int(rng.integers(12, 40))]
+            for k, row in enumerate(rows):
+                pen.text((130 + column * width, top + 38 * k), row, font=font, fill=(30, 30, 30))
+            lines += rows
+        path = folder / f"composed-{number}.png"
+        sheet.save(path)
+        yield Sheet("composed pages in columns", path, tuple(lines))
+
+
+def in_order(truth: tuple[str, ...], read: list[str]) -> float | None:
+    """Share of all pairs of lines that are read in the right order; a line is found by its likest, one to one."""
+    free, places = list(range(len(read))), []
+    for line in truth:
+        likest = max(free, key=lambda k: Levenshtein.normalized_similarity(line, read[k]), default=None)
+        if likest is not None and Levenshtein.normalized_similarity(line, read[likest]) > 0.5:
+            free.remove(likest)
+            places.append(likest)
+    pairs = [a < b for a, b in combinations(places, 2)]
+    return mean(pairs) if pairs else None
+
+
+def one(model: str, finder: str) -> None:
+    """Read the pictures named on stdin; a line of JSON each."""
+    reader = open_reader(model, finder=finder)
+    paths = sys.stdin.read().splitlines()
+    reader.read(paths[0])
+    for path in paths:
+        picture: Colour = Document(path).colour(0)
+        started = time.perf_counter()
+        page = reader.read_picture(picture)
+        told = {"lines": [line.text for line in page.lines if line.text], "turned": page.turned}
+        print(json.dumps({**told, "seconds": time.perf_counter() - started}), flush=True)
+
+
+def run(command: list[str], sheets: list[Sheet]) -> list[dict[str, Any]]:
+    """What a program of one line a picture says."""
+    done = subprocess.run(
+        command, input="\n".join(str(s.path) for s in sheets), capture_output=True, text=True, check=False
+    )
+    rows = [json.loads(row) for row in done.stdout.splitlines() if row.startswith("{")]
+    rows = [row for row in rows if "seconds" in row]
+    if len(rows) != len(sheets):
+        sys.exit(f"{' '.join(command)} read {len(rows)} of {len(sheets)} pictures: {done.stderr[-500:]}")
+    return rows
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--show", action="store_true", help="print every picture with all readings")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sheets = list(photographs())
+        sheets += [*turned(sheets, Path(folder)), *composed(Path(folder))]
+        peers = ROOT / "benchmarks" / "peers"
+        commands = {name: [sys.executable, __file__, "--one", *how] for name, how in READERS.items()}
+        commands["RapidOCR"] = [str(PEERS), str(peers / "rapidocr_pages.py")]
+        commands["Tesseract"] = [sys.executable, str(peers / "tesseract_lines.py"), "3"]
+        read = {name: run(command, sheets) for name, command in commands.items()}
+    table = []
+    for kind in dict.fromkeys(sheet.kind for sheet in sheets):
+        those = [k for k, sheet in enumerate(sheets) if sheet.kind == kind]
+        truths = [" ".join(sheets[k].lines) for k in those]
+        for name, rows in read.items():
+            texts = [" ".join(rows[k].get("lines") or [rows[k].get("text", "")]) for k in those]
+            seconds = [rows[k]["seconds"] for k in those]
+            row: dict[str, Any] = {"kind": kind, "reader": name, "count": len(those), "seconds": mean(seconds),
+                                   "median_seconds": median(seconds)}  # fmt: skip
+            if kind == "notext":
+                row["invented"] = sum(bool(fold_loose(text)) for text in texts)
+                said = f"{row['invented']} with invented text"
+            else:
+                s = score(truths, texts, FOLD)
+                row |= {"cer": s.cer, "cer_interval": s.cer_interval, "exact": s.exact}
+                said = f"CER {s.cer:7.2%} [{s.cer_interval[0]:6.2%}, {s.cer_interval[1]:6.2%}]"
+            if "lines" in rows[0]:
+                orders = [o for k in those if (o := in_order(sheets[k].lines, rows[k]["lines"])) is not None]
+                row["order"] = mean(orders) if orders else None
+            table.append(row)
+            print(f"{kind:36s} {len(those):3d} {name:38s} {said}  {row['seconds']:.2f} s", flush=True)
+        if chosen.show:
+            for k in those:
+                print(f"    {sheets[k].path.name}: {' / '.join(sheets[k].lines)!r}")
+                for name, rows in read.items():
+                    print(f"        {name:38s} {rows[k].get('lines', rows[k].get('text'))!r}")
+    kept = {"cores": os.cpu_count(), "fold": FOLD, "rows": table}
+    (RESULTS / "pages.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        one(*sys.argv[2:])
+    else:
+        main()
