@@ -52,10 +52,10 @@ def pages(kept: dict[str, Any]) -> list[str]:
     peer = {r["kind"]: r["seconds"] for r in kept["rows"] if r["reader"] == "RapidOCR"}
     out = [
         "\n## Whole pictures, found and read\n",
-        f"`python benchmarks/pages.py`, {kept['cores']} cores, one run: ours beside RapidOCR 3.10 and Tesseract 5.3 with "
-        "their defaults. CER of all the\ntext of a picture in reading order, case and everything but letters, digits and "
-        "single spaces ignored. Order: share of\nall pairs of lines in the right order. x RapidOCR: its seconds a picture over "
-        "ours.\n",
+        f"`python benchmarks/pages.py`, {kept['cores']} cores, one run: ours beside RapidOCR 3.10 and Tesseract 5.3 "
+        "with their defaults. CER of all\nthe text of a picture in reading order, case and everything but letters, digits "
+        "and single spaces ignored. Order: share\nof all pairs of lines in the right order. x RapidOCR: its seconds a "
+        "picture over ours.\n",
         "| pictures | reader | CER | 95 % | order | seconds a picture | x RapidOCR |",
         "|---|---|---|---|---|---|---|",
     ]

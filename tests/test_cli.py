@@ -8,12 +8,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import glyphline
 from glyphline.cli import app, main
@@ -100,6 +105,18 @@ MISTAKES = {
     "a number out of range": ("compose", "--out", "x", "-n", "0"),
     "no number": ("compose", "--out", "x", "--seed", "one"),
     "an unknown format": ("read", "a.png", "--format", "xml"),
+    "an unknown finder": ("read", "a.png", "--finder", "pencil"),
+    "a finder for what is one line": ("read", "a.png", "--line", "--finder", "paper"),
+    "one document for several pictures": ("read", "a.png", "b.png", "--format", "hocr"),
+    "a PDF on a terminal": ("read", "a.png", "--format", "pdf"),
+    "one drawing for several pictures": ("read", "a.png", "b.png", "--overlay", "drawn.png"),
+    "a drawing that is no PNG": ("read", "a.png", "--overlay", "drawn.jpg"),
+    "one drawing for a folder of results": ("read", "a.png", "--out", "x", "--overlay", "drawn.png"),
+    "a folder of results for standard input": ("read", "-", "--out", "x"),
+    "a folder of results for an address": ("read", "http://localhost:1/a.png", "--urls", "--out", "x"),
+    "an address not to be fetched": ("read", "http://localhost:1/a.png"),
+    "an address where nothing answers": ("read", "http://localhost:1/a.png", "--urls"),
+    "a folder read with an unknown model": ("read", "a.png", "b.png", "--out", "x", "--model", "nothing"),
     "an unknown model": ("read", "a.png", "--model", "nothing"),
     "an unknown decoder": ("read", "a.png", "--decoder", "best"),
     "an unknown layout": ("compose", "--out", "x", "--layout", "tile"),
@@ -125,6 +142,10 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], tmp_path: Path, monkeypat
 def test_mistakes_name_the_nearest() -> None:
     assert 'did you mean "text"' in mistake("read", "--line", "a.png", "--format", "txt")
     assert 'did you mean "tiles"' in mistake("compose", "--out", "x", "--layout", "tile")
+    assert 'did you mean "paper"? choices: none, paper, photo' in mistake("read", "a.png", "--finder", "papre")
+    assert "choices: alto, hocr, json, markdown, page, pdf, text, tsv" in mistake("read", "a.png", "--format", "x")
+    assert "--urls" in mistake("read", "http://localhost:1/a.png")
+    assert "--out DIR" in mistake("read", "a.png", "b.png", "--format", "hocr")
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -451,7 +472,7 @@ def test_a_language_of_ones_own_texts_is_read_with(tmp_path: Path) -> None:
     assert done.code == 0 and "bits a character" in done.err and not done.out
     composed = run("compose", "-n", 2, "--out", tmp_path / "a")
     assert composed.code == 0
-    read = run("read", "--line", "--decoder", f"beam:{tmp_path / 'my.lm'}", tmp_path / "a" / "000000.png")
+    read = run("read", "--line", "--least", 0, "--decoder", f"beam:{tmp_path / 'my.lm'}", tmp_path / "a/000000.png")
     assert read.code == 0 and read.out.strip()
 
 
@@ -484,3 +505,116 @@ def test_read_says_what_it_left_unread(lines: Path, model: Path) -> None:
     assert run("read", "--line", picture, "--model", model).out.strip()  # never calibrated: always read
     told = json.loads(run("read", "--line", picture, "--model", model, "--least", 1, "--format", "json").out)
     assert told["pages"][0]["lines"][0]["unread"] is True
+
+
+# ----------------------------------------------------------------------------------------------------------- read pages
+
+NOTE = ["Shopping list", "bread and milk"]
+READER = ("--model", "reader", "--finder", "paper")  # what is always there
+
+
+def sheet(*texts: str) -> Image.Image:
+    paper = np.full((200, 400, 3), 235, np.uint8)
+    for k, text in enumerate(texts):
+        cv2.putText(paper, text, (60, 80 + 60 * k), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (40, 40, 60), 2, cv2.LINE_AA)
+    return Image.fromarray(paper)
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of two lines, one of none, and files of several pages."""
+    folder = tmp_path_factory.mktemp("notes")
+    sheet(*NOTE).save(folder / "note.png")
+    sheet().save(folder / "blank.png")
+    pages = [sheet(NOTE[1]), sheet(), sheet(*NOTE)]
+    for name in ("pages.tif", "pages.pdf"):
+        pages[0].save(folder / name, save_all=True, append_images=pages[1:], resolution=200)
+    (folder / "note.html").write_text("<p>no picture</p>")
+    return folder
+
+
+def rows(*texts: str) -> str:
+    return "".join(text + "\n" for text in texts)
+
+
+def test_pages_follow_one_another(notes: Path) -> None:
+    assert run("read", notes / "note.png", *READER) == (0, rows(*NOTE), "")
+    for name in ("pages.tif", "pages.pdf"):
+        assert run("read", notes / name, *READER) == (0, rows(NOTE[1], *NOTE), "")
+        (page,) = [json.loads(run("read", notes / name, *READER, "--format", "json").out)]
+        assert [len(each["lines"]) for each in page["pages"]] == [1, 0, 2]
+    several = run("read", notes / "note.png", notes / "blank.png", notes / "pages.tif", *READER)
+    assert several == (0, rows(*NOTE, NOTE[1], *NOTE), "")
+    said = run("read", notes / "pages.tif", *READER, "--format", "page")
+    assert said.code == 2 and "3 pages" in said.err and "--out DIR" in said.err and not said.out
+
+
+def test_a_page_without_text_says_nothing_and_a_line_without_text_is_an_empty_row(notes: Path) -> None:
+    assert run("read", notes / "blank.png", *READER) == (0, "", "")
+    for words in (("--line",), ("--finder", "none")):
+        assert run("read", notes / "blank.png", "--model", "reader", *words) == (0, "\n", "")
+
+
+def test_what_was_found_is_drawn(notes: Path, tmp_path: Path) -> None:
+    one, several = tmp_path / "drawn.png", tmp_path / "drawn"
+    assert run("read", notes / "note.png", *READER, "--overlay", one) == (0, rows(*NOTE), "")
+    assert load(one).shape[0] >= 200 and load(one).shape[1] >= 400
+    done = run("read", notes / "note.png", notes / "pages.tif", *READER, "--overlay", several)
+    assert done == (0, rows(*NOTE, NOTE[1], *NOTE), "")
+    names = {"note.png.png", "pages.tif.png", "pages.tif-2.png", "pages.tif-3.png"}
+    assert {path.name for path in several.iterdir()} == names
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in mistake("read", notes / "note.png", *READER, "--overlay", tmp_path / "file" / "a.png")
+
+
+@pytest.fixture
+def address(notes: Path) -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(notes))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_addresses_are_fetched_where_that_is_allowed(address: str, notes: Path, tmp_path: Path) -> None:
+    note = f"{address}/note.png"
+    assert run("read", "--urls", note, *READER) == (0, rows(*NOTE), "")
+    assert "read it with --urls" in mistake("read", note, *READER)
+    mixed = run("read", "--urls", f"{address}/none.png", f"{address}/note.html", notes / "note.png", note, *READER)
+    assert (mixed.code, mixed.out) == (1, rows(*NOTE, *NOTE))
+    gone, page = mixed.err.splitlines()
+    assert f"{address}/none.png answers 404" in gone and "is a web page" in page
+    out, drawn = tmp_path / "read.json", tmp_path / "drawn"
+    words = ("--urls", f"{note}?page=1", *READER, "--format", "json", "--out", out, "--overlay", drawn)
+    assert run("read", *words) == (0, "", "")
+    assert json.loads(out.read_text())["file"] == f"{note}?page=1" and len(list(drawn.iterdir())) == 1
+
+
+def engines(done: Done) -> set[str]:
+    """Who read the lines of a page."""
+    assert done.code == 0, done
+    return {line["engine"] for page in json.loads(done.out)["pages"] for line in page["lines"]}
+
+
+def test_the_best_that_is_installed_is_the_default(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glyphline.reading import engines as opened
+    from glyphline.reading import finders, pages
+
+    words = ("read", notes / "note.png", "--format", "json")
+    if pages.find_spec("rapidocr"):
+        both = run(*words)
+        assert engines(both) and {name for one in engines(both) for name in one.split("+")} <= {"reader", "pp-ocr"}
+        assert both == run(*words, "--model", "auto", "--finder", "auto")
+        assert engines(run(*words, "--model", "pp-ocr")) == {"pp-ocr"}
+    for module in (pages, opened):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    opened._paddle.cache_clear(), finders._detector.cache_clear()
+    alone = run(*words)
+    assert engines(alone) == {"reader"} and alone == run(*words, *READER)
+    for wanted in (("--model", "pp-ocr"), ("--finder", "photo")):
+        assert 'pip install "glyphline[photo]"' in mistake(*words, *wanted)

@@ -303,6 +303,7 @@ def read(
 
     A folder given with --out DIR is read in parallel, a file a picture; what is there is not done again.
     """
+    from glyphline.reading.bulk import tasks_in
     from glyphline.reading.formats import open_format
 
     shape = open_format(form)
@@ -314,21 +315,32 @@ def read(
         "model": model, "decoder": decoder, "finder": "none" if line else finder, "least": least, "only": only,
         "pattern": pattern,
     }  # fmt: skip
+    if drawn and not _is_folder(drawn) and drawn.suffix.lower() != ".png":
+        raise UserError(f"--overlay {drawn}: what is drawn is a PNG; name it something.png, or give a folder")
     names, bad = _named(pictures)
     if not names:
         raise typer.Exit(2)
-    if out and (out.is_dir() or not out.suffix):
-        bad += _read_into(out, names, [Path(p) for p in pictures if Path(p).is_dir()], form, wanted, drawn, jobs)
-        if bad:
-            raise typer.Exit(1 if any(out.rglob(f"*{shape.suffix}")) else 2)
+    folders = [Path(p) for p in pictures if Path(p).is_dir()]
+    if out and _is_folder(out):
+        _read_into(out, names, bad, folders, form, wanted, drawn, jobs)
         return
-    if drawn and len(names) > 1 and drawn.suffix:
+    places = {str(Path(names[0])): drawn} if drawn else {}
+    if drawn and _is_folder(drawn):
+        tasks = tasks_in([Path(name) for name in names], folders, drawn, ".png", None)
+        places = {str(task.picture): task.out for task in tasks}
+        names = [name for name in names if str(Path(name)) in places]
+    elif drawn and len(names) > 1:
         raise UserError(f"--overlay {drawn} is one file for {len(names)} pictures: give a folder")
     if not shape.joined and len(names) > 1:
         raise UserError(f"--format {form} makes a document a picture, and {len(names)} are given: --out DIR")
     if form == "pdf" and not out:
         raise UserError("--format pdf makes a file: say where, --out FILE.pdf")
-    _read_in_turn(names, bad, shape, _open_pages(**wanted), out, drawn, urls)  # type: ignore[arg-type]
+    _read_in_turn(names, bad, shape, _open_pages(**wanted), out, places, urls)  # type: ignore[arg-type]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether results that go there are files in a folder."""
+    return path.is_dir() or not path.suffix
 
 
 def _named(given: list[str]) -> tuple[list[str], int]:
@@ -347,9 +359,12 @@ def _named(given: list[str]) -> tuple[list[str], int]:
 
 
 def _read_in_turn(
-    names: list[str], bad: int, shape: Any, reader: Any, out: Path | None, drawn: Path | None, urls: bool
+    names: list[str], bad: int, shape: Any, reader: Any, out: Path | None, places: dict[str, Path], urls: bool
 ) -> None:
-    """Each picture's results to standard output as soon as they are there, or all to one file."""
+    """Each picture's results to standard output as soon as they are there, or all to one file.
+
+    places: where each picture is drawn with what was found, if it is.
+    """
     from glyphline.picture import fetch
     from glyphline.reading.bulk import results
 
@@ -359,16 +374,16 @@ def _read_in_turn(
         try:
             address = name.startswith(("http://", "https://")) and urls
             source = sys.stdin.buffer.read() if name == "-" else fetch(name) if address else name
-            at = drawn / f"{Path(name).name}.png" if drawn and not drawn.suffix else drawn
+            at = places.get(str(Path(name)))
             if at:
                 at.parent.mkdir(parents=True, exist_ok=True)
             made, pages = results(reader, source, name, shape, at)
-        except PictureError as error:
+        except GlyphlineError as error:
             bad += 1
             say(f"glyphline: {error}" if name in str(error) else f"glyphline: {name}: {error}")
             continue
         except OSError as error:
-            raise UserError(f"cannot write {error.filename or drawn}: {error.strerror or error}") from None
+            raise UserError(f"cannot write {error.filename or at}: {error.strerror or error}") from None
         lines = [line for page in pages for line in page.lines]
         if unread := sum(line.unread for line in lines):
             say(f"glyphline: {name}: {unread} of {len(lines)} lines left unread (--least {reader.least:g})")
@@ -388,20 +403,21 @@ def _read_in_turn(
 
 
 def _read_into(
-    out: Path, names: list[str], folders: list[Path], form: str, wanted: dict[str, Any], drawn: Path | None, jobs: int
-) -> int:
-    """A file a picture into a folder; returns how many pictures could not be read."""
+    out: Path, names: list[str], bad: int, folders: list[Path], form: str, wanted: dict[str, Any], drawn: Path | None,
+    jobs: int,
+) -> None:  # fmt: skip
+    """A file a picture into a folder."""
     from functools import partial
 
     from glyphline.reading.bulk import begin, read_all, tasks_in
     from glyphline.reading.formats import open_format
 
-    if drawn and drawn.suffix:
+    if drawn and not _is_folder(drawn):
         raise UserError(f"--overlay {drawn} is one file: give a folder, as --out does")
     if odd := [name for name in names if name == "-" or "://" in name]:
         raise UserError(f"{odd[0]} has no name to call its results by: leave out --out, or give --out FILE")
-    inside = [path for path in map(Path, names) if not path.is_relative_to(out)]
-    tasks = tasks_in(inside, folders, out, open_format(form).suffix, drawn)
+    tasks = tasks_in([Path(name) for name in names], folders, out, open_format(form).suffix, drawn)
+    _open_pages(**wanted)  # a wrong option is told before anything is begun
     begin(out, {"format": form, **{k: str(v) if isinstance(v, Path) else v for k, v in wanted.items()}})
     todo = sum(not task.done for task in tasks)
     say(f"{out}: {len(tasks)} pictures, {todo} to read")
@@ -414,7 +430,8 @@ def _read_into(
     say(f"{out}: {todo - len(errors)} read, {lines} lines, {unread} left unread; {len(errors)} could not be read")
     for error in errors:
         say(f"glyphline: {error}")
-    return len(errors)
+    if errors or bad:
+        raise typer.Exit(1 if any(task.done for task in tasks) else 2)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,12 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
+from glyphline.alphabet import Alphabet
 from glyphline.errors import PictureError
 from glyphline.picture import Grey
 from glyphline.reading import reader as reading
+from glyphline.reading.decoders import Greedy
 from glyphline.reading.engines import bundled_names
 from glyphline.reading.pages import PageReader
-from glyphline.reading.reader import Reader
+from glyphline.reading.reader import LONGEST, SHARED, Reader
 
 Draw = Callable[..., Grey]
 TEXTS = ["abc", "g", "aab bag", "fed cab gab bed", "ab" * 30, "dd", "cage", "f"]
@@ -128,6 +132,134 @@ def test_a_line_narrower_than_a_window_is_read(bar_codes: Any) -> None:
     picture[:8, :3] = 255
     assert Reader(engine).read_line(picture).text == "c"
     assert engine.batches[0][2] >= 20
+
+
+# ----------------------------------------------------------------------------------------------------------- long lines
+
+
+class Cut:
+    """Bar codes as a network that keeps no frame sees them, so that a long line is read in parts."""
+
+    def __init__(self, real: Any) -> None:
+        self.real, self.facts = real, dataclasses.replace(real.facts, frame="colour")
+
+    def log_probs(self, lines: Any) -> Any:
+        assert lines.shape[2] <= LONGEST * 28 + reading.BUCKET
+        return self.real.log_probs(lines[..., 0])
+
+
+def long_line(seed: int, width: int, stride: int) -> tuple[Grey, list[tuple[str, int, int]]]:
+    """A line of some width, full of bars that every stride sees, and what they say: character, from, to."""
+    rng = np.random.default_rng(seed)
+    line, said, at = np.zeros((28, width), np.uint8), [], int(rng.integers(0, 30))
+    while True:
+        wide, gap = (int(n) * max(2, stride) + int(rng.integers(0, 3)) for n in rng.integers(1, (4, 5)))
+        at += gap
+        if at + wide + 2 * stride > width:
+            return line, said
+        k = int(rng.integers(1, 8))  # no spaces, whose places are between the others
+        line[: 2 * (k + 1), at : at + wide] = 255
+        said.append((" abcdefg"[k], at, at + wide))
+        at += wide
+
+
+MOST = LONGEST * 28  # px
+WIDTHS = [
+    MOST - 1,
+    MOST,
+    MOST + 1,
+    MOST + 27,
+    MOST + 500,
+    2 * MOST - SHARED * 28,
+    2 * MOST - SHARED * 28 + 1,
+    9 * MOST + 5,
+]
+
+
+@pytest.mark.parametrize("stride, window", [(1, 0), (4, 0), (8, 0), (6, 10)])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_line_of_any_length_is_read_whole(bar_codes: Any, width: int, stride: int, window: int) -> None:
+    reader = Reader(Cut(bar_codes(stride, window)))
+    for seed in range(3):
+        picture, said = long_line(seed, width + seed, stride)
+        line = reader.read_line(np.repeat(picture[:, :, None], 3, 2))
+        assert line.text == "".join(c for c, _, _ in said)  # none lost, none doubled
+        for character, (_, left, right) in zip(line.characters, said, strict=True):
+            assert character.left < right and character.right > left  # where it was drawn
+            assert abs(character.left + character.right - left - right) / 2 < 10
+        shapes = reader.engine.real.batches  # type: ignore[attr-defined]
+        parts = 1 if width + seed <= MOST else math.ceil((width + seed - SHARED * 28) / (MOST - SHARED * 28))
+        assert sum(shape[0] for shape in shapes) == parts
+        shapes.clear()
+
+
+def test_long_lines_among_others_keep_their_places(bar_codes: Any) -> None:
+    made = [long_line(k, width, 4) for k, width in enumerate([300, 5 * MOST, 90, MOST + 1, 5 * MOST, 300])]
+    told: list[tuple[int, int]] = []
+    reader = Reader(Cut(bar_codes(4)))
+    decoded = reader.decode_all(
+        [np.repeat(line[:, :, None], 3, 2) for line, _ in made],
+        lambda k, log_probs, alphabet: told.append((k, len(log_probs))),
+    )
+    assert [d.text for d in decoded] == ["".join(c for c, _, _ in said) for _, said in made]
+    assert sorted(told) == [(k, -(-line.shape[1] // 4)) for k, (line, _) in enumerate(made)]
+
+
+def test_a_line_that_fills_its_frame_is_not_cut(bar_codes: Any) -> None:
+    engine = bar_codes()
+    picture, said = long_line(0, 3 * MOST, 1)
+    assert Reader(engine).read_line(picture).text == "".join(c for c, _, _ in said)
+    assert [shape[:2] for shape in engine.batches] == [(1, 28)] and engine.batches[0][2] >= 3 * MOST
+
+
+def test_parts_cover_a_line_and_share_enough() -> None:
+    for stride in (1, 4, 6, 7, 8):
+        facts = dataclasses.replace(Reader().engine.facts, height=28, stride=stride, frame="ink")
+        for width in (1, MOST, *range(MOST + 1, MOST + 3 * stride), 3 * MOST + 1, 16_384):
+            parts = reading._parts(width, facts)
+            assert parts[0].start == 0 and parts[-1].stop == width
+            assert all(part.start % stride == 0 and part.stop - part.start <= MOST for part in parts)
+            assert all(a.stop - b.start >= SHARED * 28 - stride and a.start < b.start for a, b in pairwise(parts))
+
+
+def test_a_large_alphabet_is_cut_to_what_had_a_chance() -> None:
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+    rng = np.random.default_rng(0)
+    shares = np.full((40, 3001), 1e-9, np.float32)
+    for row in shares:
+        row[0], row[rng.integers(1, 3001)] = rng.uniform(0.2, 0.7), 0.25
+    shares[3, 7], shares[4, 9] = 1.1e-5, 0.9e-5
+    log_probs, wide = np.log(shares), Alphabet(characters)
+    few, alphabet = reading._likely(log_probs, wide)
+    assert characters[6] in alphabet and characters[8] not in alphabet and len(alphabet) <= 42
+    assert few.shape == (40, len(alphabet)) and (few[:, 0] == log_probs[:, 0]).all()
+    for k, character in enumerate(alphabet.characters, 1):
+        assert (few[:, k] == log_probs[:, characters.index(character) + 1]).all()
+    assert Greedy()(few, alphabet) == Greedy()(log_probs, wide)
+
+
+def test_all_of_a_small_alphabet_is_kept(bar_codes: Any, drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(reader: Reader) -> list[int]:
+        told: list[int] = []
+        reader.decode_all([drawn("abc")], lambda k, log_probs, alphabet: told.append(len(alphabet)))
+        return told
+
+    class Certain:
+        """Bar codes without a doubt, so that most classes have no chance."""
+
+        def __init__(self) -> None:
+            self.real, self.facts = bar_codes(), bar_codes().facts
+
+        def log_probs(self, lines: Any) -> Any:
+            said = self.real.log_probs(lines)
+            return np.where(said == said.max(axis=2, keepdims=True), 0, -20).astype(np.float32)
+
+    assert known(Reader(Certain())) == [9]  # eight letters and the blank
+    monkeypatch.setattr(reading, "MANY", 7)
+    assert known(Reader(Certain())) == [4]  # a, b, c and the blank
+    assert Reader(Certain()).read_line(drawn("abc")).text == "abc"
+    blank = np.full((28, 90), 255, np.uint8)
+    assert Reader(Certain()).read_line(blank).text == ""
 
 
 # ----------------------------------------------------------------------------------------------------------- no picture

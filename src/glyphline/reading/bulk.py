@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
@@ -103,20 +107,47 @@ def tasks_in(
 ) -> list[Task]:
     """A task a picture: FOLDER/a/b.png becomes OUT/a/b.png.SUFFIX.
 
-    given: the pictures; folders: those among what the user gave, below which names are kept. Raises UserError for two
-    pictures of one name.
+    given: the pictures; folders: those among what the user gave, below which names are kept. What earlier runs made of
+    the pictures is left out, and so is a picture given twice. Raises UserError for two pictures of one name.
     """
-    tasks: list[Task] = []
-    taken: dict[Path, Path] = {}
-    for picture in given:
-        inside = [picture.relative_to(folder) for folder in folders if picture.is_relative_to(folder)]
-        name = min(inside, key=lambda path: len(path.parts)) if inside else Path(picture.name)
-        if name in taken:
-            raise UserError(f"{taken[name]} and {picture} would both become {out / name}{suffix}: read them apart")
-        taken[name] = picture
+    names = {picture: _name(picture, folders) for picture in given}
+    made = _made(names, folders, [(out, suffix), *([(overlays, ".png")] if overlays else [])])
+    tasks: dict[Path, Task] = {}
+    for picture, name in names.items():
+        if picture in made:
+            continue
+        if name in tasks:
+            if (other := tasks[name].picture).resolve() == picture.resolve():
+                continue
+            raise UserError(f"{other} and {picture} would both become {out / name}{suffix}: read them apart")
         overlay = overlays / name.with_name(name.name + ".png") if overlays else None
-        tasks.append(Task(picture, out / name.with_name(name.name + suffix), overlay))
-    return tasks
+        tasks[name] = Task(picture, out / name.with_name(name.name + suffix), overlay)
+    return list(tasks.values())
+
+
+def _name(picture: Path, folders: Sequence[Path]) -> Path:
+    inside = [picture.relative_to(folder) for folder in folders if picture.is_relative_to(folder)]
+    return min(inside, key=lambda path: len(path.parts)) if inside else Path(picture.name)
+
+
+def _made(names: dict[Path, Path], folders: Sequence[Path], results: Sequence[tuple[Path, str]]) -> set[Path]:
+    """Which pictures are results: all in a folder of results inside one that was given, elsewhere those named so."""
+    around, known = [_absolute(folder) for folder in folders], set(names.values())
+    made = set()
+    for folder, suffix in results:
+        place = _absolute(folder)
+        apart = any(place != other and place.is_relative_to(other) for other in around)
+        for picture in names:
+            if (full := _absolute(picture)).is_relative_to(place):
+                inside = full.relative_to(place)
+                of = re.sub(r"(-\d+)?$", "", inside.name.removesuffix(suffix))
+                if apart or (inside.parent / of in known and inside.name.endswith(suffix)):
+                    made.add(picture)
+    return made
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
 
 
 def begin(out: Path, settings: dict[str, Any]) -> None:
@@ -124,23 +155,50 @@ def begin(out: Path, settings: dict[str, Any]) -> None:
     kept = out / KEPT
     try:
         out.mkdir(parents=True, exist_ok=True)
-        before = json.loads(kept.read_text("utf-8")) if kept.exists() else settings
+        if not kept.exists():
+            write_whole(kept, (json.dumps(settings, indent=1) + "\n").encode())
+        before = json.loads(kept.read_text("utf-8"))
+        if not isinstance(before, dict):
+            raise ValueError(f"{kept} holds no settings")
     except (OSError, ValueError) as error:
         raise UserError(f"{out} cannot be written to or continued ({error}): give another folder") from None
     if before != settings:
-        other = ", ".join(f"{k} {before.get(k)!r}, not {v!r}" for k, v in settings.items() if before.get(k) != v)
+        every = {**before, **settings}
+        other = ", ".join(
+            f"{k} {before.get(k)!r}, not {settings.get(k)!r}" for k in every if before.get(k) != settings.get(k)
+        )
         raise UserError(f"{out} was begun with other settings ({other}): give another folder, or the same settings")
-    write_whole(kept, (json.dumps(settings, indent=1) + "\n").encode())
 
 
 _reader: PageReader | None = None  # of a process of the pool
 
 
-def _prepare(opening: Callable[[], PageReader]) -> None:
+def _prepare(opening: Callable[[], PageReader], parent: Connection, alone: bool) -> None:
     global _reader
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
-    os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the threads
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if not alone:
+        os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the threads
     _reader = opening()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits, for good in processes begun meanwhile: it would end their imports with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with(parent: Connection) -> None:
+    """Ends this process, whatever it is at, once the parent stops or is killed: nothing else would."""
+    parent.poll(None)
+    os._exit(1)
 
 
 def _work(task: Task, form: str) -> Outcome:
@@ -158,9 +216,12 @@ def _written(reader: PageReader, task: Task, form: str) -> Outcome:
         for number in range(len(made), 0, -1):  # the first page last, for it says that all is done
             write_whole(_numbered(task.out, shape.suffix, number), made[number - 1])
     except GlyphlineError as error:
-        return Outcome(task, str(error))
+        return Outcome(task, str(error) if str(task.picture) in str(error) else f"{task.picture}: {error}")
     except OSError as error:
         return Outcome(task, f"{task.out} cannot be written ({error.strerror or error}): free some space, run again")
+    except Exception as error:  # whatever a library stumbles over, the others are read
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        return Outcome(task, f"{task.picture} could not be read ({said}): save it again as PNG or JPEG")
     lines = [line for page in pages for line in page.lines]
     return Outcome(task, "", len(lines), sum(line.unread for line in lines))
 
@@ -171,13 +232,10 @@ def read_all(tasks: Sequence[Task], opening: Callable[[], PageReader], form: str
     A picture that ends its process (of memory, or of a fault in a library) is tried once more alone, then reported.
     """
     todo = [task for task in tasks if not task.done]
-    if jobs == 1 or len(todo) == 1:
-        reader = opening() if todo else None
-        for task in todo:
-            assert reader is not None
-            yield _written(reader, task, form)
-        return
-    yield from _Pool(opening, form, jobs).run(todo)
+    if len(tasks) == 1:  # no other is lost with it
+        yield from (_written(opening(), task, form) for task in todo)
+    else:
+        yield from _Pool(opening, form, jobs).run(todo)
 
 
 @dataclass
@@ -188,6 +246,7 @@ class _Pool:
     form: str
     jobs: int
     running: dict[Future[Outcome], Task] = field(default_factory=dict)
+    pipe: tuple[Connection, Connection] = field(default_factory=lambda: get_context("spawn").Pipe(duplex=False))
 
     def run(self, todo: Sequence[Task]) -> Iterator[Outcome]:
         waiting, suspects = list(reversed(todo)), list[Task]()
@@ -200,7 +259,7 @@ class _Pool:
                 if alone and not self.running:
                     self._submit(pool, suspects.pop())
                 done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in sorted(done, key=lambda future: future.exception() is not None):
                     task = self.running.pop(future)
                     try:
                         yield future.result()
@@ -215,10 +274,14 @@ class _Pool:
                         break
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            for end in self.pipe:  # which ends what is still at work
+                end.close()
 
     def _submit(self, pool: ProcessPoolExecutor, task: Task) -> None:
-        self.running[pool.submit(_work, task, self.form)] = task
+        with _interrupts_held():
+            self.running[pool.submit(_work, task, self.form)] = task
 
     def _begun(self) -> ProcessPoolExecutor:
         # spawned, for neither OpenCV's nor onnxruntime's threads survive a fork
-        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _prepare, (self.opening,))
+        started = (self.opening, self.pipe[0], self.jobs == 1)
+        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _prepare, started)

@@ -36,7 +36,8 @@ UNFIT = 1e4  # nats; less likely than anything, and still a number
 def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
     """log P(text | line) of each text by CTC's forward algorithm (Graves et al. 2006).
 
-    log_probs: (T, C), class 0 the blank. texts: classes of each; -inf for what does not fit into T steps.
+    log_probs: (T, C), class 0 the blank. texts: classes of each; -inf for what does not fit into T steps, and for what
+    is so much less likely than another text of its length that float64 cannot tell.
     """
     length = max((len(ids) for ids in texts), default=0)
     # two states of nothing on the left, so that shifts stay inside
@@ -49,19 +50,17 @@ def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequenc
     skips[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])
     emitted = np.exp(log_probs[:, states].astype(np.float64)) * real  # (T, N, S)
     paths = np.zeros(states.shape)
-    paths[:, 2:4] = 1.0
+    paths[:, 2] = 1.0
     total = np.zeros(len(texts))
-    for step, shares in enumerate(emitted):
-        if step:
-            moved = paths.copy()
-            moved[:, 1:] += paths[:, :-1]
-            moved[:, 2:] += paths[:, :-2] * skips[:, 2:]
-            paths = moved
-        paths = paths * shares
+    for shares in emitted:
+        moved = paths.copy()
+        moved[:, 1:] += paths[:, :-1]
+        moved[:, 2:] += paths[:, :-2] * skips[:, 2:]
+        paths = moved * shares
         top = paths.max(axis=1)
         total += np.log(np.maximum(top, 1e-300))
         paths /= np.maximum(top, 1e-300)[:, None]
-    ends = np.array([2 + 2 * len(ids) for ids in texts])
+    ends = np.array([2 + 2 * len(ids) for ids in texts], np.int64)
     rows = np.arange(len(texts))
     last = paths[rows, ends] + np.where(ends > 2, paths[rows, ends - 1], 0.0)
     with np.errstate(divide="ignore"):
@@ -134,8 +133,8 @@ class Surest:
     def _believed(self, heard: Sequence[Heard]) -> Line:
         """The likeliest proposal as a line, placed by the reader to whose own reading it comes nearest."""
         own = [one.decoded.text for one in heard]
-        said = [reader.decoder.constraint for reader in self.readers if isinstance(reader.decoder, Beam)]
-        texts = list(dict.fromkeys(own)) if any(said) else proposals(own)  # what is allowed is not mixed
+        bound = any(isinstance(r.decoder, Beam) and r.decoder.constraint is not None for r in self.readers)
+        texts = list(dict.fromkeys(own)) if bound else proposals(own)  # what is allowed is not mixed
         if len(texts) == 1:
             return max((one.line for one in heard), key=lambda line: line.confidence)
         if len({text.replace(" ", "") for text in own}) == 1:
@@ -150,8 +149,11 @@ class Surest:
         if texts[best] in own:
             return heard[own.index(texts[best])].line
         short = [nats[texts.index(text)] - nats[best] for text, nats in zip(own, told, strict=True)]
-        nearest_ = heard[int(np.argmin(short))]
-        line = nearest_.place(_aligned(nearest_, texts[best]))
+        who = int(np.argmin(short))
+        said, decoder = _aligned(heard[who], texts[best]), self.readers[who].decoder
+        if isinstance(decoder, Beam) and decoder.language is not None:
+            said = decoder.with_nats(said)
+        line = heard[who].place(said)
         return replace(line, engine="+".join(one.line.engine for one in heard))
 
     def _language(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -183,6 +185,7 @@ def _likelihoods(heard: Heard, texts: Sequence[str]) -> npt.NDArray[np.float64]:
 def _aligned(heard: Heard, text: str) -> Decoded:
     """A text laid along what a network said: the likeliest path, Viterbi's over CTC's states."""
     soft, (columns,) = _softened(heard, [text])
+    plain = np.pad(heard.log_probs, ((0, 0), (0, 1)), constant_values=math.log(KEPT))
     states = np.full(2 * len(columns) + 1, BLANK)
     states[1::2] = columns
     skips = np.zeros(len(states), bool)
@@ -197,7 +200,7 @@ def _aligned(heard: Heard, text: str) -> Decoded:
         ways[2, 2:] = np.where(skips[2:], score[:-2], -np.inf)
         came[step] = ways.argmax(axis=0)
         score = ways.max(axis=0) + emitted[step]
-    at = len(states) - 1 - int(score[-2] > score[-1])
+    at = max(0, len(states) - 2) + int(score[-2:].argmax())
     path = []
     for step in range(len(emitted) - 1, -1, -1):
         path.append(at)
@@ -207,6 +210,6 @@ def _aligned(heard: Heard, text: str) -> Decoded:
     for k, character in enumerate(text):
         steps = np.flatnonzero(along == 2 * k + 1)
         start, end = (int(steps[0]), int(steps[-1]) + 1) if len(steps) else (0, 1)
-        share = float(np.exp(soft[start:end, columns[k]].max()))
+        share = float(np.exp(plain[start:end, columns[k]].max()))
         spans.append(Span(character, start, end, share))
     return Decoded(text, min((s.confidence for s in spans), default=1.0), tuple(spans))

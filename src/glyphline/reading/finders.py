@@ -136,7 +136,8 @@ class Paper:
         around = min(grey.shape) if min(grey.shape) < NARROW else 0  # px
         if around:
             edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-            grey = cv2.copyMakeBorder(grey, *[around] * 4, cv2.BORDER_CONSTANT, value=float(np.median(edge)))
+            ground = [float(np.median(edge))]
+            grey = cv2.copyMakeBorder(grey, around, around, around, around, cv2.BORDER_CONSTANT, value=ground)
         scale = min(1.0, self.longest / max(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         labels, strokes = _strokes(_dark(255 - small if ink_is_bright(small) else small))
@@ -229,7 +230,10 @@ def _rows(level: npt.NDArray[np.uint8], tall: float) -> list[tuple[float, float,
 
     Ink smeared along the rows leaves a core of each; every stroke belongs to the core that most of it lies nearest to.
     """
-    dense = cv2.GaussianBlur(level, (0, 0), sigmaX=3.2 * tall, sigmaY=0.28 * tall)
+    shrunk = min(1.0, 16 / tall)  # large letters would make for slow, wide kernels
+    small = cv2.resize(level, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
+    dense = cv2.GaussianBlur(small, (0, 0), sigmaX=3.2 * tall * shrunk, sigmaY=0.28 * tall * shrunk)
+    dense = cv2.resize(dense, level.shape[::-1], interpolation=cv2.INTER_LINEAR)
     core = (dense > 0.45 * np.percentile(dense[dense > 8], 90)).astype(np.uint8) if (dense > 8).any() else dense * 0
     count, cores = cv2.connectedComponents(core)
     if count < 2:
