@@ -53,7 +53,7 @@ def pages(kept: dict[str, Any]) -> list[str]:
     out = [
         "\n## Whole pictures, found and read\n",
         f"`python benchmarks/pages.py`, {kept['cores']} cores, one run: ours beside RapidOCR 3.10 and Tesseract 5.3 "
-        "with their defaults. CER of all\nthe text of a picture in reading order, case and everything but letters, digits "
+        "with their defaults. CER of all\nthe text of a picture in reading order, case and all but letters, digits "
         "and single spaces ignored. Order: share\nof all pairs of lines in the right order. x RapidOCR: its seconds a "
         "picture over ours.\n",
         "| pictures | reader | CER | 95 % | order | seconds a picture | x RapidOCR |",

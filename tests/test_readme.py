@@ -17,9 +17,11 @@ COMMANDS = sorted({c.strip() for c in re.findall(r"^ {4}(glyphline [^\n#]+)", TE
 
 
 @pytest.mark.skipif("reader" not in bundled_names(), reason="no reader is bundled yet")
-def test_the_session_runs() -> None:
-    failed, tried = doctest.testfile(str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert tried >= 5 and failed == 0
+@pytest.mark.parametrize("page, least", [("README.md", 5), ("docs/reading.md", 3)])
+def test_the_session_runs(page: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(README.parent)
+    failed, tried = doctest.testfile(page, module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert tried >= least and failed == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
