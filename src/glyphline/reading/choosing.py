@@ -23,7 +23,7 @@ from glyphline.picture import Colour, Grey
 from glyphline.reading.decoders import Beam, Decoded, Span
 from glyphline.reading.reader import KEPT, Heard, Reader
 
-ENOUGH = 0.9  # a line that a reader is surer of than this is not read by the next
+ENOUGH = 0.8  # a line that a reader is surer of than this is not read by the next
 TRUST = {"pp-ocr": 1.0}  # by which a network's log-likelihood counts; it learned from photographs
 COMPOSED = 0.5  # of those that learned from composed lines, which are surer on photographs than they are right
 SPELLED = 6  # letters set apart that make a line spelled
