@@ -191,7 +191,7 @@ def test_only_the_lines_that_are_not_sure_go_on() -> None:
 
 
 def test_readers_that_agree_are_as_sure_as_the_surest() -> None:
-    first, other = Says(heard(clear("cat"), "cat", 0.5)), Says(heard(clear("cat"), "cat", 0.8, "pp-ocr"))
+    first, other = Says(heard(clear("cat"), "cat", 0.5)), Says(heard(clear("cat"), "cat", 0.7, "pp-ocr"))
     assert believed(first, other) == other.one.line and believed(other, first) == other.one.line
     assert (first.asked, other.asked) == (2, 2)  # none is sure alone
 
