@@ -345,13 +345,13 @@ def _is_folder(path: Path) -> bool:
 
 def _named(given: list[str]) -> tuple[list[str], int]:
     """The pictures that were given, folders and patterns opened; how many of them are not there is told."""
-    from glyphline.picture import pictures_in
+    from glyphline.picture import ADDRESS, pictures_in
 
     names: list[str] = []
     bad = 0
     for one in given:
         try:
-            names += [one] if one == "-" or one.startswith(("http://", "https://")) else map(str, pictures_in([one]))
+            names += [one] if one == "-" or one.startswith(ADDRESS) else map(str, pictures_in([one]))
         except PictureError as error:
             bad += 1
             say(f"glyphline: {error}")
@@ -365,14 +365,14 @@ def _read_in_turn(
 
     places: where each picture is drawn with what was found, if it is.
     """
-    from glyphline.picture import fetch
+    from glyphline.picture import ADDRESS, fetch
     from glyphline.reading.bulk import results
 
     written: list[bytes] = []
     done = 0
     for name in names:
         try:
-            address = name.startswith(("http://", "https://")) and urls
+            address = name.startswith(ADDRESS) and urls
             source = sys.stdin.buffer.read() if name == "-" else fetch(name) if address else name
             at = places.get(str(Path(name)))
             if at:

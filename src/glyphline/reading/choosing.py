@@ -28,7 +28,7 @@ TRUST = {"pp-ocr": 1.0}  # by which a network's log-likelihood counts; it learne
 COMPOSED = 0.5  # of those that learned from composed lines, which are surer on photographs than they are right
 SPELLED = 6  # letters set apart that make a line spelled
 REGIONS = 4  # places in which two proposals differ that are exchanged in every combination
-SOFT = 1.25  # temperature of what the networks say, as in the beam (Guo et al. 2017)
+SOFT = Beam.temperature  # of what the networks say
 _WORDS = re.compile(r"\s|\S+")
 UNFIT = 1e4  # nats; less likely than anything, and still a number
 

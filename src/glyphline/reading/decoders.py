@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -154,19 +154,18 @@ class Beam:
         """What a whole text counts beside its likelihood in the picture, nats: as language, or as none of it."""
         if self.language is None:
             return 0.0
-        before = START + text
-        nats = sum(max(self.floor, self.language(before[:k], c)) for k, c in enumerate(text, 1))
-        return self.weight * max(nats, self.chance * len(text)) + self.bonus * len(text)
+        return self.weight * max(sum(self._nats(text)), self.chance * len(text)) + self.bonus * len(text)
 
     def with_nats(self, read: Decoded) -> Decoded:
         """The same, its characters with what the language model says of each."""
-        language = self.language
-        assert language is not None
-        text, spans = START + read.text, []
-        for k, s in enumerate(read.spans, 1):
-            nats = max(self.floor, language(text[:k], s.character))
-            spans.append(Span(s.character, s.start, s.end, s.confidence, nats))
-        return Decoded(read.text, read.confidence, tuple(spans))
+        spans = [replace(s, nats=nats) for s, nats in zip(read.spans, self._nats(read.text), strict=True)]
+        return replace(read, spans=tuple(spans))
+
+    def _nats(self, text: str) -> list[float]:
+        """log p of each character of a text, by the language model, which has to be there."""
+        assert self.language is not None
+        before = START + text
+        return [max(self.floor, self.language(before[:k], c)) for k, c in enumerate(text, 1)]
 
     def _is_no_language(self, read: Decoded, plain: Decoded, log_probs: LogProbs, alphabet: Alphabet) -> bool:
         """Whether what was read greedily, as any characters, is likelier than the best text, as language."""
