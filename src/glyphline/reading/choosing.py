@@ -25,7 +25,7 @@ from glyphline.reading.reader import KEPT, Heard, Reader
 
 ENOUGH = 0.8  # a line that a reader is surer of than this is not read by the next
 TRUST = {"pp-ocr": 1.0}  # by which a network's log-likelihood counts; it learned from photographs
-COMPOSED = 0.5  # of those that learned from composed lines, which are surer on photographs than they are right
+COMPOSED = 0.7  # of those that learned from composed lines, and less where they are less sure than another, see _trust
 SPELLED = 6  # letters set apart that make a line spelled
 REGIONS = 4  # places in which two proposals differ that are exchanged in every combination
 SOFT = Beam.temperature  # of what the networks say
@@ -144,17 +144,18 @@ class Surest:
         told = [_likelihoods(one, texts) for one in heard]  # nats, of each text, by each network
         worth = self._language(texts)
         for one, nats in zip(heard, told, strict=True):
-            worth = worth + TRUST.get(one.line.engine, COMPOSED) * nats
+            worth = worth + _trust(one.line, max(other.line.confidence for other in heard)) * nats
         best = int(worth.argmax())
+        sure = max(one.line.confidence * Levenshtein.normalized_similarity(one.decoded.text, texts[best]) for one in heard)
         if texts[best] in own:
-            return heard[own.index(texts[best])].line
+            return replace(heard[own.index(texts[best])].line, confidence=sure)
         short = [nats[texts.index(text)] - nats[best] for text, nats in zip(own, told, strict=True)]
         who = int(np.argmin(short))
         said, decoder = _aligned(heard[who], texts[best]), self.readers[who].decoder
         if isinstance(decoder, Beam) and decoder.language is not None:
             said = decoder.with_nats(said)
         line = heard[who].place(said)
-        return replace(line, engine="+".join(one.line.engine for one in heard))
+        return replace(line, engine="+".join(one.line.engine for one in heard), confidence=sure)
 
     def _language(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """What each text is worth as language, nats, as the first reader with a language model counts it."""
@@ -163,6 +164,15 @@ class Surest:
             if isinstance(decoder, Beam) and decoder.language is not None:
                 return np.array([decoder.worth(text) for text in texts])
         return np.zeros(len(texts))
+
+
+def _trust(line: Line, most: float) -> float:
+    """By how much the log-likelihoods of the network that read a line count, where the surest one is so sure.
+
+    A network that learned from composed lines is unsure of what it has never seen the like of, and then wrong in ways
+    that its likelihoods do not tell: it loses the square of the share. One of photographs keeps its whole weight.
+    """
+    return TRUST.get(line.engine, COMPOSED * (line.confidence / most) ** 2 if most else COMPOSED)
 
 
 def _softened(heard: Heard, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[list[int]]]:

@@ -8,7 +8,7 @@ bottom.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -47,6 +47,15 @@ class Whole:
         return [Piece(np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float64), 1.0)]
 
 
+NARROW = 300  # px; pictures less high or wide are given margins, for their letters may fill them
+
+
+def _margin(picture: Colour | Grey, share: float) -> int:
+    """px to be added around a NARROW picture, a share of its shorter side; 0 for others."""
+    shorter = min(picture.shape[:2])
+    return round(share * shorter) if shorter < NARROW else 0
+
+
 # ------------------------------------------------------------------------------------------------------ photographs
 
 
@@ -70,13 +79,19 @@ class Photo:
     grow: float = 1.6
 
     def __call__(self, picture: Colour) -> list[Piece]:
+        around = _margin(picture, 0.5)
+        if around:  # the detector sees little of letters at the very edge
+            picture = cv2.copyMakeBorder(picture, *(around,) * 4, cv2.BORDER_REPLICATE)
         h, w = picture.shape[:2]
         scale = min(self.longest / max(h, w), max(1.0, self.shortest / max(h, w)))
         size = tuple(max(32, round(side * scale / 32) * 32) for side in (w, h))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         session = _detector()
         likely = session.run(None, {session.get_inputs()[0].name: paddle_input(small[None])})[0][0, 0]  # (H', W') 0..1
-        return self._pieces(likely, np.array([w / size[0], h / size[1]]))
+        enlarge = np.array([w / size[0], h / size[1]])
+        inside = np.array([w, h]) - 2 * around
+        pieces = self._pieces(likely, enlarge)
+        return [replace(p, corners=(p.corners - around).clip(0, inside)) for p in pieces] if around else pieces
 
     def _pieces(self, likely: npt.NDArray[np.float32], enlarge: npt.NDArray[np.float64]) -> list[Piece]:
         mask = cv2.dilate((likely > self.level).astype(np.uint8), np.ones((2, 2), np.uint8))
@@ -117,9 +132,6 @@ def in_order(corners: npt.NDArray[np.floating[Any]]) -> Corners:
 # ------------------------------------------------------------------------------------------------- scans and notes
 
 
-NARROW = 300  # px; pictures less high or wide are given margins, for their letters may fill them
-
-
 @dataclass(frozen=True)
 class Paper:
     """Writing on even paper by its ink alone: the strokes, the slope of their rows, and the rows they crowd in.
@@ -133,11 +145,11 @@ class Paper:
 
     def __call__(self, picture: Colour) -> list[Piece]:
         grey = grey_of(picture)
-        around = min(grey.shape) if min(grey.shape) < NARROW else 0  # px
+        around = _margin(grey, 1.0)
         if around:
             edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
             ground = [float(np.median(edge))]
-            grey = cv2.copyMakeBorder(grey, around, around, around, around, cv2.BORDER_CONSTANT, value=ground)
+            grey = cv2.copyMakeBorder(grey, *(around,) * 4, cv2.BORDER_CONSTANT, value=ground)
         scale = min(1.0, self.longest / max(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         labels, strokes = _strokes(_dark(255 - small if ink_is_bright(small) else small))

@@ -24,7 +24,7 @@ LEAST = 0.7  # share of a line that is probably right, below which it is left un
 MARGIN = 0.06  # heights added above and below a line that is cut out
 UPRIGHT_LINES = 4  # widest lines of a page that are read the other way up
 CLEARLY = 1.5  # times as much must be right for a page to be turned on its head
-WELL = 0.85  # share of the text in lines probably right that makes looking at the other way up needless
+WELL = 0.85  # share of the letters in words probably right that makes looking at the other way up needless
 TALL = 1.5  # a piece this many times as tall as it is wide stands on its side
 LONE, CHANCE = 2, 0.6  # characters; confidence of finding times that of reading, below which they are no text
 LONGEST = 300  # heights; what is longer is a rule or an edge
@@ -120,7 +120,7 @@ class PageReader:
             lying += tall if tall > TALL * wide else -wide
         first = 1 if lying > 0 else 0
         quarters, found, crops, lines = self._read(picture, pieces, first)
-        if not found or (first == 0 and _likely(lines) >= WELL * sum(len(line.text) for line in lines) > 0):
+        if not found or (first == 0 and _likely(lines) >= WELL * _letters(lines) > 0):
             return quarters, found, crops, lines
         widest = sorted(range(len(found)), key=lambda k: -sides(found[k].piece.corners)[0])[:UPRIGHT_LINES]
         other = self.reader.read_lines([turned(crops[k], 2) for k in widest])  # the same lines, on their heads
@@ -173,8 +173,12 @@ def spelled(line: Line) -> Line:
 
 
 def _likely(lines: Sequence[Line]) -> float:
-    """How many characters stand in lines that are probably right; text on its head reads as words that are none."""
-    return sum(line.confidence * len(line.text) for line in lines)
+    """How many letters stand in words that are probably right; text on its head reads as words that are none."""
+    return sum(word.confidence * len(word.text) for line in lines for word in line.words)
+
+
+def _letters(lines: Sequence[Line]) -> int:
+    return sum(len(word.text) for line in lines for word in line.words)
 
 
 def _right(lines: Sequence[Line]) -> float:
