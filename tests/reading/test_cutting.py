@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glyphline.reading.cutting import TALLEST, between, cut, turned, turned_corners, widened
+from glyphline.reading.cutting import TALLEST, between, cut, turned, turned_points, widened
 
 PAGE = np.full((400, 600, 3), 255, np.uint8)
 cv2.putText(PAGE, "abc", (220, 210), cv2.FONT_HERSHEY_SIMPLEX, 2, (200, 30, 30), 4)
@@ -45,9 +45,9 @@ def test_large_lines_are_cut_small_and_none_beyond_the_page() -> None:
 @pytest.mark.parametrize("quarters", [-1, 0, 1, 2, 3, 4])
 def test_a_turned_page_keeps_its_lines(quarters: int) -> None:
     page = turned(PAGE, quarters)
-    corners = turned_corners(PLACE, quarters, PAGE.shape)
+    corners = turned_points(PLACE, quarters, PAGE.shape)
     assert np.abs(cut(page, corners).astype(int) - cut(PAGE, PLACE)).mean() < 12
-    assert np.allclose(turned_corners(corners, -quarters, page.shape), PLACE)
+    assert np.allclose(turned_points(corners, -quarters, page.shape), PLACE)
 
 
 def test_parts_and_margins_of_a_line() -> None:

@@ -146,7 +146,9 @@ class Surest:
         for one, nats in zip(heard, told, strict=True):
             worth = worth + _trust(one.line, max(other.line.confidence for other in heard)) * nats
         best = int(worth.argmax())
-        sure = max(one.line.confidence * Levenshtein.normalized_similarity(one.decoded.text, texts[best]) for one in heard)
+        sure = max(
+            one.line.confidence * Levenshtein.normalized_similarity(one.decoded.text, texts[best]) for one in heard
+        )
         if texts[best] in own:
             return replace(heard[own.index(texts[best])].line, confidence=sure)
         short = [nats[texts.index(text)] - nats[best] for text, nats in zip(own, told, strict=True)]

@@ -19,7 +19,10 @@ import numpy.typing as npt
 from glyphline.errors import UserError, nearest
 from glyphline.image import grey_of, ink_is_bright
 from glyphline.picture import Colour, Grey
+from glyphline.reading.curves import Bend, bend_of, running_right, size_of
 from glyphline.reading.engines import open_session, paddle_input, photo_model
+
+TALL = 1.5  # a piece this many times as tall as it is wide stands on its side
 
 Corners = npt.NDArray[np.float64]  # (4, 2) px (x, y), clockwise from where the text begins, along its upper edge
 
@@ -30,6 +33,38 @@ class Piece:
 
     corners: Corners
     confidence: float  # 0..1, that there is text
+    bend: Bend | None = None  # of text along an arc, inside of the corners
+
+    @property
+    def place(self) -> Corners | Bend:
+        """Where exactly the text is."""
+        return self.corners if self.bend is None else self.bend
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width along the text and height across it, px."""
+        return sides(self.corners) if self.bend is None else size_of(self.bend)
+
+    @property
+    def lies(self) -> bool:
+        """Whether the text runs up or down rather than across."""
+        if self.bend is not None:
+            across, down = np.abs((self.bend[-1] - self.bend[0]).sum(0))
+            return bool(down > across)
+        wide, tall = self.size
+        return tall > TALL * wide
+
+    def moved(self, to: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]) -> Piece:
+        """The piece where a function of points (..., 2) moves it; text runs right there again."""
+        bend = None if self.bend is None else running_right(to(self.bend))
+        return replace(self, corners=in_order(to(self.corners)), bend=bend)
+
+
+def sides(corners: Corners) -> tuple[float, float]:
+    """Width along the text and height across it, px."""
+    wide = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
+    tall = np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])
+    return float(wide / 2), float(tall / 2)
 
 
 class Finder(Protocol):
@@ -47,6 +82,8 @@ class Whole:
         return [Piece(np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float64), 1.0)]
 
 
+BENT = 8  # px of the map of text; lower patches tell nothing of a bend
+FULL = 0.75  # share of its rectangle that straight text fills, at least
 NARROW = 300  # px; pictures less high or wide are given margins, for their letters may fill them
 
 
@@ -91,7 +128,7 @@ class Photo:
         enlarge = np.array([w / size[0], h / size[1]])
         inside = np.array([w, h]) - 2 * around
         pieces = self._pieces(likely, enlarge)
-        return [replace(p, corners=(p.corners - around).clip(0, inside)) for p in pieces] if around else pieces
+        return [p.moved(lambda points: (points - around).clip(0, inside)) for p in pieces] if around else pieces
 
     def _pieces(self, likely: npt.NDArray[np.float32], enlarge: npt.NDArray[np.float64]) -> list[Piece]:
         mask = cv2.dilate((likely > self.level).astype(np.uint8), np.ones((2, 2), np.uint8))
@@ -101,8 +138,19 @@ class Photo:
             middle, (wide, tall), angle = cv2.minAreaRect(outline)
             if min(wide, tall) < 3:
                 continue
-            confidence = _mean_inside(likely, cv2.boxPoints((middle, (wide, tall), angle)))
+            bend = None
+            if min(wide, tall) >= BENT and cv2.contourArea(outline) < FULL * wide * tall:
+                bend = bend_of(_inside(outline), min(wide, tall), self.grow)
+            shape = (
+                outline[:, 0].astype(np.float32) if bend is not None else cv2.boxPoints((middle, (wide, tall), angle))
+            )
+            confidence = _mean_inside(likely, shape)
             if confidence < self.least:
+                continue
+            if bend is not None:
+                bend *= enlarge
+                around = cv2.boxPoints(cv2.minAreaRect(bend.reshape(-1, 2).astype(np.float32)))
+                pieces.append(Piece(in_order(around), confidence, bend))
                 continue
             reach = self.grow * wide * tall / (2 * (wide + tall))  # px on every side
             corners = cv2.boxPoints((middle, (wide + 2 * reach, tall + 2 * reach), angle)) * enlarge
@@ -110,8 +158,16 @@ class Photo:
         return pieces
 
 
+def _inside(outline: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """(N, 2) px (x, y): the pixels inside an outline of OpenCV's."""
+    left, top, wide, tall = cv2.boundingRect(outline)
+    mask = np.zeros((tall, wide), np.uint8)
+    cv2.drawContours(mask, [outline - (left, top)], 0, 1, cv2.FILLED)
+    return np.argwhere(mask)[:, ::-1] + np.array([left, top], np.float64)
+
+
 def _mean_inside(values: npt.NDArray[np.float32], corners: npt.NDArray[np.float32]) -> float:
-    """The mean of (H, W) values inside a quadrilateral."""
+    """The mean of (H, W) values inside a polygon."""
     most = np.array(values.shape[::-1]) - 1
     left, top = np.floor(corners.min(0)).clip(0, most).astype(int)
     right, bottom = np.ceil(corners.max(0)).clip(0, most).astype(int)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.reading.finders import Corners, Piece, in_order
+from glyphline.reading.finders import Piece, in_order, sides
 
 SAME_LINE = 0.5  # share of the lower piece's height that two pieces of one line have in common
 WORD_GAP = 1.6  # heights; parts of one line that stand farther apart are two
@@ -50,13 +50,6 @@ class Ordered:
 
     piece: Piece
     paragraph: int  # from 0
-
-
-def sides(corners: Corners) -> tuple[float, float]:
-    """Width along the text and height across it, px."""
-    wide = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
-    tall = np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])
-    return float(wide / 2), float(tall / 2)
 
 
 def slope_of(pieces: Sequence[Piece]) -> float:
@@ -102,7 +95,8 @@ def _outermost(pieces: Sequence[Piece]) -> list[Piece]:
         area = cv2.contourArea(own)
         near = np.array(kept, np.int64)  # only those whose upright boxes meet are worth cutting
         near = near[((low[near] < high[k]) & (high[near] > low[k])).all(axis=1)]
-        others = (ranked[n].corners.astype(np.float32) for n in near.tolist())
+        # what an arc runs around is not part of it
+        others = (ranked[n].corners.astype(np.float32) for n in near.tolist() if ranked[n].bend is None)
         if all(cv2.intersectConvexConvex(own, other)[0] < INSIDE * area for other in others):
             kept.append(k)
     return [ranked[k] for k in kept]
@@ -126,8 +120,12 @@ def _goes_on(a: Box, b: Box) -> bool:
     lower, higher = sorted((a.height, b.height))
     common = min(a.bottom, b.bottom) - max(a.top, b.top)
     gap = b.left - a.right
+    straight = a.piece.bend is None and b.piece.bend is None
     return (
-        common > SAME_LINE * lower and higher < HEIGHTS * lower and -0.5 * lower < gap < WORD_GAP * (lower + higher) / 2
+        straight
+        and common > SAME_LINE * lower
+        and higher < HEIGHTS * lower
+        and -0.5 * lower < gap < WORD_GAP * (lower + higher) / 2
     )
 
 

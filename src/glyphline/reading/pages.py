@@ -9,14 +9,16 @@ from importlib.util import find_spec
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from glyphline.page import Character, Line, Page, Word
 from glyphline.picture import Colour, Document, Grey, Source
 from glyphline.reading.choosing import Surest, is_spelled
 from glyphline.reading.constraints import Constraint
-from glyphline.reading.cutting import cut, onto, turned, turned_corners, widened
+from glyphline.reading.cutting import cut, onto, turned, turned_points, widened
 from glyphline.reading.engines import BUNDLED, PADDLE, Engine
-from glyphline.reading.finders import Corners, Finder, Piece, Whole, in_order, open_finder
-from glyphline.reading.order import Ordered, lines_of, sides
+from glyphline.reading.finders import NARROW, Corners, Finder, Piece, Whole, open_finder
+from glyphline.reading.order import Ordered, lines_of
 from glyphline.reading.reader import Reader, open_line_reader
 
 AUTO = "auto"  # the best that is installed, of readers and of finders
@@ -24,8 +26,8 @@ LEAST = 0.7  # share of a line that is probably right, below which it is left un
 MARGIN = 0.06  # heights added above and below a line that is cut out
 UPRIGHT_LINES = 4  # widest lines of a page that are read the other way up
 CLEARLY = 1.5  # times as much must be right for a page to be turned on its head
+DOUBTFUL = 0.5  # share of the letters in words probably right, below which the page is turned on its side too
 WELL = 0.85  # share of the letters in words probably right that makes looking at the other way up needless
-TALL = 1.5  # a piece this many times as tall as it is wide stands on its side
 LONE, CHANCE = 2, 0.6  # characters; confidence of finding times that of reading, below which they are no text
 LONGEST = 300  # heights; what is longer is a rule or an edge
 
@@ -64,6 +66,26 @@ def open_reader(
     return PageReader(lines, open_finder(finder), least=least)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a page says when it is turned one way."""
+
+    quarters: int  # of a circle, anticlockwise
+    found: list[Ordered]
+    crops: list[Colour]
+    lines: list[Line]
+
+    @property
+    def letters(self) -> int:
+        """How many were read."""
+        return sum(len(word.text) for line in self.lines for word in line.words)
+
+    @property
+    def likely(self) -> float:
+        """How many letters stand in words that are probably right."""
+        return _likely(self.lines)
+
+
 @dataclass
 class PageReader:
     """Finds the lines of a page and reads them.
@@ -91,53 +113,64 @@ class PageReader:
     def read_picture(self, picture: Colour, number: int = 1) -> Page:
         """One page as it lies: (H, W, 3)."""
         height, width = picture.shape[:2]
-        quarters, found, crops, lines = self._upright(picture, self.finder(picture))
-        standing = (width, height) if quarters % 2 else (height, width)
-        place = partial(turned_corners, quarters=-quarters, shape=standing)
+        said = self._upright(picture)
+        standing = (width, height) if said.quarters % 2 else (height, width)
+        back = partial(turned_points, quarters=-said.quarters, shape=standing)
         placed = [
-            self._sure(_placed(spelled(line), one, place, crop.shape, self.margin))
-            for one, crop, line in zip(found, crops, lines, strict=True)
+            self._sure(_placed(spelled(line), one, back, crop.shape, self.margin))
+            for one, crop, line in zip(said.found, said.crops, said.lines, strict=True)
             if line.text and not _is_chance(line, one.piece)
         ]
-        return Page(width, height, tuple(placed), number, 90 * quarters)
+        return Page(width, height, tuple(placed), number, 90 * said.quarters)
 
     @property
     def margin(self) -> float:
         """Heights added above and below a line that is cut out."""
         return 0.0 if isinstance(self.finder, Whole) else MARGIN
 
-    def _upright(self, picture: Colour, pieces: list[Piece]) -> tuple[int, list[Ordered], list[Colour], list[Line]]:
-        """Quarters by which the page is turned anticlockwise to stand upright, its lines, cut out and read.
+    def _upright(self, picture: Colour) -> Reading:
+        """The page read the way it stands upright.
 
-        Text that runs up or down says that the page lies on its side; which side, or whether it stands on its head, its
-        widest lines say, unless a page that stands reads well as it is.
+        Text that runs up or down says that the page lies on its side: then its lines are looked for anew once it is
+        turned, for detectors know level text best. Where what is read is doubtful the other axis is tried too.
         """
+        pieces = self.finder(picture)
         if not self.upright or isinstance(self.finder, Whole):
             return self._read(picture, pieces, 0)
-        lying = 0.0
-        for piece in pieces:
-            wide, tall = sides(piece.corners)
-            lying += tall if tall > TALL * wide else -wide
-        first = 1 if lying > 0 else 0
-        quarters, found, crops, lines = self._read(picture, pieces, first)
-        if not found or (first == 0 and _likely(lines) >= WELL * _letters(lines) > 0):
-            return quarters, found, crops, lines
-        widest = sorted(range(len(found)), key=lambda k: -sides(found[k].piece.corners)[0])[:UPRIGHT_LINES]
-        other = self.reader.read_lines([turned(crops[k], 2) for k in widest])  # the same lines, on their heads
-        # pages lie on either side, but few stand on their heads
-        if _likely(other) > (1 if first else CLEARLY) * _likely([lines[k] for k in widest]):
-            return self._read(picture, pieces, first + 2)
-        return quarters, found, crops, lines
+        lying = sum(piece.size[1] if piece.lies else -piece.size[0] for piece in pieces) > 0
+        best = self._facing(picture, self.finder(turned(picture, 1)), 1) if lying else self._facing(picture, pieces, 0)
+        if best.likely >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
+            return best
+        if lying:
+            other = self._facing(picture, pieces, 0)
+        else:
+            other = self._facing(picture, self.finder(turned(picture, 1)), 1)
+        return other if other.likely > CLEARLY * best.likely else best
 
-    def _read(
-        self, picture: Colour, pieces: list[Piece], quarters: int
-    ) -> tuple[int, list[Ordered], list[Colour], list[Line]]:
-        """The page read once it is turned by quarters."""
+    def _facing(self, picture: Colour, pieces: list[Piece], quarters: int) -> Reading:
+        """The page read as it stands once it is turned by quarters, 0 or 1, or on its head then.
+
+        pieces: on the page so turned. Its widest lines say which, unless a page that stands reads well as it is.
+        """
+        said = self._read(picture, pieces, quarters)
+        if not said.found or (quarters == 0 and said.likely >= WELL * said.letters > 0):
+            return said
+        widest = sorted(range(len(said.found)), key=lambda k: -said.found[k].piece.size[0])[:UPRIGHT_LINES]
+        heads = self.reader.read_lines([turned(said.crops[k], 2) for k in widest])  # the same lines, on their heads
+        # pages lie on either side, but few stand on their heads
+        if _likely(heads) <= (1 if quarters else CLEARLY) * _likely([said.lines[k] for k in widest]):
+            return said
+        shape = turned(picture, quarters).shape
+        return self._read(
+            picture, [p.moved(partial(turned_points, quarters=2, shape=shape)) for p in pieces], quarters + 2
+        )
+
+    def _read(self, picture: Colour, pieces: list[Piece], quarters: int) -> Reading:
+        """The page read once it is turned by quarters; pieces are those of the page so turned."""
         standing = turned(picture, quarters)
-        there = [replace(p, corners=in_order(turned_corners(p.corners, quarters, picture.shape))) for p in pieces]
-        found = [one for one in lines_of(there) if isinstance(self.finder, Whole) or _is_line(one.piece)]
-        crops = [cut(standing, one.piece.corners, self.margin) for one in found]
-        return quarters, found, crops, self.reader.read_lines(crops)
+        found = [one for one in lines_of(pieces) if isinstance(self.finder, Whole) or _is_line(one.piece)]
+        crops = [cut(standing, one.piece.place, self.margin) for one in found]
+        return Reading(quarters, found, crops, self.reader.read_lines(crops))
 
     def _sure(self, line: Line) -> Line:
         """The line, or without its text where it would be guessed."""
@@ -153,7 +186,7 @@ def _is_chance(line: Line, piece: Piece) -> bool:
 
 
 def _is_line(piece: Piece) -> bool:
-    wide, tall = sides(piece.corners)
+    wide, tall = piece.size
     return tall >= 1 and wide <= LONGEST * tall
 
 
@@ -177,20 +210,17 @@ def _likely(lines: Sequence[Line]) -> float:
     return sum(word.confidence * len(word.text) for line in lines for word in line.words)
 
 
-def _letters(lines: Sequence[Line]) -> int:
-    return sum(len(word.text) for line in lines for word in line.words)
-
-
 def _right(lines: Sequence[Line]) -> float:
     """How many characters of some lines are probably right."""
     return sum(c.confidence for line in lines for c in line.characters)
 
 
 def _placed(
-    line: Line, found: Ordered, place: Callable[[Corners], Corners], shape: tuple[int, ...], margin: float
+    line: Line, found: Ordered, back: Callable[[Corners], Corners], shape: tuple[int, ...], margin: float
 ) -> Line:
     """A line as it was read from a picture of a shape, with its places on the page."""
-    wide = place(widened(found.piece.corners, margin))
+    place = found.piece.place
+    wide = back(widened(place, margin))
     move = partial(onto, wide, (shape[1], shape[0]))
 
     def moved(part: Part) -> Part:
@@ -198,8 +228,9 @@ def _placed(
         across = [x for x, _ in polygon]
         return replace(part, polygon=polygon, left=min(across), right=max(across))
 
-    corners = tuple((float(x), float(y)) for x, y in place(found.piece.corners))
+    edge = place if place.ndim == 2 else np.concatenate([place[:, 0], place[::-1, 1]])
+    around = tuple((float(x), float(y)) for x, y in back(edge))
     return replace(
-        line, polygon=corners, paragraph=found.paragraph, characters=tuple(map(moved, line.characters)),
+        line, polygon=around, paragraph=found.paragraph, characters=tuple(map(moved, line.characters)),
         words=tuple(map(moved, line.words)),
     )  # fmt: skip

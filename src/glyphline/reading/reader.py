@@ -158,8 +158,9 @@ def open_line_reader(
 
 def _likely(log_probs: LogProbs, alphabet: Alphabet) -> tuple[LogProbs, Alphabet]:
     """What a network said without the classes whose share never reaches KEPT, and the alphabet of the others."""
-    likely = log_probs.max(axis=0) > math.log(KEPT)
-    likely[BLANK] = True
+    most = log_probs.max(axis=0)
+    likely = most > math.log(KEPT)
+    likely[[BLANK, most[1:].argmax() + 1]] = True  # an alphabet has one character at least
     classes = np.flatnonzero(likely)
     return log_probs[:, classes], Alphabet("".join(alphabet.characters[c - 1] for c in classes.tolist() if c != BLANK))
 

@@ -1,0 +1,71 @@
+"""Text along an arc, as on plaques, coins and logos: the ring that a patch of text fills, and its two edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Bend = npt.NDArray[np.float64]  # (K, 2, 2) px (x, y): K places along the text, of each its upper and its lower edge
+
+PLACES = 33  # along a bend
+FLAT = 0.3  # heights that the middle of a text stands out from its ends, below which it is straight
+LONG = 2.5  # heights; shorter patches tell nothing of a bend
+THIN = 0.75  # share of its rectangle's height that a patch is high along the arc, above which the arc explains nothing
+OPEN = 0.35  # radians of a ring without text, at least; else nobody knows where it begins
+
+
+def bend_of(points: npt.NDArray[np.floating[Any]], tall: float, grow: float) -> Bend | None:
+    """The edges of a patch of text that fills a part of a ring, enlarged; None where a rectangle does as well.
+
+    points: (N, 2) px (x, y) of the patch. tall: px, the height of the smallest rectangle around it. grow: times area /
+    perimeter by which it is enlarged on all sides. The circle is the one of the least algebraic distance (Kasa 1976).
+    """
+    middle = points.mean(0)
+    x, y = (points - middle).T
+    system = np.column_stack([2 * x, 2 * y, np.ones(len(x))])
+    (cx, cy, _), _, rank, _ = np.linalg.lstsq(system, x * x + y * y, rcond=None)
+    if rank < 3:
+        return None
+    radii = np.hypot(x - cx, y - cy)
+    inner, outer = np.percentile(radii, [1, 99]).tolist()
+    angles = np.sort(np.arctan2(y - cy, x - cx))
+    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    widest = int(gaps.argmax())
+    start, span = float(angles[(widest + 1) % len(angles)]), float(2 * np.pi - gaps[widest])
+    radius, high = (inner + outer) / 2, outer - inner
+    stands_out = radius * (1 - np.cos(min(span, np.pi) / 2))
+    if gaps[widest] < OPEN or high > THIN * tall or radius * span < LONG * high or stands_out < FLAT * high:
+        return None
+    reach = grow * radius * span * high / (2 * (radius * span + high))
+    along = np.linspace(start - reach / radius, start + span + reach / radius, PLACES)
+    ring = np.stack([np.cos(along), np.sin(along)], 1)
+    inside = max(1.0, inner - reach)
+    edges = np.stack([ring * (outer + reach), ring * inside], 1)  # clockwise, the outer edge is the upper one
+    return running_right(edges + np.array([cx, cy]) + middle)
+
+
+def running_right(bend: Bend) -> Bend:
+    """The bend from its other end, and upside down, where it runs to the left.
+
+    >>> running_right(np.array([[(9, 5), (9, 2)], [(0, 5), (0, 2)]]))[0].tolist()
+    [[0, 2], [0, 5]]
+    """
+    return bend if (bend[-1] - bend[0])[:, 0].sum() >= 0 else bend[::-1, ::-1]
+
+
+def size_of(bend: Bend) -> tuple[float, float]:
+    """Length along the middle of the text and mean height across it, px."""
+    steps = np.diff(bend.mean(1), axis=0)
+    return float(np.hypot(*steps.T).sum()), float(np.hypot(*(bend[:, 1] - bend[:, 0]).T).mean())
+
+
+def at(bend: Bend, points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Where points (..., 2) of the straightened text, each a share 0..1 along it and down it, lie on the page."""
+    along = points[..., 0].clip(0, 1) * (len(bend) - 1)
+    k = np.minimum(along.astype(np.int64), len(bend) - 2)
+    share = (along - k)[..., None, None]
+    edges = bend[k] * (1 - share) + bend[k + 1] * share  # (..., 2, 2)
+    down = points[..., 1, None]
+    return np.asarray(edges[..., 0, :] * (1 - down) + edges[..., 1, :] * down, np.float64)
