@@ -10,6 +10,7 @@ import numpy.typing as npt
 Bend = npt.NDArray[np.float64]  # (K, 2, 2) px (x, y): K places along the text, of each its upper and its lower edge
 
 PLACES = 33  # along a bend
+PARTS = 12  # of a patch, in each of which its radius and height are measured
 FLAT = 0.3  # heights that the middle of a text stands out from its ends, below which it is straight
 LONG = 2.5  # heights; shorter patches tell nothing of a bend
 THIN = 0.75  # share of its rectangle's height that a patch is high along the arc, above which the arc explains nothing
@@ -28,22 +29,38 @@ def bend_of(points: npt.NDArray[np.floating[Any]], tall: float, grow: float) -> 
     (cx, cy, _), _, rank, _ = np.linalg.lstsq(system, x * x + y * y, rcond=None)
     if rank < 3:
         return None
-    radii = np.hypot(x - cx, y - cy)
-    inner, outer = np.percentile(radii, [1, 99]).tolist()
-    angles = np.sort(np.arctan2(y - cy, x - cx))
-    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    radii, angles = np.hypot(x - cx, y - cy), np.arctan2(y - cy, x - cx)
+    around = np.sort(angles)
+    gaps = np.diff(around, append=around[0] + 2 * np.pi)
     widest = int(gaps.argmax())
-    start, span = float(angles[(widest + 1) % len(angles)]), float(2 * np.pi - gaps[widest])
-    radius, high = (inner + outer) / 2, outer - inner
+    start, span = float(around[(widest + 1) % len(around)]), float(2 * np.pi - gaps[widest])
+    turn, radius, high = _band(radii, (angles - start) % (2 * np.pi) / span)
+    long = span * radius
     stands_out = radius * (1 - np.cos(min(span, np.pi) / 2))
-    if gaps[widest] < OPEN or high > THIN * tall or radius * span < LONG * high or stands_out < FLAT * high:
+    if gaps[widest] < OPEN or high > THIN * tall or long < LONG * high or stands_out < FLAT * high:
         return None
-    reach = grow * radius * span * high / (2 * (radius * span + high))
-    along = np.linspace(start - reach / radius, start + span + reach / radius, PLACES)
+    reach = grow * long * high / (2 * (long + high))
+    share = np.linspace(-reach / long, 1 + reach / long, PLACES)
+    along = start + span * share
     ring = np.stack([np.cos(along), np.sin(along)], 1)
-    inside = max(1.0, inner - reach)
-    edges = np.stack([ring * (outer + reach), ring * inside], 1)  # clockwise, the outer edge is the upper one
+    level = np.polyval(turn, share.clip(0, 1))[:, None]
+    outer, inner = level + high / 2 + reach, np.maximum(1.0, level - high / 2 - reach)
+    edges = np.stack([ring * outer, ring * inner], 1)  # clockwise, the outer edge is the upper one
     return running_right(edges + np.array([cx, cy]) + middle)
+
+
+def _band(
+    radii: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], float, float]:
+    """A parabola of the radius by the share 0..1 of the way along, its mean, and the usual height of the patch, px.
+
+    Plaques are seen as ellipses, and patches are higher where letters are.
+    """
+    parts = np.minimum((share * PARTS).astype(np.int64), PARTS - 1)
+    ends = np.array([[k, *np.percentile(radii[parts == k], [2, 98])] for k in range(PARTS) if (parts == k).any()])
+    middle = ends[:, 1:].mean(1)
+    turn = np.polyfit((ends[:, 0] + 0.5) / PARTS, middle, min(2, len(ends) - 1))
+    return turn, float(middle.mean()), float(np.median(ends[:, 2] - ends[:, 1]) + 1)
 
 
 def running_right(bend: Bend) -> Bend:

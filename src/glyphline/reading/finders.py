@@ -128,7 +128,10 @@ class Photo:
         enlarge = np.array([w / size[0], h / size[1]])
         inside = np.array([w, h]) - 2 * around
         pieces = self._pieces(likely, enlarge)
-        return [p.moved(lambda points: (points - around).clip(0, inside)) for p in pieces] if around else pieces
+        if not around:
+            return pieces
+        back = [piece.moved(lambda points: points - around) for piece in pieces]
+        return [replace(piece, corners=piece.corners.clip(0, inside)) for piece in back]
 
     def _pieces(self, likely: npt.NDArray[np.float32], enlarge: npt.NDArray[np.float64]) -> list[Piece]:
         mask = cv2.dilate((likely > self.level).astype(np.uint8), np.ones((2, 2), np.uint8))
@@ -163,7 +166,7 @@ def _inside(outline: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     left, top, wide, tall = cv2.boundingRect(outline)
     mask = np.zeros((tall, wide), np.uint8)
     cv2.drawContours(mask, [outline - (left, top)], 0, 1, cv2.FILLED)
-    return np.argwhere(mask)[:, ::-1] + np.array([left, top], np.float64)
+    return np.asarray(np.argwhere(mask)[:, ::-1] + (left, top), np.float64)
 
 
 def _mean_inside(values: npt.NDArray[np.float32], corners: npt.NDArray[np.float32]) -> float:
