@@ -205,6 +205,24 @@ def test_what_the_others_hear_decides() -> None:
     assert believed(Says(sure), Says(torn)) == sure.line and sure.line.engine == "reader"
 
 
+def test_a_network_of_composed_lines_counts_less_where_it_is_less_sure() -> None:
+    """Each torn between the same two texts, for its own: how much the first one counts is a matter of confidence."""
+
+    def torn(sure: float) -> Line:
+        first = heard(clear("cat", 0.75, a={"u": 0.2}), "cat", sure)
+        other = heard(clear("cut", 0.6, u={"a": 0.35}), "cut", 0.75, "pp-ocr")
+        return believed(Says(first), Says(other))
+
+    assert torn(0.75).text == "cat" and torn(0.4).text == "cut"
+
+
+def test_a_line_is_as_sure_as_the_surest_that_reads_nearly_so() -> None:
+    first = heard(clear("catch", 0.9), "catch", 0.3)
+    other = heard(clear("catsh", 0.5, s={"c": 0.4}), "catsh", 0.7, "pp-ocr")
+    line = believed(Says(first), Says(other))
+    assert line.text == "catch" and line.confidence == pytest.approx(0.7 * 0.8)
+
+
 def test_nothing_read_is_asked_of_the_other() -> None:
     silent = heard([{}] * 8, "", 1.0)
     other = heard(clear("cats", 0.9), "cats", 0.5, "pp-ocr")

@@ -86,3 +86,15 @@ def test_choices_and_remedies_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingPackage, match=r"glyphline\[photo\]"):
         engines.photo_model("det")
     assert all(about.startswith(name) for name, (_, about) in FINDERS.items())
+
+
+@needs_photo
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_letters_at_the_edge_of_a_small_picture_are_found(scale: float) -> None:
+    """Words cut out of photographs fill their pictures."""
+    sheet = page()[150:216, 148:520]  # the first line, cut close
+    small = np.asarray(cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    (piece,) = Photo()(small)
+    low, high = piece.corners.min(0), piece.corners.max(0)
+    size = np.array(small.shape[1::-1])
+    assert (low >= 0).all() and (high <= size).all() and ((high - low) > 0.8 * size).all()

@@ -152,6 +152,36 @@ def test_what_looks_like_a_letter_by_chance_is_none() -> None:
         assert reader.read_picture(picture).text == wanted
 
 
+class Looks(Finds):
+    """Finds only where the picture is wide, and remembers the sizes of those it was shown."""
+
+    def __init__(self, wide: list[Piece], narrow: list[Piece]) -> None:
+        super().__init__(*wide)
+        self.narrow, self.shown = narrow, []
+
+    def __call__(self, picture: Colour) -> list[Piece]:
+        self.shown.append(picture.shape[1::-1])
+        return self.pieces if picture.shape[1] > picture.shape[0] else self.narrow
+
+
+def test_a_page_on_its_side_is_looked_through_anew() -> None:
+    level = [piece(10, 10, 390, 40), piece(10, 50, 390, 80)]
+    finder = Looks(level, [piece(10, 10, 40, 390)])  # of the two lines that lie it finds one
+    page = PageReader(Says("word", 0.9), finder).read_picture(np.full((400, 100, 3), 255, np.uint8))
+    assert [line.text for line in page.lines] == ["word", "word"] and page.turned == 90
+    assert finder.shown == [(100, 400), (400, 100)]
+    assert page.lines[0].polygon == ((90, 10), (90, 390), (60, 390), (60, 10))  # of the picture as it was given
+
+
+def test_a_small_picture_in_which_nothing_is_found_is_turned_too() -> None:
+    level = [piece(10, 10, 290, 40)]
+    page = PageReader(Says("word", 0.9), Looks(level, [])).read_picture(np.full((300, 60, 3), 255, np.uint8))
+    assert page.text == "word" and page.turned == 90
+    large = Looks(level, [])
+    assert PageReader(Says("word", 0.9), large).read_picture(np.full((900, 600, 3), 255, np.uint8)).lines == ()
+    assert len(large.shown) == 1  # of a photograph of anything that takes too long
+
+
 def test_a_rule_is_no_line() -> None:
     picture = np.full((100, 4000, 3), 255, np.uint8)
     reader = PageReader(Says("word"), Finds(piece(0, 10, 4000, 20), piece(10, 60, 200, 90)))

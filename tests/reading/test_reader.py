@@ -238,6 +238,15 @@ def test_a_large_alphabet_is_cut_to_what_had_a_chance() -> None:
     assert Greedy()(few, alphabet) == Greedy()(log_probs, wide)
 
 
+def test_where_nothing_has_a_chance_the_likeliest_character_stays() -> None:
+    """An alphabet without characters is refused, and cut to none by noise that says nothing at all."""
+    log_probs = np.full((9, 2001), np.log(1e-9), np.float32)
+    log_probs[:, 0], log_probs[4, 77] = 0.0, np.log(1e-7)
+    few, alphabet = reading._likely(log_probs, Alphabet("".join(map(chr, range(0x4E00, 0x4E00 + 2000)))))
+    assert alphabet.characters == chr(0x4E00 + 76) and few.shape == (9, 2)
+    assert Greedy()(few, alphabet).text == ""
+
+
 def test_all_of_a_small_alphabet_is_kept(bar_codes: Any, drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     def known(reader: Reader) -> list[int]:
         told: list[int] = []

@@ -10,6 +10,7 @@ import numpy.typing as npt
 Bend = npt.NDArray[np.float64]  # (K, 2, 2) px (x, y): K places along the text, of each its upper and its lower edge
 
 PLACES = 33  # along a bend
+REFITS = 3
 PARTS = 12  # of a patch, in each of which its radius and height are measured
 FLAT = 0.3  # heights that the middle of a text stands out from its ends, below which it is straight
 LONG = 2.5  # heights; shorter patches tell nothing of a bend
@@ -23,21 +24,22 @@ def bend_of(points: npt.NDArray[np.floating[Any]], tall: float, grow: float) -> 
     points: (N, 2) px (x, y) of the patch. tall: px, the height of the smallest rectangle around it. grow: times area /
     perimeter by which it is enlarged on all sides. The circle is the one of the least algebraic distance (Kasa 1976).
     """
-    middle = points.mean(0)
-    x, y = (points - middle).T
-    system = np.column_stack([2 * x, 2 * y, np.ones(len(x))])
-    (cx, cy, _), _, rank, _ = np.linalg.lstsq(system, x * x + y * y, rcond=None)
-    if rank < 3:
+    if len(points) < 4 * PARTS:
         return None
-    radii, angles = np.hypot(x - cx, y - cy), np.arctan2(y - cy, x - cx)
-    around = np.sort(angles)
-    gaps = np.diff(around, append=around[0] + 2 * np.pi)
-    widest = int(gaps.argmax())
-    start, span = float(around[(widest + 1) % len(around)]), float(2 * np.pi - gaps[widest])
-    turn, radius, high = _band(radii, (angles - start) % (2 * np.pi) / span)
+    centre = _centre(points)
+    for _ in range(REFITS):  # the whole patch draws the centre to its side of the arc; its middle line does not
+        if centre is None:
+            return None
+        start, span, share, radii = _around(points, centre)
+        turn, radius, high = _band(radii, share)
+        held = centre
+        along = start + span * (np.arange(PARTS) + 0.5) / PARTS
+        level = np.polyval(turn, (np.arange(PARTS) + 0.5) / PARTS)
+        line = centre + np.stack([np.cos(along), np.sin(along)], 1) * level[:, None]
+        centre = _centre(line)
     long = span * radius
     stands_out = radius * (1 - np.cos(min(span, np.pi) / 2))
-    if gaps[widest] < OPEN or high > THIN * tall or long < LONG * high or stands_out < FLAT * high:
+    if 2 * np.pi - span < OPEN or high > THIN * tall or long < LONG * high or stands_out < FLAT * high:
         return None
     reach = grow * long * high / (2 * (long + high))
     share = np.linspace(-reach / long, 1 + reach / long, PLACES)
@@ -46,7 +48,30 @@ def bend_of(points: npt.NDArray[np.floating[Any]], tall: float, grow: float) -> 
     level = np.polyval(turn, share.clip(0, 1))[:, None]
     outer, inner = level + high / 2 + reach, np.maximum(1.0, level - high / 2 - reach)
     edges = np.stack([ring * outer, ring * inner], 1)  # clockwise, the outer edge is the upper one
-    return running_right(edges + np.array([cx, cy]) + middle)
+    return running_right(edges + held)
+
+
+def _centre(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64] | None:
+    """(x, y) of the circle nearest to points (N, 2); None where they lie on a line."""
+    middle = points.mean(0)
+    x, y = (points - middle).T
+    (cx, cy, _), _, rank, _ = np.linalg.lstsq(
+        np.column_stack([2 * x, 2 * y, np.ones(len(x))]), x * x + y * y, rcond=None
+    )
+    return np.array([cx, cy]) + middle if rank == 3 else None
+
+
+def _around(
+    points: npt.NDArray[np.floating[Any]], centre: npt.NDArray[np.float64]
+) -> tuple[float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Where an arc starts and how far it goes, radians; of each point the share 0..1 of that way, and its radius."""
+    x, y = (points - centre).T
+    angles = np.arctan2(y, x)
+    ranked = np.sort(angles)
+    gaps = np.diff(ranked, append=ranked[0] + 2 * np.pi)
+    widest = int(gaps.argmax())
+    start, span = float(ranked[(widest + 1) % len(ranked)]), float(2 * np.pi - gaps[widest])
+    return start, span, (angles - start) % (2 * np.pi) / max(span, 1e-9), np.hypot(x, y)
 
 
 def _band(

@@ -137,14 +137,16 @@ class PageReader:
         pieces = self.finder(picture)
         if not self.upright or isinstance(self.finder, Whole):
             return self._read(picture, pieces, 0)
-        lying = sum(piece.size[1] if piece.lies else -piece.size[0] for piece in pieces) > 0
-        best = self._facing(picture, self.finder(turned(picture, 1)), 1) if lying else self._facing(picture, pieces, 0)
+        on_its_side = sum(piece.size[1] if piece.lies else -piece.size[0] for piece in pieces) > 0
+
+        def facing(quarters: int) -> Reading:
+            there = self.finder(turned(picture, 1)) if quarters else pieces
+            return self._facing(picture, there, quarters)
+
+        best = facing(int(on_its_side))
         if best.likely >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
             return best
-        if lying:
-            other = self._facing(picture, pieces, 0)
-        else:
-            other = self._facing(picture, self.finder(turned(picture, 1)), 1)
+        other = facing(int(not on_its_side))
         return other if other.likely > CLEARLY * best.likely else best
 
     def _facing(self, picture: Colour, pieces: list[Piece], quarters: int) -> Reading:
