@@ -152,6 +152,20 @@ def test_what_looks_like_a_letter_by_chance_is_none() -> None:
         assert reader.read_picture(picture).text == wanted
 
 
+def test_ink_that_says_nearly_nothing_is_scenery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Paper, "__call__", lambda self, picture: [piece(10, 10, 90, 50, 1.0)])
+    picture = np.full((100, 400, 3), 255, np.uint8)
+    for text, sure, wanted in (
+        ("ma", 0.6, ""),
+        ("Eggs", 0.9, "Eggs"),
+        ("Nine words of this sort are worth a look", 0.6, None),
+    ):
+        for least in (0.5, 0.0):
+            page = PageReader(Says(text, sure), Paper(), least=least).read_picture(picture)
+            assert page.text == (text if wanted is None or not least else wanted)
+            assert len(page.lines) == 1 and page.lines[0].unread == (page.text == "")
+
+
 class Looks(Finds):
     """Finds only where the picture is wide, and remembers the sizes of those it was shown."""
 

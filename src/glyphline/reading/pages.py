@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +18,7 @@ from glyphline.reading.choosing import Surest, is_spelled
 from glyphline.reading.constraints import Constraint
 from glyphline.reading.cutting import cut, onto, turned, turned_points, widened
 from glyphline.reading.engines import BUNDLED, PADDLE, Engine
-from glyphline.reading.finders import NARROW, Corners, Finder, Piece, Whole, open_finder
+from glyphline.reading.finders import NARROW, Corners, Finder, Paper, Piece, Whole, open_finder
 from glyphline.reading.order import Ordered, lines_of
 from glyphline.reading.reader import Reader, open_line_reader
 
@@ -29,6 +30,7 @@ CLEARLY = 1.5  # times as much must be right for a page to be turned on its head
 DOUBTFUL = 0.5  # share of the letters in words probably right, below which the page is turned on its side too
 WELL = 0.85  # share of the letters in words probably right that makes looking at the other way up needless
 LONE, CHANCE = 2, 0.6  # characters; confidence of finding times that of reading, below which they are no text
+FEW, SURE = 4, 0.7  # letters probably right, confidence of a line: less than both is scenery to a finder of mere ink
 LONGEST = 300  # heights; what is longer is a rule or an edge
 
 Part = TypeVar("Part", Character, Word)
@@ -85,6 +87,11 @@ class Reading:
         """How many letters stand in words that are probably right."""
         return _likely(self.lines)
 
+    @property
+    def surest(self) -> float:
+        """The confidence of the surest line."""
+        return max((line.confidence for line in self.lines if line.text), default=0.0)
+
 
 @dataclass
 class PageReader:
@@ -116,8 +123,9 @@ class PageReader:
         said = self._upright(picture)
         standing = (width, height) if said.quarters % 2 else (height, width)
         back = partial(turned_points, quarters=-said.quarters, shape=standing)
+        scenery = self.least > 0 and isinstance(self.finder, Paper) and said.likely < FEW and said.surest < SURE
         placed = [
-            self._sure(_placed(spelled(line), one, back, crop.shape, self.margin))
+            _sure(_placed(spelled(line), one, back, crop.shape, self.margin), math.inf if scenery else self.least)
             for one, crop, line in zip(said.found, said.crops, said.lines, strict=True)
             if line.text and not _is_chance(line, one.piece)
         ]
@@ -174,11 +182,12 @@ class PageReader:
         crops = [cut(standing, one.piece.place, self.margin) for one in found]
         return Reading(quarters, found, crops, self.reader.read_lines(crops))
 
-    def _sure(self, line: Line) -> Line:
-        """The line, or without its text where it would be guessed."""
-        if line.characters and _right([line]) < self.least * len(line.characters):
-            return replace(line, text="", characters=(), words=(), unread=True)
-        return line
+
+def _sure(line: Line, least: float) -> Line:
+    """The line, or without its text where a smaller share than the least is probably right: it would be guessed."""
+    if line.characters and _right([line]) < least * len(line.characters):
+        return replace(line, text="", characters=(), words=(), unread=True)
+    return line
 
 
 def _is_chance(line: Line, piece: Piece) -> bool:
