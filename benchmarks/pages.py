@@ -2,8 +2,9 @@
 
     make peers && python benchmarks/pages.py [--show]    # writes benchmarks/results/pages.json
 
-Every row of $GLYPHLINE_DATA/photos/manifest.tsv, by kind; clean handwriting and print anew, turned and askew; and
-composed pages of several columns, whose reading order is scored (with `make fonts`).
+Every row of $GLYPHLINE_DATA/photos/manifest.tsv, by kind; the same as other cameras might have seen them; clean
+handwriting and print turned and askew; and composed pages of several columns, whose reading order is scored (with
+`make fonts`).
 """
 
 from __future__ import annotations
@@ -64,6 +65,35 @@ def photographs() -> Iterator[Sheet]:
             kind = row["kind"] if row["kind"] in ("notext", "rotated") else f"{row['kind']}, {sure} {part}"
             lines = tuple(filter(None, row["transcript"].split(" / ")))
             yield Sheet(kind, folder / row["kind"] / row["file"], lines)
+
+
+def seen_anew(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:
+    """Photographs of text as other cameras might have seen them, two of each: smaller or larger, from another side,
+    blurred, darker or lighter, noisy, as JPEG.
+    """
+    for number, sheet in enumerate(sheets):
+        if sheet.kind in ("notext", "rotated"):
+            continue
+        picture = Document(sheet.path).colour(0)
+        for view in range(2):
+            rng = np.random.default_rng((number, view))
+            scale = max(rng.uniform(0.6, 1.3), 24 / min(picture.shape[:2]))
+            height, width = picture.shape[:2]
+            turn = cv2.getRotationMatrix2D((0, 0), rng.uniform(-4, 4), scale)
+            turn[:, :2] += scale * rng.uniform(-0.03, 0.03, (2, 2))
+            corners = np.array([(0, 0), (width, 0), (width, height), (0, height)]) @ turn[:, :2].T
+            turn[:, 2] = -corners.min(0)
+            size = np.ceil(np.ptp(corners, axis=0)).astype(int).tolist()
+            made = cv2.warpAffine(picture, turn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+            if rng.random() < 0.5:
+                made = cv2.GaussianBlur(made, (0, 0), rng.uniform(0.3, 0.8 + max(size) / 1000))
+            light = 255 * (made / 255) ** rng.uniform(0.7, 1.5) * rng.uniform(0.7, 1) + rng.uniform(0, 30)
+            made = (light + rng.normal(0, rng.uniform(0, 10), light.shape)).clip(0, 255).astype(np.uint8)
+            path = folder / f"{sheet.path.stem}-view{view}.jpg"
+            cv2.imwrite(str(path), made[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(35, 95))])
+            yield Sheet(
+                f"{sheet.kind.replace(' pages', '').replace(' words and lines', '')}, seen anew", path, sheet.lines
+            )
 
 
 def turned(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:
@@ -159,7 +189,8 @@ def main() -> None:
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sheets = list(photographs())
-        sheets += [*turned(sheets, Path(folder)), *composed(Path(folder))]
+        inside = Path(folder)
+        sheets += [*seen_anew(sheets, inside), *turned(sheets, inside), *composed(inside)]
         peers = ROOT / "benchmarks" / "peers"
         commands = {name: [sys.executable, __file__, "--one", *how] for name, how in READERS.items()}
         commands["RapidOCR"] = [str(PEERS), str(peers / "rapidocr_pages.py")]

@@ -102,3 +102,12 @@ def test_corners_begin_at_the_upper_left_of_the_text(degrees: float) -> None:
     for start in range(4):
         assert np.allclose(in_order(np.roll(wanted.corners, start, 0)), wanted.corners)
         assert np.allclose(in_order(np.roll(wanted.corners[::-1], start, 0)), wanted.corners)
+
+
+def test_columns_that_stand_close_are_not_joined_where_a_line_is_long() -> None:
+    """One row of the left column reaches nearly to the right one, whose lines begin under one another."""
+    left = [piece(100, 100 + 30 * k, 300 + 75 * (k == 2)) for k in range(5)]
+    right = [piece(400 + 75 + 25, 100 + 30 * k, 300) for k in range(5)]
+    assert order_of([*left, *right]) == list(range(10))
+    few = [left[2], right[2]]  # alone, the same two are one line
+    assert len(lines_of(few)) == 1

@@ -20,6 +20,7 @@ WORD_GAP = 1.6  # heights; parts of one line that stand farther apart are two
 HEIGHTS = 1.9  # the taller of two pieces of one line is at most this many times as tall as the other
 INSIDE = 0.7  # share of its area that makes a piece part of another
 GUTTER = 0.9  # heights between columns
+COLUMN_LINES, ALIGNED = 3, 0.4  # lines of a column, at least; heights by which their beginnings differ
 COLUMN = 4.0  # heights; lines of columns are at least as wide, on average
 BREAK = 0.9  # heights; paragraphs stand farther apart than lines
 INDENT = 1.2  # heights; a line that starts farther to the right begins a paragraph
@@ -105,9 +106,12 @@ def _outermost(pieces: Sequence[Piece]) -> list[Piece]:
 def _joined(boxes: list[Box], slope: float) -> list[Box]:
     """Boxes with those of one line made one."""
     left = sorted(boxes, key=lambda b: b.left)
+    edges = np.array([b.left for b in left])
     lines: list[list[Box]] = []
     for box in left:
-        near = [line for line in lines if _goes_on(line[-1], box)]
+        aligned = np.searchsorted(edges, [box.left - ALIGNED * box.height, box.left + ALIGNED * box.height])
+        gap = GUTTER if aligned[1] - aligned[0] > COLUMN_LINES else WORD_GAP
+        near = [line for line in lines if _goes_on(line[-1], box, gap)]
         if near:
             min(near, key=lambda line: abs(line[-1].middle - box.middle) + box.left - line[-1].right).append(box)
         else:
@@ -115,8 +119,8 @@ def _joined(boxes: list[Box], slope: float) -> list[Box]:
     return [line[0] if len(line) == 1 else _box(_one(line), slope) for line in lines]
 
 
-def _goes_on(a: Box, b: Box) -> bool:
-    """Whether b goes on with the line of a, which begins to its left."""
+def _goes_on(a: Box, b: Box, most: float) -> bool:
+    """Whether b goes on with the line of a, which begins to its left; most: heights between them."""
     lower, higher = sorted((a.height, b.height))
     common = min(a.bottom, b.bottom) - max(a.top, b.top)
     gap = b.left - a.right
@@ -125,7 +129,7 @@ def _goes_on(a: Box, b: Box) -> bool:
         straight
         and common > SAME_LINE * lower
         and higher < HEIGHTS * lower
-        and -0.5 * lower < gap < WORD_GAP * (lower + higher) / 2
+        and -0.5 * lower < gap < most * (lower + higher) / 2
     )
 
 
@@ -171,7 +175,7 @@ def _gutter(boxes: list[Box]) -> float | None:
 
 
 def _is_column(boxes: list[Box], height: float) -> bool:
-    return len(boxes) >= 3 and float(np.mean([b.right - b.left for b in boxes])) > COLUMN * height
+    return len(boxes) >= COLUMN_LINES and float(np.mean([b.right - b.left for b in boxes])) > COLUMN * height
 
 
 def _rows(boxes: list[Box]) -> list[Box]:
