@@ -52,7 +52,7 @@ class Frail(PageReader):
             raise ValueError("a library stumbled\nover this")
         if "wide" in name:
             raise PictureError("a line is too wide")  # as of a line, which knows no name
-        time.sleep(0.04 if "slow" in name else 0)
+        time.sleep(0.08 if "slow" in name else 0)
         yield from super().read_pages(source)
 
 
