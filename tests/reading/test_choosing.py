@@ -14,7 +14,7 @@ import pytest
 from glyphline.alphabet import Alphabet, collapse
 from glyphline.page import Line
 from glyphline.picture import Grey
-from glyphline.reading.choosing import ENOUGH, UNFIT, Surest, _aligned, _likelihoods, is_spelled, log_likelihoods
+from glyphline.reading.choosing import ENOUGH, VETO, Surest, _aligned, _likelihoods, is_spelled, log_likelihoods
 from glyphline.reading.choosing import proposals as proposed
 from glyphline.reading.constraints import Choices
 from glyphline.reading.decoders import Beam, Decoded, Greedy
@@ -147,7 +147,8 @@ def test_what_a_network_makes_of_texts_is_a_number() -> None:
     )
     assert _likelihoods(nothing, ["", "cat"]).tolist() == [0, 0]
     found = _likelihoods(heard(clear("cat")), ["cat", "cut", "", "dog", "cat" * 9, "中文"])
-    assert np.isfinite(found).all() and found.argmax() == 0 and found[4] == -UNFIT
+    assert np.isfinite(found).all() and found.argmax() == 0 and found[4] == found[0] - VETO
+    assert _likelihoods(heard(clear("cat")), ["cat" * 9, "dog" * 9]).tolist() == [0, 0]  # it can say neither
 
 
 # -------------------------------------------------------------------------------------------------------------- surest

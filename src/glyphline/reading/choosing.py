@@ -30,7 +30,7 @@ SPELLED = 6  # letters set apart that make a line spelled
 REGIONS = 4  # places in which two proposals differ that are exchanged in every combination
 SOFT = Beam.temperature  # of what the networks say
 _WORDS = re.compile(r"\s|\S+")
-UNFIT = 1e4  # nats; less likely than anything, and still a number
+VETO = 20.0  # nats below its likeliest text that a network may hold any other; what it cannot say at all is lower still
 
 
 def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
@@ -187,11 +187,15 @@ def _softened(heard: Heard, texts: Sequence[str]) -> tuple[npt.NDArray[np.float6
 
 
 def _likelihoods(heard: Heard, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """log P(text) by one network; all alike where it saw nothing."""
+    """log P(text) by one network, the unlikeliest VETO less than the likeliest; all alike where it saw nothing.
+
+    A text too long for the steps of one network would be out of the question otherwise, whatever the other saw.
+    """
     if len(heard.log_probs) == 0:
         return np.zeros(len(texts))
     soft, columns = _softened(heard, texts)
-    return np.maximum(log_likelihoods(soft, columns), -UNFIT)
+    nats = log_likelihoods(soft, columns)
+    return np.maximum(nats, nats.max() - VETO) if np.isfinite(nats.max()) else np.zeros(len(texts))
 
 
 def _aligned(heard: Heard, text: str) -> Decoded:
