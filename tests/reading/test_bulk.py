@@ -52,7 +52,7 @@ class Frail(PageReader):
             raise ValueError("a library stumbled\nover this")
         if "wide" in name:
             raise PictureError("a line is too wide")  # as of a line, which knows no name
-        time.sleep(0.08 if "slow" in name else 0)
+        time.sleep(0.04 if "slow" in name else 0)
         yield from super().read_pages(source)
 
 
@@ -167,7 +167,8 @@ def test_nothing_but_bad_pictures_is_a_mistake(tmp_path: Path, read: Any) -> Non
     assert code == 1 and "none*.png" in said and files(tmp_path / "out") == {"good.png.txt": b"40 px\n"}
 
 
-SCRIPT = "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom reading import test_bulk as t\n"
+# SIGINT is ignored where the tests run in a shell's background
+SCRIPT = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nsys.path.insert(0, sys.argv.pop(1))\nfrom reading import test_bulk as t\n"
 SCRIPT += "t.cli._open_pages = t.opened\nt.cli.main()"
 
 
