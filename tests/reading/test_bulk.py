@@ -168,7 +168,8 @@ def test_nothing_but_bad_pictures_is_a_mistake(tmp_path: Path, read: Any) -> Non
 
 
 # SIGINT is ignored where the tests run in a shell's background
-SCRIPT = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nsys.path.insert(0, sys.argv.pop(1))\nfrom reading import test_bulk as t\n"
+SCRIPT = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+SCRIPT += "sys.path.insert(0, sys.argv.pop(1))\nfrom reading import test_bulk as t\n"
 SCRIPT += "t.cli._open_pages = t.opened\nt.cli.main()"
 
 
