@@ -91,9 +91,8 @@ def seen_anew(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:
             made = (light + rng.normal(0, rng.uniform(0, 10), light.shape)).clip(0, 255).astype(np.uint8)
             path = folder / f"{sheet.path.stem}-view{view}.jpg"
             cv2.imwrite(str(path), made[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(35, 95))])
-            yield Sheet(
-                f"{sheet.kind.replace(' pages', '').replace(' words and lines', '')}, seen anew", path, sheet.lines
-            )
+            kind = " ".join(sheet.kind.split()[:2])  # pages, words and lines together
+            yield Sheet(f"{kind}, seen anew", path, sheet.lines)
 
 
 def turned(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:

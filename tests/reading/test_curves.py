@@ -14,7 +14,7 @@ from glyphline import open_reader
 from glyphline.picture import Colour
 from glyphline.reading.curves import Bend, at, bend_of, running_right, size_of
 from glyphline.reading.cutting import cut, onto, turned, turned_points, widened
-from glyphline.reading.finders import Photo, Piece, in_order
+from glyphline.reading.finders import Photo, Piece, around
 
 needs_photo = pytest.mark.skipif(find_spec("rapidocr") is None, reason='needs pip install "glyphline[photo]"')
 CENTRE, RADIUS, HIGH = np.array([300.0, 320.0]), 220.0, 60.0
@@ -114,7 +114,7 @@ def test_places_of_a_straightened_line_lie_on_its_bend() -> None:
 
 def test_a_turned_bend_runs_right_again() -> None:
     bend = arc(-150, -30)
-    piece = Piece(in_order(cv2.boxPoints(cv2.minAreaRect(bend.reshape(-1, 2).astype(np.float32)))), 1.0, bend)
+    piece = Piece(around(bend), 1.0, bend)
     assert not piece.lies and piece.place is bend
     quarter = piece.moved(partial(turned_points, quarters=1, shape=(700, 700)))
     assert quarter.lies and quarter.size == pytest.approx(piece.size)

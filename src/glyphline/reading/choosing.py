@@ -30,7 +30,7 @@ SPELLED = 6  # letters set apart that make a line spelled
 REGIONS = 4  # places in which two proposals differ that are exchanged in every combination
 SOFT = Beam.temperature  # of what the networks say
 _WORDS = re.compile(r"\s|\S+")
-VETO = 20.0  # nats below its likeliest text that a network may hold any other; what it cannot say at all is lower still
+VETO = 20.0  # nats below its likeliest text that a network may hold any other, and does where it cannot say it at all
 
 
 def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
@@ -142,9 +142,9 @@ class Surest:
                 if is_spelled(one.decoded.text):
                     return one.line
         told = [_likelihoods(one, texts) for one in heard]  # nats, of each text, by each network
-        worth = self._language(texts)
+        worth, most = self._language(texts), max(one.line.confidence for one in heard)
         for one, nats in zip(heard, told, strict=True):
-            worth = worth + _trust(one.line, max(other.line.confidence for other in heard)) * nats
+            worth = worth + _trust(one.line, most) * nats
         best = int(worth.argmax())
         sure = max(
             one.line.confidence * Levenshtein.normalized_similarity(one.decoded.text, texts[best]) for one in heard

@@ -26,29 +26,31 @@ def bend_of(points: npt.NDArray[np.floating[Any]], tall: float, grow: float) -> 
     """
     if len(points) < 4 * PARTS:
         return None
-    centre = _centre(points)
+    line, middles = points, (np.arange(PARTS) + 0.5) / PARTS
     for _ in range(REFITS):  # the whole patch draws the centre to its side of the arc; its middle line does not
-        if centre is None:
+        fitted = _centre(line)
+        if fitted is None:
             return None
+        centre = fitted
         start, span, share, radii = _around(points, centre)
         turn, radius, high = _band(radii, share)
-        held = centre
-        along = start + span * (np.arange(PARTS) + 0.5) / PARTS
-        level = np.polyval(turn, (np.arange(PARTS) + 0.5) / PARTS)
-        line = centre + np.stack([np.cos(along), np.sin(along)], 1) * level[:, None]
-        centre = _centre(line)
+        line = centre + _directions(start + span * middles) * np.polyval(turn, middles)[:, None]
     long = span * radius
     stands_out = radius * (1 - np.cos(min(span, np.pi) / 2))
     if 2 * np.pi - span < OPEN or high > THIN * tall or long < LONG * high or stands_out < FLAT * high:
         return None
     reach = grow * long * high / (2 * (long + high))
     share = np.linspace(-reach / long, 1 + reach / long, PLACES)
-    along = start + span * share
-    ring = np.stack([np.cos(along), np.sin(along)], 1)
+    ring = _directions(start + span * share)
     level = np.polyval(turn, share.clip(0, 1))[:, None]
     outer, inner = level + high / 2 + reach, np.maximum(1.0, level - high / 2 - reach)
     edges = np.stack([ring * outer, ring * inner], 1)  # clockwise, the outer edge is the upper one
-    return running_right(edges + held)
+    return running_right(edges + centre)
+
+
+def _directions(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(N, 2) points of the circle of radius 1."""
+    return np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
 def _centre(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64] | None:

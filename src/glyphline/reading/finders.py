@@ -82,8 +82,6 @@ class Whole:
         return [Piece(np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float64), 1.0)]
 
 
-BENT = 8  # px of the map of text; lower patches tell nothing of a bend
-FULL = 0.75  # share of its rectangle that straight text fills, at least
 NARROW = 300  # px; pictures less high or wide are given margins, for their letters may fill them
 
 
@@ -94,6 +92,10 @@ def _margin(picture: Colour | Grey, share: float) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------ photographs
+
+
+BENT = 8  # px of the map of text; lower patches tell nothing of a bend
+FULL = 0.75  # share of its rectangle that straight text fills, at least
 
 
 @lru_cache(maxsize=1)
@@ -116,22 +118,20 @@ class Photo:
     grow: float = 1.6
 
     def __call__(self, picture: Colour) -> list[Piece]:
-        around = _margin(picture, 0.5)
-        if around:  # the detector sees little of letters at the very edge
-            picture = cv2.copyMakeBorder(picture, *(around,) * 4, cv2.BORDER_REPLICATE)
+        edge = _margin(picture, 0.5)
+        if edge:  # the detector sees little of letters at the very edge
+            picture = cv2.copyMakeBorder(picture, *(edge,) * 4, cv2.BORDER_REPLICATE)
         h, w = picture.shape[:2]
         scale = min(self.longest / max(h, w), max(1.0, self.shortest / max(h, w)))
         size = tuple(max(32, round(side * scale / 32) * 32) for side in (w, h))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         session = _detector()
         likely = session.run(None, {session.get_inputs()[0].name: paddle_input(small[None])})[0][0, 0]  # (H', W') 0..1
-        enlarge = np.array([w / size[0], h / size[1]])
-        inside = np.array([w, h]) - 2 * around
-        pieces = self._pieces(likely, enlarge)
-        if not around:
+        pieces = self._pieces(likely, np.array([w / size[0], h / size[1]]))
+        if not edge:
             return pieces
-        back = [piece.moved(lambda points: points - around) for piece in pieces]
-        return [replace(piece, corners=piece.corners.clip(0, inside)) for piece in back]
+        back = [piece.moved(lambda points: points - edge) for piece in pieces]
+        return [replace(piece, corners=piece.corners.clip(0, (w - 2 * edge, h - 2 * edge))) for piece in back]
 
     def _pieces(self, likely: npt.NDArray[np.float32], enlarge: npt.NDArray[np.float64]) -> list[Piece]:
         mask = cv2.dilate((likely > self.level).astype(np.uint8), np.ones((2, 2), np.uint8))
@@ -144,20 +144,17 @@ class Photo:
             bend = None
             if min(wide, tall) >= BENT and cv2.contourArea(outline) < FULL * wide * tall:
                 bend = bend_of(_inside(outline), min(wide, tall), self.grow)
-            shape = (
-                outline[:, 0].astype(np.float32) if bend is not None else cv2.boxPoints((middle, (wide, tall), angle))
-            )
-            confidence = _mean_inside(likely, shape)
-            if confidence < self.least:
-                continue
-            if bend is not None:
+            if bend is None:
+                shape = cv2.boxPoints((middle, (wide, tall), angle))
+                reach = self.grow * wide * tall / (2 * (wide + tall))  # px on every side
+                corners = in_order(cv2.boxPoints((middle, (wide + 2 * reach, tall + 2 * reach), angle)) * enlarge)
+            else:
+                shape = outline[:, 0].astype(np.float32)
                 bend *= enlarge
-                around = cv2.boxPoints(cv2.minAreaRect(bend.reshape(-1, 2).astype(np.float32)))
-                pieces.append(Piece(in_order(around), confidence, bend))
-                continue
-            reach = self.grow * wide * tall / (2 * (wide + tall))  # px on every side
-            corners = cv2.boxPoints((middle, (wide + 2 * reach, tall + 2 * reach), angle)) * enlarge
-            pieces.append(Piece(in_order(corners), confidence))
+                corners = around(bend)
+            confidence = _mean_inside(likely, shape)
+            if confidence >= self.least:
+                pieces.append(Piece(corners, confidence, bend))
         return pieces
 
 
@@ -170,7 +167,7 @@ def _inside(outline: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
 
 
 def _mean_inside(values: npt.NDArray[np.float32], corners: npt.NDArray[np.float32]) -> float:
-    """The mean of (H, W) values inside a polygon."""
+    """The mean of (H, W) values inside a polygon, its corners (N, 2)."""
     most = np.array(values.shape[::-1]) - 1
     left, top = np.floor(corners.min(0)).clip(0, most).astype(int)
     right, bottom = np.ceil(corners.max(0)).clip(0, most).astype(int)
@@ -186,6 +183,11 @@ def in_order(corners: npt.NDArray[np.floating[Any]]) -> Corners:
     sides = np.roll(clockwise, -1, 0) - clockwise
     first = int(np.argmax(sides[:, 0] / np.maximum(1e-9, np.hypot(*sides.T))))
     return np.roll(clockwise, -first, 0)
+
+
+def around(points: npt.NDArray[np.floating[Any]]) -> Corners:
+    """The smallest rectangle around points (..., 2)."""
+    return in_order(cv2.boxPoints(cv2.minAreaRect(points.reshape(-1, 2).astype(np.float32))))
 
 
 # ------------------------------------------------------------------------------------------------- scans and notes
@@ -204,11 +206,10 @@ class Paper:
 
     def __call__(self, picture: Colour) -> list[Piece]:
         grey = grey_of(picture)
-        around = _margin(grey, 1.0)
-        if around:
-            edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-            ground = [float(np.median(edge))]
-            grey = cv2.copyMakeBorder(grey, *(around,) * 4, cv2.BORDER_CONSTANT, value=ground)
+        edge = _margin(grey, 1.0)
+        if edge:
+            ground = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+            grey = cv2.copyMakeBorder(grey, *(edge,) * 4, cv2.BORDER_CONSTANT, value=[ground])
         scale = min(1.0, self.longest / max(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         labels, strokes = _strokes(_dark(255 - small if ink_is_bright(small) else small))
@@ -224,7 +225,7 @@ class Paper:
         pieces = []
         for left, top, right, bottom in _rows(level, tall):
             corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
-            pieces.append(Piece(in_order((corners @ back[:, :2].T + back[:, 2]) / scale - around), 1.0))
+            pieces.append(Piece(in_order((corners @ back[:, :2].T + back[:, 2]) / scale - edge), 1.0))
         return pieces
 
     def _slope(self, written: npt.NDArray[np.uint8], tall: float) -> float:

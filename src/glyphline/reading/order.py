@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.reading.finders import Piece, in_order, sides
+from glyphline.reading.finders import Piece, around, sides
 
 SAME_LINE = 0.5  # share of the lower piece's height that two pieces of one line have in common
 WORD_GAP = 1.6  # heights; parts of one line that stand farther apart are two
@@ -135,10 +135,10 @@ def _goes_on(a: Box, b: Box, most: float) -> bool:
 
 def _one(line: list[Box]) -> Piece:
     """One piece around several: from the first one's left side to the last one's right."""
-    points = np.concatenate([box.piece.corners for box in line]).astype(np.float32)
+    points = np.concatenate([box.piece.corners for box in line])
     widths = [sides(box.piece.corners)[0] for box in line]
     sure = float(np.average([box.piece.confidence for box in line], weights=widths))
-    return Piece(in_order(cv2.boxPoints(cv2.minAreaRect(points))), sure)
+    return Piece(around(points), sure)
 
 
 def _blocks(boxes: list[Box]) -> list[list[Box]]:

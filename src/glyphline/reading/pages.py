@@ -148,8 +148,8 @@ class PageReader:
         on_its_side = sum(piece.size[1] if piece.lies else -piece.size[0] for piece in pieces) > 0
 
         def facing(quarters: int) -> Reading:
-            there = self.finder(turned(picture, 1)) if quarters else pieces
-            return self._facing(picture, there, quarters)
+            standing = turned(picture, quarters)
+            return self._facing(standing, self.finder(standing) if quarters else pieces, quarters)
 
         best = facing(int(on_its_side))
         if best.likely >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
@@ -157,12 +157,12 @@ class PageReader:
         other = facing(int(not on_its_side))
         return other if other.likely > CLEARLY * best.likely else best
 
-    def _facing(self, picture: Colour, pieces: list[Piece], quarters: int) -> Reading:
-        """The page read as it stands once it is turned by quarters, 0 or 1, or on its head then.
+    def _facing(self, standing: Colour, pieces: list[Piece], quarters: int) -> Reading:
+        """A page turned by quarters, 0 or 1, and its pieces: read as it stands, or on its head.
 
-        pieces: on the page so turned. Its widest lines say which, unless a page that stands reads well as it is.
+        Its widest lines say which, unless a page that stands reads well as it is.
         """
-        said = self._read(picture, pieces, quarters)
+        said = self._read(standing, pieces, quarters)
         if not said.found or (quarters == 0 and said.likely >= WELL * said.letters > 0):
             return said
         widest = sorted(range(len(said.found)), key=lambda k: -said.found[k].piece.size[0])[:UPRIGHT_LINES]
@@ -170,14 +170,11 @@ class PageReader:
         # pages lie on either side, but few stand on their heads
         if _likely(heads) <= (1 if quarters else CLEARLY) * _likely([said.lines[k] for k in widest]):
             return said
-        shape = turned(picture, quarters).shape
-        return self._read(
-            picture, [p.moved(partial(turned_points, quarters=2, shape=shape)) for p in pieces], quarters + 2
-        )
+        on_head = partial(turned_points, quarters=2, shape=standing.shape)
+        return self._read(turned(standing, 2), [piece.moved(on_head) for piece in pieces], quarters + 2)
 
-    def _read(self, picture: Colour, pieces: list[Piece], quarters: int) -> Reading:
-        """The page read once it is turned by quarters; pieces are those of the page so turned."""
-        standing = turned(picture, quarters)
+    def _read(self, standing: Colour, pieces: list[Piece], quarters: int) -> Reading:
+        """A page that was turned by quarters, and its pieces, read as it stands."""
         found = [one for one in lines_of(pieces) if isinstance(self.finder, Whole) or _is_line(one.piece)]
         crops = [cut(standing, one.piece.place, self.margin) for one in found]
         return Reading(quarters, found, crops, self.reader.read_lines(crops))
