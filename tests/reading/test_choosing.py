@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 from types import SimpleNamespace
 from typing import Any
@@ -172,23 +173,36 @@ def believed(*readers: Any) -> Line:
 
 
 def test_a_sure_reader_is_not_doubted() -> None:
-    first, other = Says(heard(clear("cat"), "cat", ENOUGH)), Says(heard(clear("dog"), "dog", 1.0, "pp-ocr"))
+    first, other = Says(heard(clear("cats"), "cats", ENOUGH)), Says(heard(clear("dogs"), "dogs", 1.0, "pp-ocr"))
     assert believed(first, other) == first.one.line and (first.asked, other.asked) == (1, 0)
     assert believed(first) == first.one.line
     assert Surest((first, other)).read_lines([]) == [] and other.asked == 0  # type: ignore[arg-type]
 
 
+def test_of_few_letters_all_are_asked_for_scenery_looks_like_them() -> None:
+    first, other = Says(heard(clear("the"), "the", 1.0)), Says(heard(clear("the"), "the", 0.9, "pp-ocr"))
+    said = believed(first, other)
+    assert (first.asked, other.asked) == (1, 1) and said.text == "the"
+
+
+def test_how_much_like_text_it_looked_is_what_the_network_of_photographs_says() -> None:
+    first, other = heard(clear("cats"), "cats", 0.7), heard(clear("cats"), "cats", 0.5, "pp-ocr")
+    first, other = (replace(one, line=replace(one.line, seen=seen)) for one, seen in ((first, 0.9), (other, 0.2)))
+    assert believed(Says(first), Says(other)).seen == 0.2 == believed(Says(other), Says(first)).seen
+    assert believed(Says(first)).seen == 0.9
+
+
 def test_only_the_lines_that_are_not_sure_go_on() -> None:
-    sure, doubted = heard(clear("cat"), "cat", 0.95), heard(clear("cut"), "cut", 0.5)
+    sure, doubted = heard(clear("cats"), "cats", 0.95), heard(clear("cuts"), "cuts", 0.5)
 
     class Both(Says):
         def hear(self, pictures: Sequence[Grey]) -> list[Heard]:
             return [doubted if picture.any() else sure for picture in pictures]
 
-    second, third = Says(heard(clear("hen"), "hen", 0.95)), Says(heard(clear("dog"), "dog", 0.5))
+    second, third = Says(heard(clear("hens"), "hens", 0.95)), Says(heard(clear("dogs"), "dogs", 0.5))
     pictures = [np.full((4, 4), k % 2, np.uint8) for k in range(7)]
     lines = Surest((Both(sure), second, third)).read_lines(pictures)  # type: ignore[arg-type]
-    assert (second.asked, third.asked) == (3, 0) and [line.text for line in lines][::2] == ["cat"] * 4
+    assert (second.asked, third.asked) == (3, 0) and [line.text for line in lines][::2] == ["cats"] * 4
 
 
 def test_readers_that_agree_are_as_sure_as_the_surest() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from glyphline.alphabet import BLANK, Alphabet, collapse
 from glyphline.errors import UserError
-from glyphline.reading.decoders import DECODERS, Beam, Decoded, Greedy, LogProbs, open_decoder
+from glyphline.reading.decoders import DECODERS, Beam, Decoded, Greedy, LogProbs, Span, open_decoder
 from glyphline.reading.language import estimate
 
 ALPHABET = Alphabet(" abcde")
@@ -233,3 +233,8 @@ def test_a_decoder_that_takes_nothing_says_so() -> None:
         open_decoder("greedy:english", ALPHABET)
     with pytest.raises(UserError, match="no language"):
         open_decoder("beam:klingon", ALPHABET)
+
+
+def test_how_much_was_seen_is_the_mean_share_of_the_characters() -> None:
+    assert Decoded("ab", 0.5, (Span("a", 0, 1, 0.5), Span("b", 1, 2, 0.9))).seen == pytest.approx(0.7)
+    assert Decoded("", 1.0, ()).seen == 0

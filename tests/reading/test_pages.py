@@ -94,9 +94,9 @@ class Says:
 
     calibrated = True
 
-    def __init__(self, text: str, sure: float = 0.9) -> None:
+    def __init__(self, text: str, sure: float = 0.9, seen: float = 1.0) -> None:
         places = [Character(c, sure, 9.0 * k, 9.0 * k + 8, box(9.0 * k, 9.0 * k + 8)) for k, c in enumerate(text)]
-        self.line = Line(text, sure, (), "says", tuple(places))
+        self.line = Line(text, sure, (), "says", tuple(places), seen=seen)
 
     def read_lines(self, pictures: Sequence[Colour]) -> list[Line]:
         return [self.line] * len(pictures)
@@ -145,11 +145,74 @@ def piece(left: float, top: float, right: float, bottom: float, sure: float = 0.
     return Piece(np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64), sure)
 
 
-def test_what_looks_like_a_letter_by_chance_is_none() -> None:
-    picture = np.full((100, 400, 3), 255, np.uint8)
-    for text, sure, found, wanted in (("E", 0.89, 0.61, ""), ("E", 0.99, 0.8, "E"), ("Exit", 0.89, 0.61, "Exit")):
-        reader = PageReader(Says(text, sure), Finds(piece(10, 10, 90, 50, found)))
+@pytest.mark.parametrize(
+    ("text", "found", "seen", "wanted"),
+    [
+        ("E", 0.6, 0.86, False),  # a fork
+        ("2", 0.8, 1.0, True),
+        ("goes", 0.68, 0.67, False),  # tiles
+        ("Exit", 0.7, 0.9, True),
+        ("000100", 0.75, 0.4, False),  # coins
+        ("The first test", 0.7, 0.48, True),
+    ],
+)
+def test_scenery_is_found_and_read_without_confidence(text: str, found: float, seen: float, wanted: bool) -> None:
+    reader = PageReader(Says(text, 0.9, seen), Finds(piece(10, 10, 90, 50, found)))
+    page = reader.read_picture(np.full((400, 400, 3), 255, np.uint8))
+    assert [line.text for line in page.lines] == ([text] if wanted else [])
+
+
+def test_a_lone_letter_that_no_text_would_be_is_none() -> None:
+    picture = np.full((400, 400, 3), 255, np.uint8)
+    for sure, wanted in ((0.2, ""), (0.5, "V")):  # a fan of folds; confidence knows that texts are seldom so
+        assert PageReader(Says("V", sure), Finds(piece(10, 10, 90, 50))).read_picture(picture).text == wanted
+
+
+class SaysInTurn(Says):
+    """Reads other lines in each picture of a line, by how wide it is."""
+
+    def __init__(self, **by_width: Line) -> None:
+        self.by_width = {int(width[1:]): line for width, line in by_width.items()}
+
+    def read_lines(self, pictures: Sequence[Colour]) -> list[Line]:
+        return [self.by_width[picture.shape[1]] for picture in pictures]
+
+
+def test_what_stands_beside_text_need_not_look_like_much() -> None:
+    pieces = [piece(10, 10, 190, 50), piece(10, 60, 50, 100, 0.6)]
+    picture = np.full((400, 400, 3), 255, np.uint8)
+    for first, seen, wanted in (("Item", 0.9, "Item\n2"), ("Item", 0.6, "Item"), ("It", 0.9, "It")):
+        reader = PageReader(SaysInTurn(w180=Says(first, 0.9, seen).line, w40=Says("2", 0.9, 0.9).line), Finds(*pieces))
         assert reader.read_picture(picture).text == wanted
+
+
+def test_a_small_picture_is_also_read_as_one_line() -> None:
+    picture = np.full((60, 300, 3), 255, np.uint8)
+    parts = Says("ear", 0.9, 0.5).line  # what the finder finds, and all of the picture
+    for whole, wanted in ((Says("Dear", 0.9, 0.8).line, "Dear"), (Says("D", 0.9, 0.9).line, "ear")):
+        reader = PageReader(SaysInTurn(w80=parts, w300=whole), Finds(piece(10, 10, 90, 50)))
+        page = reader.read_picture(picture)
+        assert page.text == wanted
+        assert page.lines[0].polygon[0] == ((0, 0) if wanted == "Dear" else (10, 10))
+        clear = PageReader(SaysInTurn(w80=replace(parts, seen=0.99)), Finds(piece(10, 10, 90, 50)))
+        assert clear.read_picture(picture).text == "ear"  # nothing else is looked at
+
+
+def test_what_is_said_to_be_one_line_is_looked_at_more_closely_where_it_is_doubted() -> None:
+    picture = np.full((60, 300, 3), 255, np.uint8)
+    finder = Finds(piece(10, 10, 90, 50), piece(190, 10, 290, 50))
+    one, two = Says("Dear", 0.9).line, Says("Sir", 0.8).line
+    for whole, wanted in ((Says("Deu5", 0.9, 0.4).line, "Dear Sir"), (Says("Dear Sirs", 0.9, 0.9).line, "Dear Sirs")):
+        reader = PageReader(SaysInTurn(w300=whole, w80=one, w100=two), closer=finder)
+        (line,) = reader.read_picture(picture).lines
+        assert line.text == wanted == "".join(c.text for c in line.characters)
+        assert [word.text for word in line.words] == wanted.split()
+    reader = PageReader(SaysInTurn(w300=Says("Deu5", 0.9, 0.4).line, w80=one, w100=two), closer=finder)
+    (line,) = reader.read_picture(picture).lines
+    assert line.confidence == pytest.approx(0.72) and line.engine == "says"
+    assert {(10, 10), (290, 50)} <= {(round(x), round(y)) for x, y in line.polygon}
+    clear = PageReader(SaysInTurn(w300=Says("Dear", 0.9, 0.99).line), closer=finder)
+    assert clear.read_picture(picture).text == "Dear"
 
 
 def test_ink_that_says_nearly_nothing_is_scenery(monkeypatch: pytest.MonkeyPatch) -> None:

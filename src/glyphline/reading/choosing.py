@@ -23,7 +23,7 @@ from glyphline.picture import Colour, Grey
 from glyphline.reading.decoders import Beam, Decoded, Span
 from glyphline.reading.reader import KEPT, Heard, Reader
 
-ENOUGH = 0.8  # a line that a reader is surer of than this is not read by the next
+ENOUGH, SHORT = 0.8, 3  # a line of more letters that a reader is surer of than this is not read by the next
 TRUST = {"pp-ocr": 1.0}  # by which a network's log-likelihood counts; it learned from photographs
 COMPOSED = 0.7  # of those that learned from composed lines, and less where they are less sure than another, see _trust
 SPELLED = 6  # letters set apart that make a line spelled
@@ -125,10 +125,10 @@ class Surest:
         heard = [[one] for one in first.hear(pictures)]
         for reader in others:
             last = [those[-1].line for those in heard]
-            unsure = [k for k, line in enumerate(last) if not line.text or line.confidence < ENOUGH]
+            unsure = [k for k, line in enumerate(last) if len(line.text) <= SHORT or line.confidence < ENOUGH]
             for k, one in zip(unsure, reader.hear([pictures[k] for k in unsure]), strict=True):
                 heard[k].append(one)
-        return [self._believed(those) for those in heard]
+        return [replace(self._believed(those), seen=_seen(those)) for those in heard]
 
     def _believed(self, heard: Sequence[Heard]) -> Line:
         """The likeliest proposal as a line, placed by the reader to whose own reading it comes nearest."""
@@ -175,6 +175,11 @@ def _trust(line: Line, most: float) -> float:
     that its likelihoods do not tell: it loses the square of the share. One of photographs keeps its whole weight.
     """
     return TRUST.get(line.engine, COMPOSED * (line.confidence / most) ** 2 if most else COMPOSED)
+
+
+def _seen(heard: Sequence[Heard]) -> float:
+    """How much like text a line looked to the network that knows most: scenery is what those of photographs learned."""
+    return max((one.line for one in heard), key=lambda line: TRUST.get(line.engine, COMPOSED)).seen
 
 
 def _softened(heard: Heard, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[list[int]]]:

@@ -47,6 +47,11 @@ class Decoded:
     confidence: float  # 0..1: the least sure character; 1 for nothing read
     spans: tuple[Span, ...]
 
+    @property
+    def seen(self) -> float:
+        """The share 0..1 that the network gave these characters, on average; 0 for nothing read."""
+        return sum(s.confidence for s in self.spans) / max(1, len(self.spans))
+
 
 class Decoder(Protocol):
     """Turns one line's log-probabilities into text."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from glyphline.reading.choosing import Surest, is_spelled
 from glyphline.reading.constraints import Constraint
 from glyphline.reading.cutting import cut, onto, turned, turned_points, widened
 from glyphline.reading.engines import BUNDLED, PADDLE, Engine
-from glyphline.reading.finders import NARROW, Corners, Finder, Paper, Piece, Whole, open_finder
+from glyphline.reading.finders import NARROW, Corners, Finder, Paper, Piece, Whole, around, open_finder
 from glyphline.reading.order import Ordered, lines_of
 from glyphline.reading.reader import Reader, open_line_reader
 
@@ -29,9 +29,16 @@ UPRIGHT_LINES = 4  # widest lines of a page that are read the other way up
 CLEARLY = 1.5  # times as much must be right for a page to be turned on its head
 DOUBTFUL = 0.5  # share of the letters in words probably right, below which the page is turned on its side too
 WELL = 0.85  # share of the letters in words probably right that makes looking at the other way up needless
-LONE, CHANCE = 2, 0.6  # characters; confidence of finding times that of reading, below which they are no text
+#: letters -> how sure the finder has to be of so few, times how much like text they looked to a network, that they are
+#: text: in the company of other text, in a small picture, which may be a word cut out, and where nothing promises text
+IN_COMPANY: dict[float, float] = {2: 0.45, math.inf: 0.25}
+SMALL: dict[float, float] = {2: 0.72, math.inf: 0.25}
+ALONE: dict[float, float] = {2: 0.72, 5: 0.5, math.inf: 0.33}
+LIKELY = 0.3  # confidence that one or two letters need where nothing else is text
+PLAIN = 0.6  # the same of three letters and more, from which a line is company for others
 FEW, SURE = 4, 0.7  # letters probably right, confidence of a line: less than both is scenery to a finder of mere ink
 LONGEST = 300  # heights; what is longer is a rule or an edge
+DOUBTED, CLEARER = 0.95, 1.05  # share of a line that is seen, below which it is looked at anew; times more seen then
 
 Part = TypeVar("Part", Character, Word)
 
@@ -65,7 +72,8 @@ def open_reader(
         least = LEAST if lines.calibrated else 0.0
     if finder == AUTO:
         finder = "photo" if photo else "paper"
-    return PageReader(lines, open_finder(finder), least=least)
+    closer = open_finder("photo") if finder == "none" and model == AUTO and photo else None
+    return PageReader(lines, open_finder(finder), least=least, closer=closer)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Reading:
     """What a page says when it is turned one way."""
 
     quarters: int  # of a circle, anticlockwise
+    margin: float  # heights that were added above and below each line when it was cut out
     found: list[Ordered]
     crops: list[Colour]
     lines: list[Line]
@@ -92,6 +101,16 @@ class Reading:
         """The confidence of the surest line."""
         return max((line.confidence for line in self.lines if line.text), default=0.0)
 
+    @property
+    def seen(self) -> float:
+        """How many characters the networks saw, not guessed by the language around them."""
+        return sum(line.seen * len(line.characters) for line in self.lines)
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether less than DOUBTED of it was seen."""
+        return self.seen <= DOUBTED * sum(len(line.characters) for line in self.lines)
+
 
 @dataclass
 class PageReader:
@@ -106,6 +125,7 @@ class PageReader:
     finder: Finder = field(default_factory=Whole)
     upright: bool = True  # turn pages that lie on their side or stand on their head; a picture of one line is left so
     least: float = 0.0  # lines of which a smaller share is probably right are left unread rather than guessed
+    closer: Finder | None = None  # looks again at what is said to be one line, where that is read with doubt
 
     def read(self, source: Source) -> Page:
         """The first page of a picture, in any form that `Document` takes; raises PictureError as it does."""
@@ -124,32 +144,49 @@ class PageReader:
         standing = (width, height) if said.quarters % 2 else (height, width)
         back = partial(turned_points, quarters=-said.quarters, shape=standing)
         scenery = self.least > 0 and isinstance(self.finder, Paper) and said.likely < FEW and said.surest < SURE
+        text = _are_text(said, isinstance(self.finder, Whole) or min(height, width) < NARROW)
         placed = [
-            _sure(_placed(spelled(line), one, back, crop.shape, self.margin), math.inf if scenery else self.least)
-            for one, crop, line in zip(said.found, said.crops, said.lines, strict=True)
-            if line.text and not _is_chance(line, one.piece)
+            _sure(_placed(spelled(line), one, back, crop.shape, said.margin), math.inf if scenery else self.least)
+            for one, crop, line in compress(zip(said.found, said.crops, said.lines, strict=True), text)
+            if line.text
         ]
+        if isinstance(self.finder, Whole) and len(placed) > 1:
+            placed = [_as_one(placed)]
         return Page(width, height, tuple(placed), number, 90 * said.quarters)
-
-    @property
-    def margin(self) -> float:
-        """Heights added above and below a line that is cut out."""
-        return 0.0 if isinstance(self.finder, Whole) else MARGIN
 
     def _upright(self, picture: Colour) -> Reading:
         """The page read the way it stands upright.
 
+        A small picture may be one line cut out of a page, and what is said to be one line may run up, or along an arc:
+        what is read with doubt of the one is read as the other too, and believed where clearly more letters are seen.
+        """
+        if not isinstance(self.finder, Whole):
+            said = self._turned(picture, self.finder)
+            if min(picture.shape[:2]) >= NARROW or not said.found or not said.is_doubted:
+                return said
+            sure = max(one.piece.confidence for one in said.found)
+            whole = self._whole(turned(picture, said.quarters), said.quarters, sure)
+            return whole if whole.seen > CLEARER * said.seen else said
+        said = self._whole(picture)
+        if self.closer is None or not said.is_doubted:
+            return said
+        close = self._turned(picture, self.closer)
+        return close if close.seen > CLEARER * said.seen else said
+
+    def _turned(self, picture: Colour, finder: Finder) -> Reading:
+        """What a finder finds of a page, read the way it stands upright.
+
         Text that runs up or down says that the page lies on its side: then its lines are looked for anew once it is
         turned, for detectors know level text best. Where what is read is doubtful the other axis is tried too.
         """
-        pieces = self.finder(picture)
-        if not self.upright or isinstance(self.finder, Whole):
+        pieces = finder(picture)
+        if not self.upright:
             return self._read(picture, pieces, 0)
         on_its_side = sum(piece.size[1] if piece.lies else -piece.size[0] for piece in pieces) > 0
 
         def facing(quarters: int) -> Reading:
             standing = turned(picture, quarters)
-            return self._facing(standing, self.finder(standing) if quarters else pieces, quarters)
+            return self._facing(standing, finder(standing) if quarters else pieces, quarters)
 
         best = facing(int(on_its_side))
         if best.likely >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
@@ -175,9 +212,16 @@ class PageReader:
 
     def _read(self, standing: Colour, pieces: list[Piece], quarters: int) -> Reading:
         """A page that was turned by quarters, and its pieces, read as it stands."""
-        found = [one for one in lines_of(pieces) if isinstance(self.finder, Whole) or _is_line(one.piece)]
-        crops = [cut(standing, one.piece.place, self.margin) for one in found]
-        return Reading(quarters, found, crops, self.reader.read_lines(crops))
+        return self._heard(quarters, MARGIN, [one for one in lines_of(pieces) if _is_line(one.piece)], standing)
+
+    def _whole(self, standing: Colour, quarters: int = 0, confidence: float = 1.0) -> Reading:
+        """All of a picture, turned by quarters, read as one line, of which a finder is so sure that it is text."""
+        (piece,) = Whole()(standing)
+        return self._heard(quarters, 0.0, [Ordered(replace(piece, confidence=confidence), 0)], standing)
+
+    def _heard(self, quarters: int, margin: float, found: list[Ordered], standing: Colour) -> Reading:
+        crops = [cut(standing, one.piece.place, margin) for one in found]
+        return Reading(quarters, margin, found, crops, self.reader.read_lines(crops))
 
 
 def _sure(line: Line, least: float) -> Line:
@@ -187,10 +231,25 @@ def _sure(line: Line, least: float) -> Line:
     return line
 
 
-def _is_chance(line: Line, piece: Piece) -> bool:
-    """Whether a lone character or two are what twigs and tiles look like: neither found nor read with confidence."""
-    doubted = piece.confidence < 1  # by a finder that looks for text, not for ink
-    return doubted and len(line.text) <= LONE and piece.confidence * _right([line]) < CHANCE * len(line.characters)
+def _are_text(said: Reading, small: bool) -> list[bool]:
+    """Which lines of a page are text, not clouds, twigs and tiles that a finder took for it; small: it is NARROW.
+
+    A finder that looks for text is unsure of scenery, and so is a network of what it reads there; the fewer letters,
+    the more of it looks like them.
+    """
+    counts = [sum(len(word.text) for word in line.words) for line in said.lines]
+    found = [one.piece.confidence for one in said.found]
+    sure = [share * line.seen for share, line in zip(found, said.lines, strict=True)]
+    company = any(n > min(ALONE) and one >= PLAIN for n, one in zip(counts, sure, strict=True))
+    least = IN_COMPANY if company else SMALL if small else ALONE
+    return [
+        share == 1  # by a finder that looks for ink
+        or (
+            one >= next(enough for most, enough in least.items() if n <= most)
+            and (company or n > min(ALONE) or line.confidence >= LIKELY)
+        )
+        for share, n, one, line in zip(found, counts, sure, said.lines, strict=True)
+    ]
 
 
 def _is_line(piece: Piece) -> bool:
@@ -208,9 +267,29 @@ def spelled(line: Line) -> Line:
     inked = [c for c in line.characters if not c.text.isspace()]
     out = inked[:1]
     for a, b in pairwise(inked):
-        around = (a.polygon[1], b.polygon[0], b.polygon[3], a.polygon[2]) if a.polygon and b.polygon else ()
-        out += [Character(" ", min(a.confidence, b.confidence), a.right, b.left, around), b]
+        out += [_space(a, b), b]
     return replace(line, text="".join(c.text for c in out), characters=tuple(out), words=())
+
+
+def _as_one(lines: Sequence[Line]) -> Line:
+    """Lines, one at least, as the one that they are parts of."""
+    characters = list(lines[0].characters)
+    for line in lines[1:]:
+        if line.characters:
+            characters += [*([_space(characters[-1], line.characters[0])] if characters else []), *line.characters]
+    corners = np.array([point for line in lines for point in line.polygon])
+    return replace(
+        lines[0], text=" ".join(line.text for line in lines if line.text), characters=tuple(characters),
+        words=tuple(word for line in lines for word in line.words), confidence=math.prod(x.confidence for x in lines),
+        polygon=tuple((float(x), float(y)) for x, y in around(corners)),
+        engine="+".join(dict.fromkeys(line.engine for line in lines)), unread=all(line.unread for line in lines),
+    )  # fmt: skip
+
+
+def _space(a: Character, b: Character) -> Character:
+    """What stands between two characters."""
+    corners = (a.polygon[1], b.polygon[0], b.polygon[3], a.polygon[2]) if a.polygon and b.polygon else ()
+    return Character(" ", min(a.confidence, b.confidence), a.right, b.left, corners)
 
 
 def _likely(lines: Sequence[Line]) -> float:

@@ -141,7 +141,7 @@ class Reader:
         words = tuple(word_of(g, sure("word", list(islice(inked, len(g))))) for g in words_in(characters))
         confidence = sure("line", told) if spans else decoded.confidence
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
-        return Line(decoded.text, confidence, corners, facts.name, characters, words)
+        return Line(decoded.text, confidence, corners, facts.name, characters, words, seen=decoded.seen)
 
 
 def open_line_reader(
