@@ -20,7 +20,7 @@ from glyphline.picture import Colour
 from glyphline.reading import pages
 from glyphline.reading.choosing import Surest
 from glyphline.reading.engines import open_engine
-from glyphline.reading.finders import Paper, Photo, Piece
+from glyphline.reading.finders import Paper, Photo, Piece, Whole
 from glyphline.reading.pages import PageReader, spelled
 from glyphline.reading.reader import Reader
 
@@ -190,12 +190,14 @@ def test_a_small_picture_is_also_read_as_one_line() -> None:
     picture = np.full((60, 300, 3), 255, np.uint8)
     parts = Says("ear", 0.9, 0.5).line  # what the finder finds, and all of the picture
     for whole, wanted in ((Says("Dear", 0.9, 0.8).line, "Dear"), (Says("D", 0.9, 0.9).line, "ear")):
-        reader = PageReader(SaysInTurn(w80=parts, w300=whole), Finds(piece(10, 10, 90, 50)))
+        reader = PageReader(SaysInTurn(w80=parts, w300=whole), Finds(piece(10, 10, 90, 50)), other=Whole())
         page = reader.read_picture(picture)
         assert page.text == wanted
         assert page.lines[0].polygon[0] == ((0, 0) if wanted == "Dear" else (10, 10))
-        clear = PageReader(SaysInTurn(w80=replace(parts, seen=0.99)), Finds(piece(10, 10, 90, 50)))
+        clear = PageReader(SaysInTurn(w80=replace(parts, seen=0.99)), reader.finder, other=Whole())
         assert clear.read_picture(picture).text == "ear"  # nothing else is looked at
+    nothing = PageReader(SaysInTurn(), Finds(), other=Whole())  # no finder promises text
+    assert nothing.read_picture(picture).text == ""
 
 
 def test_what_is_said_to_be_one_line_is_looked_at_more_closely_where_it_is_doubted() -> None:
@@ -203,15 +205,15 @@ def test_what_is_said_to_be_one_line_is_looked_at_more_closely_where_it_is_doubt
     finder = Finds(piece(10, 10, 90, 50), piece(190, 10, 290, 50))
     one, two = Says("Dear", 0.9).line, Says("Sir", 0.8).line
     for whole, wanted in ((Says("Deu5", 0.9, 0.4).line, "Dear Sir"), (Says("Dear Sirs", 0.9, 0.9).line, "Dear Sirs")):
-        reader = PageReader(SaysInTurn(w300=whole, w80=one, w100=two), closer=finder)
+        reader = PageReader(SaysInTurn(w300=whole, w80=one, w100=two), other=finder)
         (line,) = reader.read_picture(picture).lines
         assert line.text == wanted == "".join(c.text for c in line.characters)
         assert [word.text for word in line.words] == wanted.split()
-    reader = PageReader(SaysInTurn(w300=Says("Deu5", 0.9, 0.4).line, w80=one, w100=two), closer=finder)
+    reader = PageReader(SaysInTurn(w300=Says("Deu5", 0.9, 0.4).line, w80=one, w100=two), other=finder)
     (line,) = reader.read_picture(picture).lines
     assert line.confidence == pytest.approx(0.72) and line.engine == "says"
     assert {(10, 10), (290, 50)} <= {(round(x), round(y)) for x, y in line.polygon}
-    clear = PageReader(SaysInTurn(w300=Says("Dear", 0.9, 0.99).line), closer=finder)
+    clear = PageReader(SaysInTurn(w300=Says("Dear", 0.9, 0.99).line), other=finder)
     assert clear.read_picture(picture).text == "Dear"
 
 

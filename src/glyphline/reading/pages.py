@@ -18,7 +18,7 @@ from glyphline.reading.choosing import Surest, is_spelled
 from glyphline.reading.constraints import Constraint
 from glyphline.reading.cutting import cut, onto, turned, turned_points, widened
 from glyphline.reading.engines import BUNDLED, PADDLE, Engine
-from glyphline.reading.finders import NARROW, Corners, Finder, Paper, Piece, Whole, around, open_finder
+from glyphline.reading.finders import NARROW, Corners, Finder, Paper, Photo, Piece, Whole, around, open_finder
 from glyphline.reading.order import Ordered, lines_of
 from glyphline.reading.reader import Reader, open_line_reader
 
@@ -72,8 +72,11 @@ def open_reader(
         least = LEAST if lines.calibrated else 0.0
     if finder == AUTO:
         finder = "photo" if photo else "paper"
-    closer = open_finder("photo") if finder == "none" and model == AUTO and photo else None
-    return PageReader(lines, open_finder(finder), least=least, closer=closer)
+    first = open_finder(finder)
+    other: Finder | None = None
+    if model == AUTO and photo and isinstance(first, Photo | Whole):
+        other = Photo() if isinstance(first, Whole) else Whole()
+    return PageReader(lines, first, least=least, other=other)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class PageReader:
     finder: Finder = field(default_factory=Whole)
     upright: bool = True  # turn pages that lie on their side or stand on their head; a picture of one line is left so
     least: float = 0.0  # lines of which a smaller share is probably right are left unread rather than guessed
-    closer: Finder | None = None  # looks again at what is said to be one line, where that is read with doubt
+    other: Finder | None = None  # looks again at small pictures, and those of one line, that are read with doubt
 
     def read(self, source: Source) -> Page:
         """The first page of a picture, in any form that `Document` takes; raises PictureError as it does."""
@@ -158,20 +161,20 @@ class PageReader:
         """The page read the way it stands upright.
 
         A small picture may be one line cut out of a page, and what is said to be one line may run up, or along an arc:
-        what is read with doubt of the one is read as the other too, and believed where clearly more letters are seen.
+        what is read with doubt is looked at again, and believed where clearly more letters are seen.
         """
-        if not isinstance(self.finder, Whole):
-            said = self._turned(picture, self.finder)
-            if min(picture.shape[:2]) >= NARROW or not said.found or not said.is_doubted:
-                return said
-            sure = max(one.piece.confidence for one in said.found)
-            whole = self._whole(turned(picture, said.quarters), said.quarters, sure)
-            return whole if whole.seen > CLEARER * said.seen else said
-        said = self._whole(picture)
-        if self.closer is None or not said.is_doubted:
+        alone = isinstance(self.finder, Whole)
+        said = self._whole(picture) if alone else self._turned(picture, self.finder)
+        if self.other is None or not said.is_doubted or not (alone or min(picture.shape[:2]) < NARROW):
             return said
-        close = self._turned(picture, self.closer)
-        return close if close.seen > CLEARER * said.seen else said
+        if alone:
+            again = self._turned(picture, self.other)
+        elif said.found:
+            sure = max(one.piece.confidence for one in said.found)
+            again = self._whole(turned(picture, said.quarters), said.quarters, sure)
+        else:
+            return said
+        return again if again.seen > CLEARER * said.seen else said
 
     def _turned(self, picture: Colour, finder: Finder) -> Reading:
         """What a finder finds of a page, read the way it stands upright.
