@@ -252,6 +252,28 @@ def test_a_page_on_its_side_is_looked_through_anew() -> None:
     assert page.lines[0].polygon == ((90, 10), (90, 390), (60, 390), (60, 10))  # of the picture as it was given
 
 
+def test_a_page_stands_the_way_in_which_more_is_seen() -> None:
+    class Reads:
+        """A page whose upper half is dark stands upright; on its head other words are read, as surely, but not seen."""
+
+        calibrated = True
+
+        def read_lines(self, pictures: Sequence[Colour]) -> list[Line]:
+            return [
+                Says("WHY PAY", 0.9).line
+                if picture[:9].mean() < picture[-9:].mean()
+                else Says("AND MHM", 0.9, 0.5).line
+                for picture in pictures
+            ]
+
+    picture = np.full((400, 400, 3), 255, np.uint8)
+    picture[20:35, 10:90] = 0
+    finder = Finds(piece(10, 20, 90, 50))
+    assert PageReader(Reads(), finder).read_picture(picture).turned == 0
+    on_its_head = PageReader(Reads(), Finds(piece(310, 350, 390, 380))).read_picture(np.rot90(picture, 2))
+    assert on_its_head.turned == 180 and on_its_head.text == "WHY PAY"
+
+
 def test_a_small_picture_in_which_nothing_is_found_is_turned_too() -> None:
     level = [piece(10, 10, 290, 40)]
     page = PageReader(Says("word", 0.9), Looks(level, [])).read_picture(np.full((300, 60, 3), 255, np.uint8))

@@ -26,9 +26,9 @@ AUTO = "auto"  # the best that is installed, of readers and of finders
 LEAST = 0.7  # share of a line that is probably right, below which it is left unread rather than guessed
 MARGIN = 0.06  # heights added above and below a line that is cut out
 UPRIGHT_LINES = 4  # widest lines of a page that are read the other way up
-CLEARLY = 1.5  # times as much must be right for a page to be turned on its head
-DOUBTFUL = 0.5  # share of the letters in words probably right, below which the page is turned on its side too
-WELL = 0.85  # share of the letters in words probably right that makes looking at the other way up needless
+CLEARLY = 1.5  # times as much must be evident for a page to be turned on its head
+DOUBTFUL = 0.5  # share of the letters that is evident, below which the page is turned on its side too
+WELL = 0.85  # share of the letters that is evident, which makes looking at the other way up needless
 #: letters -> how sure the finder has to be of so few, times how much like text they looked to a network, that they are
 #: text: in the company of other text, in a small picture, which may be a word cut out, and where nothing promises text
 IN_COMPANY: dict[float, float] = {2: 0.45, math.inf: 0.25}
@@ -97,7 +97,12 @@ class Reading:
     @property
     def likely(self) -> float:
         """How many letters stand in words that are probably right."""
-        return _likely(self.lines)
+        return sum(word.confidence * len(word.text) for line in self.lines for word in line.words)
+
+    @property
+    def evident(self) -> float:
+        """How many letters stand in words that are probably right, and were seen."""
+        return _evident(self.lines)
 
     @property
     def surest(self) -> float:
@@ -192,10 +197,10 @@ class PageReader:
             return self._facing(standing, finder(standing) if quarters else pieces, quarters)
 
         best = facing(int(on_its_side))
-        if best.likely >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
+        if best.evident >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
             return best
         other = facing(int(not on_its_side))
-        return other if other.likely > CLEARLY * best.likely else best
+        return other if other.evident > CLEARLY * best.evident else best
 
     def _facing(self, standing: Colour, pieces: list[Piece], quarters: int) -> Reading:
         """A page turned by quarters, 0 or 1, and its pieces: read as it stands, or on its head.
@@ -203,12 +208,12 @@ class PageReader:
         Its widest lines say which, unless a page that stands reads well as it is.
         """
         said = self._read(standing, pieces, quarters)
-        if not said.found or (quarters == 0 and said.likely >= WELL * said.letters > 0):
+        if not said.found or (quarters == 0 and said.evident >= WELL * said.letters > 0):
             return said
         widest = sorted(range(len(said.found)), key=lambda k: -said.found[k].piece.size[0])[:UPRIGHT_LINES]
         heads = self.reader.read_lines([turned(said.crops[k], 2) for k in widest])  # the same lines, on their heads
         # pages lie on either side, but few stand on their heads
-        if _likely(heads) <= (1 if quarters else CLEARLY) * _likely([said.lines[k] for k in widest]):
+        if _evident(heads) <= (1 if quarters else CLEARLY) * _evident([said.lines[k] for k in widest]):
             return said
         on_head = partial(turned_points, quarters=2, shape=standing.shape)
         return self._read(turned(standing, 2), [piece.moved(on_head) for piece in pieces], quarters + 2)
@@ -295,9 +300,12 @@ def _space(a: Character, b: Character) -> Character:
     return Character(" ", min(a.confidence, b.confidence), a.right, b.left, corners)
 
 
-def _likely(lines: Sequence[Line]) -> float:
-    """How many letters stand in words that are probably right; text on its head reads as words that are none."""
-    return sum(word.confidence * len(word.text) for line in lines for word in line.words)
+def _evident(lines: Sequence[Line]) -> float:
+    """How many letters stand in words that are probably right, and were seen.
+
+    Text on its head reads as words that are none, and what a language makes words of was not seen.
+    """
+    return sum(line.seen * word.confidence * len(word.text) for line in lines for word in line.words)
 
 
 def _right(lines: Sequence[Line]) -> float:
