@@ -43,6 +43,8 @@ READERS = {  # ours: what it is called -> model, finder
     "glyphline, PP-OCR's recogniser alone": ("pp-ocr", "auto"),
     "glyphline, without the extra [photo]": ("reader", "paper"),
 }
+ONE_LINE = "glyphline, auto, --line"  # of pictures that are one line each
+READERS[ONE_LINE] = ("auto", "none")
 FOLD = "loose"
 
 
@@ -170,6 +172,11 @@ def one(model: str, finder: str) -> None:
         print(json.dumps({**told, "seconds": time.perf_counter() - started}), flush=True)
 
 
+def takes(name: str, sheet: Sheet) -> bool:
+    """Whether a reader is given this picture."""
+    return name != ONE_LINE or sheet.kind.endswith("words and lines") or sheet.kind == "rotated"
+
+
 def run(command: list[str], sheets: list[Sheet]) -> list[dict[str, Any]]:
     """What a program of one line a picture says."""
     done = subprocess.run(
@@ -194,33 +201,34 @@ def main() -> None:
         commands = {name: [sys.executable, __file__, "--one", *how] for name, how in READERS.items()}
         commands["RapidOCR"] = [str(PEERS), str(peers / "rapidocr_pages.py")]
         commands["Tesseract"] = [sys.executable, str(peers / "tesseract_lines.py"), "3"]
-        read = {name: run(command, sheets) for name, command in commands.items()}
+        read = {name: run(command, [s for s in sheets if takes(name, s)]) for name, command in commands.items()}
     table = []
     for kind in dict.fromkeys(sheet.kind for sheet in sheets):
         those = [k for k, sheet in enumerate(sheets) if sheet.kind == kind]
         truths = [" ".join(sheets[k].lines) for k in those]
-        for name, rows in read.items():
+        for name, said in read.items():
+            if not takes(name, sheets[those[0]]):
+                continue
+            rows = dict(zip((k for k, sheet in enumerate(sheets) if takes(name, sheet)), said, strict=True))
             texts = [" ".join(rows[k].get("lines") or [rows[k].get("text", "")]) for k in those]
             seconds = [rows[k]["seconds"] for k in those]
             row: dict[str, Any] = {"kind": kind, "reader": name, "count": len(those), "seconds": mean(seconds),
                                    "median_seconds": median(seconds)}  # fmt: skip
             if kind == "notext":
                 row["invented"] = sum(bool(fold_loose(text)) for text in texts)
-                said = f"{row['invented']} with invented text"
+                scored = f"{row['invented']} with invented text"
             else:
                 s = score(truths, texts, FOLD)
                 row |= {"cer": s.cer, "cer_interval": s.cer_interval, "exact": s.exact}
-                said = f"CER {s.cer:7.2%} [{s.cer_interval[0]:6.2%}, {s.cer_interval[1]:6.2%}]"
-            if "lines" in rows[0]:
+                scored = f"CER {s.cer:7.2%} [{s.cer_interval[0]:6.2%}, {s.cer_interval[1]:6.2%}]"
+            if "lines" in said[0]:
                 orders = [o for k in those if (o := in_order(sheets[k].lines, rows[k]["lines"])) is not None]
                 row["order"] = mean(orders) if orders else None
             table.append(row)
-            print(f"{kind:36s} {len(those):3d} {name:38s} {said}  {row['seconds']:.2f} s", flush=True)
-        if chosen.show:
-            for k in those:
+            print(f"{kind:36s} {len(those):3d} {name:38s} {scored}  {row['seconds']:.2f} s", flush=True)
+            for k in those if chosen.show else ():
                 print(f"    {sheets[k].path.name}: {' / '.join(sheets[k].lines)!r}")
-                for name, rows in read.items():
-                    print(f"        {name:38s} {rows[k].get('lines', rows[k].get('text'))!r}")
+                print(f"        {rows[k].get('lines', rows[k].get('text'))!r}")
     kept = {"cores": os.cpu_count(), "fold": FOLD, "rows": table}
     (RESULTS / "pages.json").write_text(json.dumps(kept, indent=1) + "\n")
 

@@ -1,0 +1,51 @@
+"""Pictures without any text: in how many do ours and RapidOCR, with its defaults, read some all the same?
+
+    make peers && python benchmarks/scenery.py FOLDER [--show]    # writes benchmarks/results/scenery.json
+
+FOLDER holds pictures of which you looked at each, and found no text. Those of the published numbers are wallpapers and
+drawing stamps of Debian 12 (gnome-backgrounds, mate-backgrounds, ukui-wallpapers, lomiri-wallpapers-16.04 and -20.04,
+plasma-workspace-wallpapers, ubuntustudio-wallpapers, tuxpaint-stamps-default, gcompris-qt-data) and sample pictures of
+opencv-doc, scikit-image and scikit-learn, shrunk to 1,400 px, duplicates left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from statistics import mean
+
+from glyphline.picture import pictures_in
+from glyphline.score import fold_loose
+from pages import ROOT, Sheet, run
+from reading import PEERS, RESULTS
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--show", action="store_true", help="print what is read where nothing is")
+    chosen = options.parse_args()
+    sheets = [Sheet("scenery", path, ()) for path in pictures_in([str(chosen.folder)])]
+    commands = {
+        "glyphline, auto": [sys.executable, str(ROOT / "benchmarks" / "pages.py"), "--one", "auto", "auto"],
+        "RapidOCR": [str(PEERS), str(ROOT / "benchmarks" / "peers" / "rapidocr_pages.py")],
+    }
+    table = {}
+    for name, command in commands.items():
+        rows = run(command, sheets)
+        texts = [" ".join(row.get("lines") or [row.get("text", "")]) for row in rows]
+        table[name] = {"invented": sum(bool(fold_loose(text)) for text in texts),
+                       "seconds": mean(row["seconds"] for row in rows)}  # fmt: skip
+        print(f"{name:20s} {table[name]['invented']} of {len(sheets)}, {table[name]['seconds']:.2f} s each", flush=True)
+        for sheet, text in zip(sheets, texts, strict=True):
+            if chosen.show and fold_loose(text):
+                print(f"    {sheet.path.name}: {text!r}")
+    kept = {"cores": os.cpu_count(), "pictures": len(sheets), "readers": table}
+    (RESULTS / "scenery.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
