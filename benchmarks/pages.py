@@ -3,8 +3,8 @@
     make peers && python benchmarks/pages.py [--show]    # writes benchmarks/results/pages.json
 
 Every row of $GLYPHLINE_DATA/photos/manifest.tsv, by kind; the same as other cameras might have seen them; clean
-handwriting and print turned and askew; and composed pages of several columns, whose reading order is scored (with
-`make fonts`).
+handwriting and print turned and askew; and composed pages of several columns, and tables, whose reading order is scored
+(with `make fonts`).
 """
 
 from __future__ import annotations
@@ -147,6 +147,32 @@ def composed(folder: Path) -> Iterator[Sheet]:
         yield Sheet("composed pages in columns", path, tuple(lines))
 
 
+def tables(folder: Path) -> Iterator[Sheet]:
+    """Lists of three to five columns of short cells, read row by row; nothing without the fonts."""
+    fonts = sorted((ROOT / "recipes" / "fonts" / "print").glob("*.woff"))
+    rng = np.random.default_rng(1)
+    goods = "apples bread butter candles eggs flour honey milk nails oil paper rice salt soap string tea".split()
+    for number, path in enumerate(fonts[:6]):
+        font = ImageFont.truetype(str(path), 26)
+        columns = 3 + number % 3
+        sheet = Image.new("RGB", (1654, 1169), "white")
+        pen, lines = ImageDraw.Draw(sheet), []
+        for row in range(int(rng.integers(6, 14))):
+            cells = [
+                " ".join(rng.choice(goods, 1 + (number + row) % 2)),
+                *(
+                    f"{rng.uniform(1, 500):.2f}" if rng.random() < 0.7 else rng.choice(goods)
+                    for _ in range(columns - 1)
+                ),
+            ]
+            for column, cell in enumerate(cells):
+                pen.text((130 + column * 1400 // columns, 120 + 46 * row), cell, font=font, fill=(30, 30, 30))
+            lines += cells
+        out = folder / f"table-{number}.png"
+        sheet.save(out)
+        yield Sheet("composed tables", out, tuple(lines))
+
+
 def in_order(truth: tuple[str, ...], read: list[str]) -> float | None:
     """Share of all pairs of lines that are read in the right order; a line is found by its likest, one to one."""
     free, places = list(range(len(read))), []
@@ -196,7 +222,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sheets = list(photographs())
         inside = Path(folder)
-        sheets += [*seen_anew(sheets, inside), *turned(sheets, inside), *composed(inside)]
+        sheets += [*seen_anew(sheets, inside), *turned(sheets, inside), *composed(inside), *tables(inside)]
         peers = ROOT / "benchmarks" / "peers"
         commands = {name: [sys.executable, __file__, "--one", *how] for name, how in READERS.items()}
         commands["RapidOCR"] = [str(PEERS), str(peers / "rapidocr_pages.py")]

@@ -81,7 +81,8 @@ def scenery(kept: dict[str, Any]) -> list[str]:
     return [
         "\n## Pictures without text\n",
         f"`python benchmarks/scenery.py FOLDER`, {kept['cores']} cores: wallpapers, drawing stamps and sample pictures "
-        "that the project does\nnot carry; its first lines say which. The thresholds were chosen on two fifths of them.\n",
+        "that the project does\nnot carry; its first lines say which. The thresholds were chosen on two fifths "
+        "of them.\n",
         "| reader | read text where there is none | seconds a picture |",
         "|---|---|---|",
         *rows,

@@ -63,6 +63,27 @@ def test_a_form_is_read_row_by_row() -> None:
     assert order_of(form) == list(range(10))
 
 
+@pytest.mark.parametrize("degrees", [0, 4, -9])
+def test_a_table_is_read_row_by_row_and_lists_beside_one_another_are_not(degrees: float) -> None:
+    """Cells stand level; of two columns of short lines that do not, the first is read first."""
+    table = [piece(50 + 250 * column, 50 + 45 * row, 120 + 9 * row) for row in range(5) for column in range(3)]
+    assert order_of(table, degrees) == list(range(15))
+    columns = [piece(50 + 250 * column, 50 + 30 * row, 205) for column in range(3) for row in range(8)]
+    assert order_of(columns, degrees) == list(range(24))  # of a newspaper: level too, but they stand close
+    lists = [*(piece(50, 50 + 40 * k, 150) for k in range(5)), *(piece(300, 70 + 34 * k, 150) for k in range(5))]
+    assert order_of(lists, degrees) == list(range(10))
+
+
+def test_a_cell_of_two_lines_is_read_from_its_first() -> None:
+    cells = [
+        piece(50, 50, 60),
+        piece(200, 43, 200),
+        piece(500, 50, 90),
+        piece(200, 57, 90),
+    ]  # the last under the second
+    assert order_of(cells) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("degrees", [0, 5, -12])
 def test_words_of_one_line_are_joined(degrees: float) -> None:
     words = [piece(50, 50, 80), piece(145, 52, 40, 18), piece(200, 48, 90, 24), piece(50, 90, 60), piece(122, 90, 30)]

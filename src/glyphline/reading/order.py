@@ -22,6 +22,8 @@ INSIDE = 0.7  # share of its area that makes a piece part of another
 GUTTER = 0.9  # heights between columns
 COLUMN_LINES, ALIGNED = 3, 0.4  # lines of a column, at least; heights by which their beginnings differ
 COLUMN = 4.0  # heights; lines of columns are at least as wide, on average
+CELLS, APART = 12.0, 3.0  # heights, times the gap beside them; lines that are less wide and level with others are cells
+LEVEL = 0.8  # share of them that are
 BREAK = 0.9  # heights; paragraphs stand farther apart than lines
 INDENT = 1.2  # heights; a line that starts farther to the right begins a paragraph
 
@@ -168,7 +170,8 @@ def _gutter(boxes: list[Box]) -> float | None:
     for k in range(1, len(across)):
         gap = across[k].left - reach
         sides_ = across[:k], across[k:]
-        if gap > GUTTER * height and all(_is_column(side, height) for side in sides_):
+        columns = all(_is_column(side, height) for side in sides_)
+        if gap > GUTTER * height and columns and not _is_table(*sides_, min(CELLS * height, APART * gap)):
             return reach + gap / 2
         reach = max(reach, across[k].right)
     return None
@@ -178,17 +181,34 @@ def _is_column(boxes: list[Box], height: float) -> bool:
     return len(boxes) >= COLUMN_LINES and float(np.mean([b.right - b.left for b in boxes])) > COLUMN * height
 
 
+def _is_table(left: list[Box], right: list[Box], widest: float) -> bool:
+    """Whether what stands on both sides of a gap are cells of one table, whose rows are read, not two columns.
+
+    widest: px, of the cells of the narrower side, on average.
+    """
+    fewer, more = sorted((left, right), key=len)
+    if min(float(np.mean([b.right - b.left for b in side])) for side in (fewer, more)) > widest:
+        return False
+    middles = np.array([b.middle for b in more])
+    level = [np.abs(middles - b.middle).min() < (1 - SAME_LINE) * b.height for b in fewer]
+    return float(np.mean(level)) >= LEVEL
+
+
 def _rows(boxes: list[Box]) -> list[Box]:
-    """From top to bottom; boxes on one level from left to right."""
+    """From top to bottom; boxes on one level from left to right, none of them above another."""
     rows: list[list[Box]] = []
     for box in sorted(boxes, key=lambda b: b.middle):
-        if rows and abs(box.middle - np.mean([b.middle for b in rows[-1]])) < SAME_LINE * min(
-            box.height, rows[-1][0].height
-        ):
+        if rows and _is_beside(rows[-1], box):
             rows[-1].append(box)
         else:
             rows.append([box])
     return [box for row in rows for box in sorted(row, key=lambda b: b.left)]
+
+
+def _is_beside(row: list[Box], box: Box) -> bool:
+    away = abs(box.middle - np.mean([b.middle for b in row]))
+    level = away < SAME_LINE * min(box.height, row[0].height)
+    return bool(level and all(box.left >= b.right - b.height or b.left >= box.right - b.height for b in row))
 
 
 def _begins(block: list[Box]) -> list[bool]:
