@@ -29,6 +29,7 @@ SECONDS = 20.0  # for one picture
 MEMORY = 1.5e9  # bytes resident
 WHOLE = 3  # every so many-th is read, the others are opened and unpacked: reading takes most of the time
 PAGES = 3  # of one file
+FINDERS = ("auto", "paper", "none")  # in turn
 
 
 class Victim:
@@ -54,13 +55,13 @@ class Victim:
         self.process.stdout.close()
         self.process.wait()
 
-    def read(self, path: Path, whole: bool, limit: float) -> dict[str, Any]:
-        """How it ended: {"end", "said", "seconds", "memory"}."""
+    def read(self, path: Path, finder: str, limit: float) -> dict[str, Any]:
+        """How it ended: {"end", "said", "seconds", "memory"}; without a finder it is only opened."""
         timer = threading.Timer(limit + 5, self.process.kill)
         timer.start()
         began = time.monotonic()
         try:
-            self.process.stdin.write(json.dumps([os.fsencode(path).hex(), whole]).encode() + b"\n")
+            self.process.stdin.write(json.dumps([os.fsencode(path).hex(), finder]).encode() + b"\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
         finally:
@@ -78,7 +79,8 @@ def violations(pictures: Iterator[Path], seconds: float = SECONDS) -> tuple[list
     victim = Victim()
     try:
         for number, path in enumerate(pictures):
-            told = victim.read(path, number % WHOLE == 0, seconds)
+            turn, opened = divmod(number, WHOLE)
+            told = victim.read(path, "" if opened else FINDERS[turn % len(FINDERS)], seconds)
             name = repr(path.name[:80])
             if told["end"] == "text":
                 most["read"] += 1
@@ -162,16 +164,16 @@ def read_what_is_named() -> None:
     from glyphline import open_reader
     from glyphline.errors import GlyphlineError
 
-    reader = open_reader()
+    readers = {finder: open_reader(finder=finder) for finder in FINDERS}
     print("ready", flush=True)
     for line in sys.stdin:
-        name, whole = json.loads(line)
+        name, finder = json.loads(line)
         path = Path(os.fsdecode(bytes.fromhex(name)))
         reset()
         began, said = time.monotonic(), ""
         try:
-            if whole:
-                said = "".join(page.text for page in islice(reader.read_pages(path), PAGES))
+            if finder:
+                said = "".join(page.text for page in islice(readers[finder].read_pages(path), PAGES))
             else:
                 with Document(path) as pages:
                     for number in range(min(PAGES, len(pages))):

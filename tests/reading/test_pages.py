@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from glyphline import open_reader
-from glyphline.errors import UserError
+from glyphline.errors import PictureError, UserError
 from glyphline.page import Character, Line, Polygon
 from glyphline.picture import Colour
 from glyphline.reading import pages
@@ -104,6 +105,13 @@ class Says:
 
 def box(left: float, right: float) -> Polygon:
     return ((left, 0.0), (right, 0.0), (right, 20.0), (left, 20.0))
+
+
+def test_a_line_that_is_too_long_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rule.png"
+    Image.new("L", (20_000, 2), "white").save(path)
+    with pytest.raises(PictureError, match=r"rule\.png: a line of 20000 x 2 px"):
+        PageReader().read(path)
 
 
 def test_a_line_that_would_be_guessed_is_left_unread() -> None:

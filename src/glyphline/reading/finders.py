@@ -211,7 +211,7 @@ class Paper:
             ground = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
             grey = cv2.copyMakeBorder(grey, *(edge,) * 4, cv2.BORDER_CONSTANT, value=[ground])
         scale = min(1.0, self.longest / max(grey.shape))
-        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        small = _shrunk(grey, scale)
         labels, strokes = _strokes(_dark(255 - small if ink_is_bright(small) else small))
         if len(strokes) < 2:
             return []
@@ -233,7 +233,7 @@ class Paper:
 
         About 90 for a page that lies on its side.
         """
-        few = cv2.resize(written, None, fx=4 / tall, fy=4 / tall, interpolation=cv2.INTER_AREA) if tall > 4 else written
+        few = _shrunk(written, 4 / tall)
 
         def sharpest(tried: npt.NDArray[np.float64]) -> tuple[float, float]:
             return max((_sharpness(few, float(degrees)), float(degrees)) for degrees in tried)
@@ -241,6 +241,15 @@ class Paper:
         near = np.arange(-self.steepest, self.steepest + 0.1, 1.5)
         _, about = max(sharpest(near), sharpest(near + 90))
         return sharpest(np.arange(about - 1.5, about + 1.6, 0.25))[1]
+
+
+def _shrunk(grey: Grey, scale: float) -> Grey:
+    """A picture scaled, unless that enlarges it; one px wide and high at least."""
+    if scale >= 1:
+        return grey
+    h, w = grey.shape
+    size = max(1, round(w * scale)), max(1, round(h * scale))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _dark(grey: Grey) -> npt.NDArray[np.bool_]:
@@ -303,7 +312,7 @@ def _rows(level: npt.NDArray[np.uint8], tall: float) -> list[tuple[float, float,
     Ink smeared along the rows leaves a core of each; every stroke belongs to the core that most of it lies nearest to.
     """
     shrunk = min(1.0, 16 / tall)  # large letters would make for slow, wide kernels
-    small = cv2.resize(level, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
+    small = _shrunk(level, shrunk)
     dense = cv2.GaussianBlur(small, (0, 0), sigmaX=3.2 * tall * shrunk, sigmaY=0.28 * tall * shrunk)
     dense = cv2.resize(dense, level.shape[::-1], interpolation=cv2.INTER_LINEAR)
     core = (dense > 0.45 * np.percentile(dense[dense > 8], 90)).astype(np.uint8) if (dense > 8).any() else dense * 0

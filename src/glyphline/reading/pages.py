@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from glyphline.errors import PictureError
 from glyphline.page import Character, Line, Page, Word
 from glyphline.picture import Colour, Document, Grey, Source
 from glyphline.reading.choosing import Surest, is_spelled
@@ -140,10 +141,15 @@ class PageReader:
         return next(self.read_pages(source))
 
     def read_pages(self, source: Source) -> Iterator[Page]:
-        """Every page of a picture, one at a time."""
+        """Every page of a picture, one at a time; raises PictureError as `Document` does, and for a line too long."""
         with Document(source) as pages:
             for number in range(len(pages)):
-                yield self.read_picture(pages.colour(number), number + 1)
+                picture = pages.colour(number)
+                try:
+                    page = self.read_picture(picture, number + 1)
+                except PictureError as error:  # of a line that is too long
+                    raise PictureError(f"{pages.name}: {error}") from None
+                yield page
 
     def read_picture(self, picture: Colour, number: int = 1) -> Page:
         """One page as it lies: (H, W, 3)."""
