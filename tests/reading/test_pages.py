@@ -291,6 +291,13 @@ def test_a_small_picture_in_which_nothing_is_found_is_turned_too() -> None:
     assert len(large.shown) == 1  # of a photograph of anything that takes too long
 
 
+def test_a_crowded_page_is_read_once() -> None:
+    for rows, looks in ((20, 2), (301, 1)):
+        finder = Looks([piece(10, 20 * k, 90, 20 * k + 15) for k in range(rows)], [])
+        PageReader(Says("doubt", 0.4, 0.5), finder).read_picture(np.full((6100, 7000, 3), 255, np.uint8))
+        assert len(finder.shown) == looks
+
+
 def test_a_rule_is_no_line() -> None:
     picture = np.full((100, 4000, 3), 255, np.uint8)
     reader = PageReader(Says("word"), Finds(piece(0, 10, 4000, 20), piece(10, 60, 200, 90)))

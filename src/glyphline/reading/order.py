@@ -170,8 +170,8 @@ def _gutter(boxes: list[Box]) -> float | None:
     for k in range(1, len(across)):
         gap = across[k].left - reach
         sides_ = across[:k], across[k:]
-        columns = all(_is_column(side, height) for side in sides_)
-        if gap > GUTTER * height and columns and not _is_table(*sides_, min(CELLS * height, APART * gap)):
+        wide = gap > GUTTER * height and all(_is_column(side, height) for side in sides_)
+        if wide and not _is_table(*sides_, min(CELLS * height, APART * gap)):
             return reach + gap / 2
         reach = max(reach, across[k].right)
     return None

@@ -29,6 +29,7 @@ MARGIN = 0.06  # heights added above and below a line that is cut out
 UPRIGHT_LINES = 4  # widest lines of a page that are read the other way up
 CLEARLY = 1.5  # times as much must be evident for a page to be turned on its head
 DOUBTFUL = 0.5  # share of the letters that is evident, below which the page is turned on its side too
+CROWD = 300  # lines; where more are found, their shapes have said how the page lies, and reading them takes long
 WELL = 0.85  # share of the letters that is evident, which makes looking at the other way up needless
 #: letters -> how sure the finder has to be of so few, times how much like text they looked to a network, that they are
 #: text: in the company of other text, in a small picture, which may be a word cut out, and where nothing promises text
@@ -204,6 +205,8 @@ class PageReader:
 
         best = facing(int(on_its_side))
         if best.evident >= DOUBTFUL * best.letters and (best.letters or min(picture.shape[:2]) >= NARROW):
+            return best
+        if len(best.found) > CROWD:
             return best
         other = facing(int(not on_its_side))
         return other if other.evident > CLEARLY * best.evident else best
