@@ -176,6 +176,13 @@ def test_a_lone_letter_that_no_text_would_be_is_none() -> None:
         assert PageReader(Says("V", sure), Finds(piece(10, 10, 90, 50))).read_picture(picture).text == wanted
 
 
+def test_a_page_is_not_turned_for_a_letter() -> None:
+    level = [piece(10, 10, 90, 50)]
+    for text, wanted in (("F", ""), ("Fire", "Fire")):
+        page = PageReader(Says(text), Looks(level, [])).read_picture(np.full((200, 100, 3), 255, np.uint8))
+        assert page.text == wanted and page.turned == (90 if wanted else 0)  # what says nothing lies as it lies
+
+
 class SaysInTurn(Says):
     """Reads other lines in each picture of a line, by how wide it is."""
 

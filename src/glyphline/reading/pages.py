@@ -167,7 +167,7 @@ class PageReader:
         ]
         if isinstance(self.finder, Whole) and len(placed) > 1:
             placed = [_as_one(placed)]
-        return Page(width, height, tuple(placed), number, 90 * said.quarters)
+        return Page(width, height, tuple(placed), number, 90 * said.quarters if placed else 0)
 
     def _upright(self, picture: Colour) -> Reading:
         """The page read the way it stands upright.
@@ -252,18 +252,18 @@ def _are_text(said: Reading, small: bool) -> list[bool]:
     """Which lines of a page are text, not clouds, twigs and tiles that a finder took for it; small: it is NARROW.
 
     A finder that looks for text is unsure of scenery, and so is a network of what it reads there; the fewer letters,
-    the more of it looks like them.
+    the more of it looks like them. Of a page that was turned the way was taken in which it looks most like text.
     """
     counts = [sum(len(word.text) for word in line.words) for line in said.lines]
     found = [one.piece.confidence for one in said.found]
     sure = [share * line.seen for share, line in zip(found, said.lines, strict=True)]
     company = any(n > min(ALONE) and one >= PLAIN for n, one in zip(counts, sure, strict=True))
-    least = IN_COMPANY if company else SMALL if small else ALONE
+    least = IN_COMPANY if company else SMALL if small and not said.quarters else ALONE
     return [
         share == 1  # by a finder that looks for ink
         or (
             one >= next(enough for most, enough in least.items() if n <= most)
-            and (company or n > min(ALONE) or line.confidence >= LIKELY)
+            and (company or n > min(ALONE) or (line.confidence >= LIKELY and not said.quarters))
         )
         for share, n, one, line in zip(found, counts, sure, said.lines, strict=True)
     ]
