@@ -310,7 +310,9 @@ def read(
     if only and pattern is not None:
         raise UserError("--only and --pattern both say what a line may say: give one of them")
     if line and finder not in ("auto", "none"):
-        raise UserError(f"--line says that nothing is to be found, --finder {finder} what finds it: give one of them")
+        raise UserError(
+            f"--line says that the picture is one line, --finder {finder} what finds its lines: give one of them"
+        )
     wanted = {
         "model": model, "decoder": decoder, "finder": "none" if line else finder, "least": least, "only": only,
         "pattern": pattern,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_a_table_is_read_row_by_row_and_lists_beside_one_another_are_not(degrees
     assert order_of(columns, degrees) == list(range(24))  # of a newspaper: level too, but they stand close
     lists = [*(piece(50, 50 + 40 * k, 150) for k in range(5)), *(piece(300, 70 + 34 * k, 150) for k in range(5))]
     assert order_of(lists, degrees) == list(range(10))
+
+
+def test_a_table_with_gaps_is_read_row_by_row_too() -> None:
+    full = [(row, column) for row in range(10) for column in range(2) if (row, column) not in ((4, 0), (5, 1))]
+    title = piece(60, 10, 500, 30)
+    assert order_of([title, *(piece(50 + 400 * c, 70 + 40 * r, 150) for r, c in full)]) == list(range(19))
+
+
+def test_long_tables_are_put_in_order_at_once() -> None:
+    table = [piece(50 + 250 * c, 50 + 30 * r, 100) for r in range(150) for c in range(5)]
+    started = time.perf_counter()
+    lines = lines_of(table[::-1])
+    assert time.perf_counter() - started < 5
+    assert [line.piece.corners[0].tolist() for line in lines] == [p.corners[0].tolist() for p in table]
 
 
 def test_a_cell_of_two_lines_is_read_from_its_first() -> None:

@@ -20,6 +20,7 @@ from glyphline.page import Character, Line, Polygon
 from glyphline.picture import Colour
 from glyphline.reading import pages
 from glyphline.reading.choosing import Surest
+from glyphline.reading.constraints import Choices
 from glyphline.reading.engines import open_engine
 from glyphline.reading.finders import Paper, Photo, Piece, Whole
 from glyphline.reading.pages import PageReader, spelled
@@ -227,7 +228,10 @@ def test_what_is_said_to_be_one_line_is_looked_at_more_closely_where_it_is_doubt
     reader = PageReader(SaysInTurn(w300=Says("Deu5", 0.9, 0.4).line, w80=one, w100=two), other=finder)
     (line,) = reader.read_picture(picture).lines
     assert line.confidence == pytest.approx(0.72) and line.engine == "says"
-    assert {(10, 10), (290, 50)} <= {(round(x), round(y)) for x, y in line.polygon}
+    assert [(round(x), round(y)) for x, y in line.polygon] == [(10, 10), (290, 10), (290, 50), (10, 50)]
+    assert all(c.left <= c.right for c in line.characters)
+    (line,) = replace(reader, least=0.95).read_picture(picture).lines
+    assert line.unread and line.text == ""  # all of it, not the half that is sure
     clear = PageReader(SaysInTurn(w300=Says("Dear", 0.9, 0.99).line), other=finder)
     assert clear.read_picture(picture).text == "Dear"
 
@@ -289,6 +293,36 @@ def test_a_page_stands_the_way_in_which_more_is_seen() -> None:
     assert on_its_head.turned == 180 and on_its_head.text == "WHY PAY"
 
 
+def test_a_line_of_several_parts_that_runs_down_begins_at_its_upper_end() -> None:
+    """The picture was turned to be read; its places are those of the picture as it was given."""
+    level = [piece(10, 10, 90, 50), piece(190, 10, 290, 50)]
+    said = SaysInTurn(w60=Says("x", 0.9, 0.1).line, w80=Says("Dear").line, w100=Says("Sirs").line)
+    page = PageReader(said, other=Looks(level, [piece(10, 10, 50, 290)])).read_picture(
+        np.full((300, 60, 3), 255, np.uint8)
+    )
+    (line,) = page.lines
+    assert line.text == "Dear Sirs" and page.turned == 90
+    assert [(round(x), round(y)) for x, y in line.polygon] == [(50, 10), (50, 290), (10, 290), (10, 10)]
+    assert all(c.left <= c.right for c in line.characters)
+
+
+def test_what_is_read_is_not_given_up_for_scenery() -> None:
+    picture = np.full((60, 300, 3), 255, np.uint8)
+    said = SaysInTurn(w300=Says("7", 0.9, 0.9).line, w80=Says("T", 0.9, 0.98).line)
+    assert PageReader(said, other=Finds(piece(10, 10, 90, 50, 0.7))).read_picture(picture).text == "7"
+
+
+def test_a_second_look_that_fails_costs_nothing() -> None:
+    class Fails(SaysInTurn):
+        def read_lines(self, pictures: Sequence[Colour]) -> list[Line]:
+            if pictures[0].shape[1] == 300:
+                raise PictureError("a line is too long")
+            return super().read_lines(pictures)
+
+    reader = PageReader(Fails(w80=Says("ear", 0.9, 0.9).line), Finds(piece(10, 10, 90, 50)), other=Whole())
+    assert reader.read_picture(np.full((60, 300, 3), 255, np.uint8)).text == "ear"
+
+
 def test_a_small_picture_in_which_nothing_is_found_is_turned_too() -> None:
     level = [piece(10, 10, 290, 40)]
     page = PageReader(Says("word", 0.9), Looks(level, [])).read_picture(np.full((300, 60, 3), 255, np.uint8))
@@ -323,6 +357,14 @@ def test_a_picture_of_one_line_is_read_as_it_is() -> None:
     (line,) = PageReader(Looks("word", 0.1)).read_picture(picture).lines
     assert len(seen) == 1 and (seen[0] == picture).all()  # not turned, not cut
     assert line.polygon == ((0, 0), (700, 0), (700, 500), (0, 500))
+
+
+def test_what_a_line_may_say_is_asked_of_all_of_it_once() -> None:
+    pytest.importorskip("rapidocr")
+    assert isinstance(open_reader(finder="none").other, Photo) and isinstance(open_reader().other, Whole)
+    bound = pages.open_reader(finder="none", constraint=lambda engine: Choices(("yes", "no")))
+    assert bound.other is None  # parts of it would each say a whole text
+    assert open_reader("reader", finder="none").other is None and open_reader(finder="paper").other is None
 
 
 def test_the_usual_reader_is_the_best_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def _parted(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Surest:
-    """Reads lines with the first reader, and those it is not sure of with the others too.
+    """Reads lines with the first reader, and those it is not sure of, or are SHORT, with the others too.
 
     Made like a reader: `read_lines` takes and gives the same. At least one reader.
     """

@@ -147,8 +147,11 @@ def _blocks(boxes: list[Box]) -> list[list[Box]]:
     """Columns and what stands above, between and below them, in reading order; the lines of each from top to bottom."""
     if len(boxes) < 2:
         return [boxes] if boxes else []
-    cut = _gutter(boxes)
-    if cut is not None:
+    gutter = _gutter(boxes)
+    if gutter is not None:
+        cut, parts_cells = gutter
+        if parts_cells:
+            return [_rows(boxes)]
         return _blocks([b for b in boxes if b.right <= cut]) + _blocks([b for b in boxes if b.right > cut])
     down, levels = sorted(boxes, key=lambda b: b.top), [0]  # where a level line crosses nothing
     for k in range(1, len(down)):
@@ -162,19 +165,24 @@ def _blocks(boxes: list[Box]) -> list[list[Box]]:
     return [_rows(boxes)]
 
 
-def _gutter(boxes: list[Box]) -> float | None:
-    """Where two columns part, or None: nothing crosses there, and what stands on both sides is running text."""
+def _gutter(boxes: list[Box]) -> tuple[float, bool] | None:
+    """Where two columns part, and whether they are of one table; None where nothing parts them.
+
+    Nothing crosses there, and what stands on both sides is running text; tables are what has no better gap.
+    """
     height = float(np.median([b.height for b in boxes]))
     across = sorted(boxes, key=lambda b: b.left)
     reach = across[0].right
+    table: float | None = None
     for k in range(1, len(across)):
         gap = across[k].left - reach
         sides_ = across[:k], across[k:]
-        wide = gap > GUTTER * height and all(_is_column(side, height) for side in sides_)
-        if wide and not _is_table(*sides_, min(CELLS * height, APART * gap)):
-            return reach + gap / 2
+        if gap > GUTTER * height and all(_is_column(side, height) for side in sides_):
+            if not _is_table(*sides_, min(CELLS * height, APART * gap)):
+                return reach + gap / 2, False
+            table = table or reach + gap / 2
         reach = max(reach, across[k].right)
-    return None
+    return None if table is None else (table, True)
 
 
 def _is_column(boxes: list[Box], height: float) -> bool:
@@ -189,9 +197,9 @@ def _is_table(left: list[Box], right: list[Box], widest: float) -> bool:
     fewer, more = sorted((left, right), key=len)
     if min(float(np.mean([b.right - b.left for b in side])) for side in (fewer, more)) > widest:
         return False
-    middles = np.array([b.middle for b in more])
-    level = [np.abs(middles - b.middle).min() < (1 - SAME_LINE) * b.height for b in fewer]
-    return float(np.mean(level)) >= LEVEL
+    middles, heights = np.array([(b.middle, b.height) for b in fewer]).T
+    away = np.abs(middles[:, None] - [b.middle for b in more]).min(axis=1)
+    return float(np.mean(away < (1 - SAME_LINE) * heights)) >= LEVEL
 
 
 def _rows(boxes: list[Box]) -> list[Box]:

@@ -76,7 +76,7 @@ def open_reader(
         finder = "photo" if photo else "paper"
     first = open_finder(finder)
     other: Finder | None = None
-    if model == AUTO and photo and isinstance(first, Photo | Whole):
+    if model == AUTO and photo and constraint is None and isinstance(first, Photo | Whole):
         other = Photo() if isinstance(first, Whole) else Whole()
     return PageReader(lines, first, least=least, other=other)
 
@@ -118,7 +118,7 @@ class Reading:
 
     @property
     def is_doubted(self) -> bool:
-        """Whether less than DOUBTED of it was seen."""
+        """Whether no more than DOUBTED of it was seen, or nothing is there to be seen."""
         return self.seen <= DOUBTED * sum(len(line.characters) for line in self.lines)
 
 
@@ -133,12 +133,12 @@ class PageReader:
 
     reader: LineReader = field(default_factory=Reader)
     finder: Finder = field(default_factory=Whole)
-    upright: bool = True  # turn pages that lie on their side or stand on their head; a picture of one line is left so
+    upright: bool = True  # turn pages that lie on their side or stand on their head
     least: float = 0.0  # lines of which a smaller share is probably right are left unread rather than guessed
     other: Finder | None = None  # looks again at small pictures, and those of one line, that are read with doubt
 
     def read(self, source: Source) -> Page:
-        """The first page of a picture, in any form that `Document` takes; raises PictureError as it does."""
+        """The first page of a picture, in any form that `Document` takes; raises PictureError as `read_pages` does."""
         return next(self.read_pages(source))
 
     def read_pages(self, source: Source) -> Iterator[Page]:
@@ -149,7 +149,8 @@ class PageReader:
                 try:
                     page = self.read_picture(picture, number + 1)
                 except PictureError as error:  # of a line that is too long
-                    raise PictureError(f"{pages.name}: {error}") from None
+                    where = f"page {number + 1} of {pages.name}" if number else pages.name
+                    raise PictureError(f"{where}: {error}") from None
                 yield page
 
     def read_picture(self, picture: Colour, number: int = 1) -> Page:
@@ -159,34 +160,38 @@ class PageReader:
         standing = (width, height) if said.quarters % 2 else (height, width)
         back = partial(turned_points, quarters=-said.quarters, shape=standing)
         scenery = self.least > 0 and isinstance(self.finder, Paper) and said.likely < FEW and said.surest < SURE
-        text = _are_text(said, isinstance(self.finder, Whole) or min(height, width) < NARROW)
         placed = [
-            _sure(_placed(spelled(line), one, back, crop.shape, said.margin), math.inf if scenery else self.least)
-            for one, crop, line in compress(zip(said.found, said.crops, said.lines, strict=True), text)
+            _placed(spelled(line), one, back, crop.shape, said.margin)
+            for one, crop, line in zip(said.found, said.crops, said.lines, strict=True)
             if line.text
         ]
         if isinstance(self.finder, Whole) and len(placed) > 1:
             placed = [_as_one(placed)]
-        return Page(width, height, tuple(placed), number, 90 * said.quarters if placed else 0)
+        sure = (_sure(line, math.inf if scenery else self.least) for line in placed)
+        return Page(width, height, tuple(sure), number, 90 * said.quarters if placed else 0)
 
     def _upright(self, picture: Colour) -> Reading:
-        """The page read the way it stands upright.
+        """What is text on a page, read the way it stands upright.
 
         A small picture may be one line cut out of a page, and what is said to be one line may run up, or along an arc:
-        what is read with doubt is looked at again, and believed where clearly more letters are seen.
+        what is read with doubt, or not at all, is looked at again, and believed where clearly more letters are seen.
         """
         alone = isinstance(self.finder, Whole)
+        small = alone or min(picture.shape[:2]) < NARROW
         said = self._whole(picture) if alone else self._turned(picture, self.finder)
-        if self.other is None or not said.is_doubted or not (alone or min(picture.shape[:2]) < NARROW):
-            return said
-        if alone:
-            again = self._turned(picture, self.other)
-        elif said.found:
-            sure = max(one.piece.confidence for one in said.found)
-            again = self._whole(turned(picture, said.quarters), said.quarters, sure)
-        else:
-            return said
-        return again if again.seen > CLEARER * said.seen else said
+        text = _text_in(said, small)
+        if self.other is None or not small or not text.is_doubted or not said.found:
+            return text
+        try:
+            if alone:
+                again = self._turned(picture, self.other)
+            else:
+                sure = max(one.piece.confidence for one in said.found)
+                again = self._whole(turned(picture, said.quarters), said.quarters, sure)
+        except PictureError:  # all of it is too long a line
+            return text
+        again = _text_in(again, small)
+        return again if again.seen > CLEARER * text.seen else text
 
     def _turned(self, picture: Colour, finder: Finder) -> Reading:
         """What a finder finds of a page, read the way it stands upright.
@@ -248,25 +253,29 @@ def _sure(line: Line, least: float) -> Line:
     return line
 
 
-def _are_text(said: Reading, small: bool) -> list[bool]:
-    """Which lines of a page are text, not clouds, twigs and tiles that a finder took for it; small: it is NARROW.
+def _text_in(said: Reading, small: bool) -> Reading:
+    """Those lines of a page that are text, not clouds, twigs and tiles that a finder took for it.
+
+    small: it is NARROW, or said to be one line.
 
     A finder that looks for text is unsure of scenery, and so is a network of what it reads there; the fewer letters,
     the more of it looks like them. Of a page that was turned the way was taken in which it looks most like text.
     """
     counts = [sum(len(word.text) for word in line.words) for line in said.lines]
-    found = [one.piece.confidence for one in said.found]
-    sure = [share * line.seen for share, line in zip(found, said.lines, strict=True)]
+    shares = [one.piece.confidence for one in said.found]
+    sure = [share * line.seen for share, line in zip(shares, said.lines, strict=True)]
     company = any(n > min(ALONE) and one >= PLAIN for n, one in zip(counts, sure, strict=True))
     least = IN_COMPANY if company else SMALL if small and not said.quarters else ALONE
-    return [
-        share == 1  # by a finder that looks for ink
+    text = [
+        share == 1  # where nothing looked for text: ink, and what is said to be a line
         or (
             one >= next(enough for most, enough in least.items() if n <= most)
             and (company or n > min(ALONE) or (line.confidence >= LIKELY and not said.quarters))
         )
-        for share, n, one, line in zip(found, counts, sure, said.lines, strict=True)
+        for share, n, one, line in zip(shares, counts, sure, said.lines, strict=True)
     ]
+    found, crops, lines = compress(said.found, text), compress(said.crops, text), compress(said.lines, text)
+    return replace(said, found=list(found), crops=list(crops), lines=list(lines))
 
 
 def _is_line(piece: Piece) -> bool:
@@ -289,24 +298,28 @@ def spelled(line: Line) -> Line:
 
 
 def _as_one(lines: Sequence[Line]) -> Line:
-    """Lines, one at least, as the one that they are parts of."""
+    """Lines of a page, two at least, each with its place, as the one that they are parts of."""
     characters = list(lines[0].characters)
     for line in lines[1:]:
-        if line.characters:
-            characters += [*([_space(characters[-1], line.characters[0])] if characters else []), *line.characters]
-    corners = np.array([point for line in lines for point in line.polygon])
+        characters += [_space(characters[-1], line.characters[0]), *line.characters]
+    rectangle = around(np.array([point for line in lines for point in line.polygon]))
+    # it begins where the first line does, however the page was turned
+    edges = np.roll(rectangle, -1, 0) - rectangle
+    (x0, y0), (x1, y1) = lines[0].polygon[:2]
+    first = int(np.argmax(edges @ (x1 - x0, y1 - y0) / np.maximum(1e-9, np.hypot(*edges.T))))
     return replace(
-        lines[0], text=" ".join(line.text for line in lines if line.text), characters=tuple(characters),
+        lines[0], text=" ".join(line.text for line in lines), characters=tuple(characters),
         words=tuple(word for line in lines for word in line.words), confidence=math.prod(x.confidence for x in lines),
-        polygon=tuple((float(x), float(y)) for x, y in around(corners)),
-        engine="+".join(dict.fromkeys(line.engine for line in lines)), unread=all(line.unread for line in lines),
+        polygon=tuple((float(x), float(y)) for x, y in np.roll(rectangle, -first, 0)),
+        engine="+".join(dict.fromkeys(line.engine for line in lines)),
     )  # fmt: skip
 
 
 def _space(a: Character, b: Character) -> Character:
     """What stands between two characters."""
     corners = (a.polygon[1], b.polygon[0], b.polygon[3], a.polygon[2]) if a.polygon and b.polygon else ()
-    return Character(" ", min(a.confidence, b.confidence), a.right, b.left, corners)
+    across = [x for x, _ in corners] or [a.right, b.left]
+    return Character(" ", min(a.confidence, b.confidence), min(across), max(across), corners)
 
 
 def _evident(lines: Sequence[Line]) -> float:
