@@ -74,18 +74,14 @@ def pages(kept: dict[str, Any]) -> list[str]:
 
 
 def scenery(kept: dict[str, Any]) -> list[str]:
-    rows = [
-        f"| {name} | {r['invented']} of {kept['pictures']} | {r['seconds']:.2f} |"
-        for name, r in kept["readers"].items()
-    ]
     return [
         "\n## Pictures without text\n",
-        f"`python benchmarks/scenery.py FOLDER`, {kept['cores']} cores: wallpapers, drawing stamps and sample pictures "
-        "that the project does\nnot carry; its first lines say which. The thresholds were chosen on two fifths "
-        "of them.\n",
-        "| reader | read text where there is none | seconds a picture |",
-        "|---|---|---|",
-        *rows,
+        "`python benchmarks/scenery.py FOLDER`: wallpapers, drawing stamps and sample pictures that the project does "
+        "not carry; its\nfirst lines say which. The thresholds were chosen on two fifths of them, and those of turned "
+        "pages on all.\n",
+        "| reader | read text where there is none |",
+        "|---|---|",
+        *(f"| {name} | {count} of {kept['pictures']} |" for name, count in kept["invented"].items()),
     ]
 
 

@@ -49,7 +49,7 @@ class Line:
     words: tuple[Word, ...] = ()
     unread: bool = False  # True where the reader would have had to guess; the text is then empty
     paragraph: int = 0  # the number of its paragraph on the page
-    seen: float = 1.0  # share 0..1 that a network gave its characters, on average: how much like text it looked
+    seen: float = 1.0  # share 0..1 that a network of photographs gave its characters, on average; 1 where none did
 
     def __post_init__(self) -> None:
         if not self.words:

@@ -128,7 +128,8 @@ class Surest:
             unsure = [k for k, line in enumerate(last) if len(line.text) <= SHORT or line.confidence < ENOUGH]
             for k, one in zip(unsure, reader.hear([pictures[k] for k in unsure]), strict=True):
                 heard[k].append(one)
-        return [replace(self._believed(those), seen=_seen(those)) for those in heard]
+        seen = [min(one.line.seen for one in those) for those in heard]
+        return [replace(self._believed(those), seen=share) for those, share in zip(heard, seen, strict=True)]
 
     def _believed(self, heard: Sequence[Heard]) -> Line:
         """The likeliest proposal as a line, placed by the reader to whose own reading it comes nearest."""
@@ -175,11 +176,6 @@ def _trust(line: Line, most: float) -> float:
     that its likelihoods do not tell: it loses the square of the share. One of photographs keeps its whole weight.
     """
     return TRUST.get(line.engine, COMPOSED * (line.confidence / most) ** 2 if most else COMPOSED)
-
-
-def _seen(heard: Sequence[Heard]) -> float:
-    """How much like text a line looked to the network that knows most: scenery is what those of photographs learned."""
-    return max((one.line for one in heard), key=lambda line: TRUST.get(line.engine, COMPOSED)).seen
 
 
 def _softened(heard: Heard, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[list[int]]]:

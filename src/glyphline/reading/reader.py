@@ -21,7 +21,7 @@ from glyphline.page import Character, Line, word_of, words_in
 from glyphline.picture import Colour, Grey, load
 from glyphline.reading.constraints import Constraint
 from glyphline.reading.decoders import Decoded, Decoder, Greedy, LogProbs, constrained, open_decoder
-from glyphline.reading.engines import BUNDLED, Engine, Facts, alphabet_of, calibration_of, open_engine
+from glyphline.reading.engines import BUNDLED, PADDLE, Engine, Facts, alphabet_of, calibration_of, open_engine
 from glyphline.reading.places import places
 
 BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
@@ -141,7 +141,9 @@ class Reader:
         words = tuple(word_of(g, sure("word", list(islice(inked, len(g))))) for g in words_in(characters))
         confidence = sure("line", told) if spans else decoded.confidence
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
-        return Line(decoded.text, confidence, corners, facts.name, characters, words, seen=decoded.seen)
+        # a network of composed lines was never shown scenery, and what it sees there tells nothing
+        seen = decoded.seen if facts.name == PADDLE else 1.0
+        return Line(decoded.text, confidence, corners, facts.name, characters, words, seen=seen)
 
 
 def open_line_reader(
