@@ -37,14 +37,15 @@ from glyphline.picture import Colour, Document
 from glyphline.score import fold_loose, score
 from reading import PEERS, RESULTS, ROOT
 
+ONE_LINE = "glyphline, auto, --line"  # of pictures that are one line each
 READERS = {  # ours: what it is called -> model, finder
     "glyphline, auto": ("auto", "auto"),
     "glyphline, its own reader alone": ("reader", "auto"),
     "glyphline, PP-OCR's recogniser alone": ("pp-ocr", "auto"),
     "glyphline, without the extra [photo]": ("reader", "paper"),
+    ONE_LINE: ("auto", "none"),
 }
-ONE_LINE = "glyphline, auto, --line"  # of pictures that are one line each
-READERS[ONE_LINE] = ("auto", "none")
+RAPIDOCR = [str(PEERS), str(ROOT / "benchmarks" / "peers" / "rapidocr_pages.py")]
 FOLD = "loose"
 
 
@@ -215,6 +216,11 @@ def run(command: list[str], sheets: list[Sheet]) -> list[dict[str, Any]]:
     return rows
 
 
+def text_of(row: dict[str, Any]) -> str:
+    """All that a program read of a picture, of ours in lines."""
+    return " ".join(row.get("lines") or [row.get("text", "")])
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--show", action="store_true", help="print every picture with all readings")
@@ -223,10 +229,9 @@ def main() -> None:
         sheets = list(photographs())
         inside = Path(folder)
         sheets += [*seen_anew(sheets, inside), *turned(sheets, inside), *composed(inside), *tables(inside)]
-        peers = ROOT / "benchmarks" / "peers"
         commands = {name: [sys.executable, __file__, "--one", *how] for name, how in READERS.items()}
-        commands["RapidOCR"] = [str(PEERS), str(peers / "rapidocr_pages.py")]
-        commands["Tesseract"] = [sys.executable, str(peers / "tesseract_lines.py"), "3"]
+        commands["RapidOCR"] = RAPIDOCR
+        commands["Tesseract"] = [sys.executable, str(ROOT / "benchmarks" / "peers" / "tesseract_lines.py"), "3"]
         read = {name: run(command, [s for s in sheets if takes(name, s)]) for name, command in commands.items()}
     table = []
     for kind in dict.fromkeys(sheet.kind for sheet in sheets):
@@ -236,7 +241,7 @@ def main() -> None:
             if not takes(name, sheets[those[0]]):
                 continue
             rows = dict(zip((k for k, sheet in enumerate(sheets) if takes(name, sheet)), said, strict=True))
-            texts = [" ".join(rows[k].get("lines") or [rows[k].get("text", "")]) for k in those]
+            texts = [text_of(rows[k]) for k in those]
             seconds = [rows[k]["seconds"] for k in those]
             row: dict[str, Any] = {"kind": kind, "reader": name, "count": len(those), "seconds": mean(seconds),
                                    "median_seconds": median(seconds)}  # fmt: skip

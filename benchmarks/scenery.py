@@ -17,8 +17,10 @@ from pathlib import Path
 
 from glyphline.picture import pictures_in
 from glyphline.score import fold_loose
-from pages import ROOT, Sheet, run
-from reading import PEERS, RESULTS
+from pages import RAPIDOCR, READERS, ROOT, Sheet, run, text_of
+from reading import RESULTS
+
+OURS = "glyphline, auto"
 
 
 def main() -> None:
@@ -28,13 +30,12 @@ def main() -> None:
     chosen = options.parse_args()
     sheets = [Sheet("scenery", path, ()) for path in pictures_in([str(chosen.folder)])]
     commands = {
-        "glyphline, auto": [sys.executable, str(ROOT / "benchmarks" / "pages.py"), "--one", "auto", "auto"],
-        "RapidOCR": [str(PEERS), str(ROOT / "benchmarks" / "peers" / "rapidocr_pages.py")],
+        OURS: [sys.executable, str(ROOT / "benchmarks" / "pages.py"), "--one", *READERS[OURS]],
+        "RapidOCR": RAPIDOCR,
     }
     table = {}
     for name, command in commands.items():
-        rows = run(command, sheets)
-        texts = [" ".join(row.get("lines") or [row.get("text", "")]) for row in rows]
+        texts = [text_of(row) for row in run(command, sheets)]
         table[name] = sum(bool(fold_loose(text)) for text in texts)
         print(f"{name:20s} {table[name]} of {len(sheets)}", flush=True)
         for sheet, text in zip(sheets, texts, strict=True):

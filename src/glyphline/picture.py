@@ -94,6 +94,14 @@ class Document:
         if self._pdf:
             self._pdf.close()
 
+    def where(self, number: int) -> str:
+        """What page `number`, from 0, is called in what is said of it.
+
+        >>> Document(np.zeros((4, 6), np.uint8)).where(1)
+        'page 2 of the picture'
+        """
+        return f"page {number + 1} of {self.name}" if number else self.name
+
     def grey(self, number: int) -> Grey:
         """Page `number`, from 0, as (H, W)."""
         with self._told(number):
@@ -107,7 +115,7 @@ class Document:
     @contextmanager
     def _told(self, number: int = 0) -> Iterator[None]:
         """What the libraries raise, as one line that says which file and page it was."""
-        where = f"page {number + 1} of {self.name}" if number else self.name
+        where = self.where(number)
         if self._file:
             self._file.until = time.monotonic() + SECONDS
         try:

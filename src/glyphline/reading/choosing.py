@@ -21,10 +21,11 @@ from glyphline.alphabet import BLANK
 from glyphline.page import Line
 from glyphline.picture import Colour, Grey
 from glyphline.reading.decoders import Beam, Decoded, Span
+from glyphline.reading.engines import PADDLE
 from glyphline.reading.reader import KEPT, Heard, Reader
 
 ENOUGH, SHORT = 0.8, 3  # a line of more letters that a reader is surer of than this is not read by the next
-TRUST = {"pp-ocr": 1.0}  # by which a network's log-likelihood counts; it learned from photographs
+TRUST = {PADDLE: 1.0}  # by which a network's log-likelihood counts; it learned from photographs
 COMPOSED = 0.7  # of those that learned from composed lines, and less where they are less sure than another, see _trust
 SPELLED = 6  # letters set apart that make a line spelled
 REGIONS = 4  # places in which two proposals differ that are exchanged in every combination

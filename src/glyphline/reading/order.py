@@ -48,6 +48,13 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """What parts two columns."""
+
+    at: float | None  # px; None where both are of one table, which is not to be cut
+
+
+@dataclass(frozen=True)
 class Ordered:
     """One line of the page."""
 
@@ -149,10 +156,10 @@ def _blocks(boxes: list[Box]) -> list[list[Box]]:
         return [boxes] if boxes else []
     gutter = _gutter(boxes)
     if gutter is not None:
-        cut, parts_cells = gutter
-        if parts_cells:
+        if gutter.at is None:
             return [_rows(boxes)]
-        return _blocks([b for b in boxes if b.right <= cut]) + _blocks([b for b in boxes if b.right > cut])
+        left, right = [b for b in boxes if b.right <= gutter.at], [b for b in boxes if b.right > gutter.at]
+        return _blocks(left) + _blocks(right)
     down, levels = sorted(boxes, key=lambda b: b.top), [0]  # where a level line crosses nothing
     for k in range(1, len(down)):
         if max(b.bottom for b in down[:k]) - 0.3 * min(b.height for b in down) <= down[k].top:
@@ -165,24 +172,24 @@ def _blocks(boxes: list[Box]) -> list[list[Box]]:
     return [_rows(boxes)]
 
 
-def _gutter(boxes: list[Box]) -> tuple[float, bool] | None:
-    """Where two columns part, and whether they are of one table; None where nothing parts them.
+def _gutter(boxes: list[Box]) -> Cut | None:
+    """Where two columns part; None where nothing parts them.
 
-    Nothing crosses there, and what stands on both sides is running text; tables are what has no better gap.
+    Nothing crosses there, and what stands on both sides is running text; a table is what has no better gap.
     """
     height = float(np.median([b.height for b in boxes]))
     across = sorted(boxes, key=lambda b: b.left)
     reach = across[0].right
-    table: float | None = None
+    table = False
     for k in range(1, len(across)):
         gap = across[k].left - reach
         sides_ = across[:k], across[k:]
         if gap > GUTTER * height and all(_is_column(side, height) for side in sides_):
             if not _is_table(*sides_, min(CELLS * height, APART * gap)):
-                return reach + gap / 2, False
-            table = table or reach + gap / 2
+                return Cut(reach + gap / 2)
+            table = True
         reach = max(reach, across[k].right)
-    return None if table is None else (table, True)
+    return Cut(None) if table else None
 
 
 def _is_column(boxes: list[Box], height: float) -> bool:

@@ -36,8 +36,8 @@ WELL = 0.85  # share of the letters that is evident, which makes looking at the 
 IN_COMPANY: dict[float, float] = {2: 0.45, math.inf: 0.25}
 SMALL: dict[float, float] = {2: 0.72, math.inf: 0.25}
 ALONE: dict[float, float] = {2: 0.72, 5: 0.5, math.inf: 0.33}
-LIKELY = 0.3  # confidence that one or two letters need where nothing else is text
 PLAIN = 0.6  # the same of three letters and more, from which a line is company for others
+LIKELY = 0.3  # confidence that one or two letters need where nothing else is text
 FEW, SURE = 4, 0.7  # letters probably right, confidence of a line: less than both is scenery to a finder of mere ink
 LONGEST = 300  # heights; what is longer is a rule or an edge
 DOUBTED, CLEARER = 0.95, 1.05  # share of a line that is seen, below which it is looked at anew; times more seen then
@@ -149,8 +149,7 @@ class PageReader:
                 try:
                     page = self.read_picture(picture, number + 1)
                 except PictureError as error:  # of a line that is too long
-                    where = f"page {number + 1} of {pages.name}" if number else pages.name
-                    raise PictureError(f"{where}: {error}") from None
+                    raise PictureError(f"{pages.where(number)}: {error}") from None
                 yield page
 
     def read_picture(self, picture: Colour, number: int = 1) -> Page:
