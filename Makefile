@@ -61,7 +61,7 @@ language: $(VENV)/ready  ## estimate the bundled language models from their text
 reader: $(VENV)/ready fonts  ## train the bundled reader from scratch (hours on two cores)
 	$(BIN)/glyphline train recipes/natural.yaml --out runs/natural $(if $(wildcard runs/natural/last.ckpt),--resume)
 	$(BIN)/glyphline train recipes/natural.yaml --out runs/reader $(if $(wildcard runs/reader/last.ckpt),--resume) \
-	--set training.start=runs/natural --set training.epochs=16 --set training.learning_rate=0.001
+	--set training.initial_weights=runs/natural --set training.epochs=16 --set training.learning_rate=0.001
 	$(BIN)/python benchmarks/bundle.py runs/reader reader
 
 constraints: $(VENV)/ready  ## pin what is installed now

@@ -23,22 +23,22 @@ from unittest import mock
 
 import numpy as np
 
-from glyphline import image
-from glyphline.composing import line
+from glyphline.composing import layouts
 from glyphline.composing.glyphs import Emnist, GlyphSource
-from glyphline.composing.lines import LineSet
-from glyphline.learning.export import open_run
-from glyphline.learning.train import RESULT, train
-from glyphline.reading.reader import Reader
+from glyphline.composing.line_sets import LineSet
+from glyphline.imaging import normalization
+from glyphline.reading.lines import LineReader
 from glyphline.recipe import LinesRecipe, Recipe, load_recipe
 from glyphline.score import score
+from glyphline.training.export import open_run
+from glyphline.training.train import RESULT, train
 from studies import prose_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT / "runs" / "ablation", ROOT / "benchmarks" / "results"
 SMALL = ["network.channels=[16,32,64]", "network.features=128", "network.layers=1", "training.batch=32",
          "training.epochs=12", "training.epoch_lines=6400", "training.validation_lines=300",
-         "training.learning_rate=0.002", "training.average=0.998", "training.watch=runs/real"]  # fmt: skip
+         "training.learning_rate=0.002", "training.ema_decay=0.998", "training.watch=runs/real"]  # fmt: skip
 LAST = 3  # epochs whose mean is told
 TEST = 500  # composed lines
 
@@ -59,7 +59,7 @@ PARTS: dict[str, tuple[str, dict[str, object]]] = {
     "printed fonts and strokes": ("no-print", without("fonts/print", "strokes")),
     "pens, papers and cameras (all effects)": ("no-effects", {"effects": {}}),
     "numbers, dates, capitals, spelled lines": (
-        "no-generated", {"sentences": prose_of(NATURAL), "capitals": 0.0, "spelled": 0.0}
+        "no-generated", {"sentences": prose_of(NATURAL), "capitals": 0.0, "letter_spaced": 0.0}
     ),
     "one style a hand (any EMNIST glyph in any line)": ("no-hand", {}),
     "bending every glyph its own way": ("no-bends", {}),
@@ -80,10 +80,10 @@ def left_out(run: str) -> Iterator[None]:
         if run == "no-hand":
             changed.enter_context(mock.patch.object(Emnist, "choose", GlyphSource.choose))
         if run == "no-level":
-            changed.enter_context(mock.patch.object(image, "LONG", math.inf))
+            changed.enter_context(mock.patch.object(normalization, "LONG", math.inf))
         if run == "no-bends":
-            straight = np.zeros((line.WARPS, 2, 5, 5), np.float32)
-            changed.enter_context(mock.patch.object(line, "_bends", lambda: straight))
+            straight = np.zeros((layouts.WARPS, 2, 5, 5), np.float32)
+            changed.enter_context(mock.patch.object(layouts, "_bends", lambda: straight))
         yield
 
 
@@ -99,7 +99,7 @@ def main() -> None:
                 print(what, flush=True)
                 train(recipe_of(run, changes), folder, resume=(folder / "last.ckpt").exists(), trackers=("csv",),
                       progress=False)  # fmt: skip
-            read = Reader(open_run(folder)).read_lines([one.image for one in test])
+            read = LineReader(open_run(folder)).read_lines([one.image for one in test])
         with (folder / "metrics.csv").open(newline="") as told:
             table = list(csv.DictReader(told))
         real = {

@@ -2,7 +2,7 @@
 
 python benchmarks/bundle.py runs/natural reader       # also src/glyphline/models/NAME.onnx and NAME.json
 python benchmarks/bundle.py runs/seed seed --numbers  # the numbers alone
-python benchmarks/bundle.py recipes/natural.yaml pp-ocr  # how sure PP-OCR's recogniser may be, on a recipe's lines
+python benchmarks/bundle.py recipes/natural.yaml pp-ocr  # how sure PP-OCR's recognizer may be, on a recipe's lines
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 
 import torch
 
-from glyphline.composing.lines import LineSet
-from glyphline.learning.calibrate import calibrate, fit_confidence
-from glyphline.learning.data import LineBatches
-from glyphline.learning.evaluate import evaluate
-from glyphline.learning.export import export, open_run, weights_of
-from glyphline.learning.network import Network, load_network
-from glyphline.learning.quantize import quantize
-from glyphline.learning.train import ctc_loss
-from glyphline.reading.decoders import open_decoder
-from glyphline.reading.engines import PADDLE, Engine, OnnxEngine, alphabet_of, open_engine
-from glyphline.reading.reader import Reader
+from glyphline.composing.line_sets import LineSet
+from glyphline.reading.lines import LineReader
+from glyphline.reading.recognition.decoders import open_decoder
+from glyphline.reading.recognition.recognizers import PP_OCR, OnnxRecognizer, Recognizer, alphabet_of, open_recognizer
 from glyphline.recipe import load_recipe
+from glyphline.training.calibrate import calibrate, fit_confidence
+from glyphline.training.data import LineBatches
+from glyphline.training.evaluate import evaluate
+from glyphline.training.export import export, open_run, weights_of
+from glyphline.training.network import Network, load_network
+from glyphline.training.quantize import quantize
+from glyphline.training.train import ctc_loss
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "src" / "glyphline" / "models"
@@ -37,7 +37,7 @@ DATA = {
     "emnist": "EMNIST (Cohen et al. 2017), the part of the official train files at hand",
     "strokes": "Hershey vectors (A. V. Hershey 1967, public domain) as OpenCV draws them",
     "fonts": "open fonts (SIL OFL 1.1, Apache-2.0) pinned in recipes/fonts/package.json",
-    "folder": "a folder of single-character pictures",
+    "folder": "a folder of single-character images",
     "wikisplit": "WikiSplit (Botha et al. 2018, CC BY-SA 4.0)",
     "text": "English prose, public domain and Creative Commons, one sentence a line",
     "generated": "generated numbers, dates, names, addresses, codes and single letters",
@@ -45,11 +45,11 @@ DATA = {
 }
 
 
-def tested(run: Path, name: str, engine: Engine) -> dict[str, Any]:
+def tested(run: Path, name: str, recognizer: Recognizer) -> dict[str, Any]:
     """CER, WER and CTC loss (nats a line) on test lines of the run's recipe: unseen glyphs, unseen sentences."""
     scored = {}
     for spec in ("greedy", "beam"):
-        reader = Reader(engine, open_decoder(spec, alphabet_of(engine)))
+        reader = LineReader(recognizer, open_decoder(spec, alphabet_of(recognizer)))
         scored[spec] = evaluate(
             str(run / "recipe.yaml"), reader, model=name, decoder=spec, split="test", count=LINES
         ).to_dict()
@@ -58,8 +58,8 @@ def tested(run: Path, name: str, engine: Engine) -> dict[str, Any]:
     loss = 0.0
     for start in range(0, LINES, 50):
         batch = data[list(range(start, start + 50))]
-        log_probs = torch.from_numpy(engine.log_probs(batch.lines.numpy()))
-        steps = torch.tensor([min(log_probs.shape[1], engine.facts.steps(int(w))) for w in batch.widths])
+        log_probs = torch.from_numpy(recognizer.log_probs(batch.lines.numpy()))
+        steps = torch.tensor([min(log_probs.shape[1], recognizer.info.steps(int(w))) for w in batch.widths])
         loss += float(ctc_loss(log_probs, batch, steps))
     kept = ("cer", "cer_interval", "wer", "wer_interval", "exact", "normalisation")
     return {
@@ -76,10 +76,10 @@ def main() -> None:
     options.add_argument("name")
     options.add_argument("--numbers", action="store_true", help="leave the package as it is")
     chosen = options.parse_args()
-    if chosen.name == PADDLE:
+    if chosen.name == PP_OCR:
         write_photo_card(chosen.run)
         return
-    network, facts = load_network(weights_of(chosen.run))
+    network, info = load_network(weights_of(chosen.run))
     kept = ROOT / "benchmarks" / "results" / "runs" / chosen.name
     kept.mkdir(parents=True, exist_ok=True)
     for name in ("recipe.yaml", "metrics.csv", "environment.json", "result.json"):
@@ -93,32 +93,32 @@ def main() -> None:
         cost = quantize(out, out, network.recipe)
         print(f"in eight bits: validation CER {cost.before:.2%} -> {cost.after:.2%}")
         sure = calibrate(out, network.recipe)
-        test = tested(chosen.run, chosen.name, OnnxEngine(out))
+        test = tested(chosen.run, chosen.name, OnnxRecognizer(out))
         test["calibration"] = {kind: asdict(one) for kind, one in sure.items()}
-        write_card(chosen.name, out, network, facts, test, difference)
+        write_card(chosen.name, out, network, info, test, difference)
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
     (kept / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(test, indent=1))
 
 
 def write_photo_card(recipe: Path) -> None:
-    """The card of PP-OCR's recogniser, which is not ours and stays in its own wheel: how sure it may be."""
-    fitted, measured = fit_confidence(open_engine(PADDLE), load_recipe(recipe), LINES)
+    """The card of PP-OCR's recognizer, which is not ours and stays in its own wheel: how sure it may be."""
+    fitted, measured = fit_confidence(open_recognizer(PP_OCR), load_recipe(recipe), LINES)
     card = {
-        "name": PADDLE,
-        "about": "PP-OCR's recogniser (PaddleOCR, Apache-2.0) as the wheel of rapidocr carries it; not contained here",
+        "name": PP_OCR,
+        "about": "PP-OCR's recognizer (PaddleOCR, Apache-2.0) as the wheel of rapidocr carries it; not contained here",
         "calibration": fitted,
         "test": {
             "lines": f"{LINES} lines of the test split of {recipe}",
             "calibration": {kind: asdict(one) for kind, one in measured.items()},
         },
     }
-    (MODELS / f"{PADDLE}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (MODELS / f"{PP_OCR}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print({kind: one.after for kind, one in measured.items()})
 
 
 def write_card(
-    name: str, out: Path, network: Network, facts: dict[str, Any], test: dict[str, Any], difference: float
+    name: str, out: Path, network: Network, info: dict[str, Any], test: dict[str, Any], difference: float
 ) -> None:
     """The model card beside the .onnx file."""
     recipe = network.recipe
@@ -137,12 +137,12 @@ def write_card(
         "data": [DATA[k] for k in dict.fromkeys(kinds)],
         "seed": recipe.training.seed,
         "commit": commit.stdout.strip(),
-        "steps": int(facts["step"]),
-        "validation": {k: facts[k] for k in ("val_loss", "val_cer", "val_wer", "val_exact")},
+        "steps": int(info["step"]),
+        "validation": {k: info[k] for k in ("val_loss", "val_cer", "val_wer", "val_exact")},
         "test": test,
         "largest_difference_from_torch": difference,
         "licence": "MIT (weights and code); the data named above keep their own terms and are not contained",
-        "limits": "One line of Latin text a picture; joined handwriting is read worse than print.",
+        "limits": "One line of Latin text an image; joined handwriting is read worse than print.",
     }
     (MODELS / f"{name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from glyphline.composing.lines import LineSet
+from glyphline.composing.line_sets import LineSet
 from glyphline.errors import UserError
 from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe
 
@@ -43,7 +43,7 @@ def streamed(compose: Callable[..., object], lines: range, batch: int = 0) -> No
 
 def report_loop(lines: LineSet, start: int, count: int) -> np.ndarray:
     """The report's way, written from its description: float64 lines, for every character a random choice among the
-    list of its pictures' positions, the tile added at its place. Its notebook took 148 s for 4,000 lines."""
+    list of its images' positions, the tile added at its place. Its notebook took 148 s for 4,000 lines."""
     bank, positions = lines.pool.sources[0].tiles(lines.split), _positions(lines)
     out = np.zeros((count, 28, 28 * 32), np.float64)
     for row, index in enumerate(range(start, start + count)):

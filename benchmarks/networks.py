@@ -19,15 +19,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from glyphline.composing.lines import LineSet
-from glyphline.learning.export import export
-from glyphline.learning.network import Network, load_network
-from glyphline.learning.train import RESULT, keep_freed_memory, train
-from glyphline.reading.decoders import Greedy
-from glyphline.reading.engines import open_engine
-from glyphline.reading.reader import Reader
+from glyphline.composing.line_sets import LineSet
+from glyphline.reading.lines import LineReader
+from glyphline.reading.recognition.decoders import GreedyDecoder
+from glyphline.reading.recognition.recognizers import open_recognizer
 from glyphline.recipe import Recipe, load_recipe
 from glyphline.score import score
+from glyphline.training.export import export
+from glyphline.training.network import Network, load_network
+from glyphline.training.train import RESULT, keep_freed_memory, train
 from training import speed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ LINES = 1000  # test lines
 ROUNDS, STEPS = 3, 12  # of the speeds; networks in turn, so that a slow minute hits all
 BUDGET = ["training.epochs=6", "training.epoch_lines=6400", "training.validation_lines=500"]
 SEED = ["network.encoder=patches", "network.channels=[32,64]", "network.context=lstm", "network.features=128",
-        "training.pieces=8", "training.learning_rate=0.001", "network.dropout=0.2"]  # fmt: skip
+        "training.gradient_accumulation=8", "training.learning_rate=0.001", "network.dropout=0.2"]  # fmt: skip
 
 #: what it is -> its run, and changes to recipes/tiles-byclass.yaml
 NETWORKS: dict[str, tuple[str, list[str]]] = {
@@ -87,14 +87,14 @@ def main() -> None:
     keep_freed_memory()
     there = {what: (RUNS / run, changes) for what, (run, changes) in NETWORKS.items() if (RUNS / run / RESULT).exists()}
     lines = LineSet(recipe_of("test", []).lines, "test", 0)
-    pictures, texts = lines.canonical_batch(range(LINES))
+    images, texts = lines.canonical_batch(range(LINES))
     rows: dict[str, dict[str, Any]] = {}
     readers = {}
     for what, (folder, _) in there.items():
         network, _facts = load_network(folder / "best.pt")
         export(folder, folder / "model.onnx")
-        readers[what] = Reader(open_engine(str(folder / "model.onnx")), Greedy())
-        result = score(texts, [d.text for d in readers[what].decode_all(pictures)])
+        readers[what] = LineReader(open_recognizer(str(folder / "model.onnx")), GreedyDecoder())
+        result = score(texts, [d.text for d in readers[what].decode_all(images)])
         rows[what] = {"parameters": network.parameter_count(), "mflops": mflops(network), "cer": result.cer,
                       "cer_interval": result.cer_interval, "wer": result.wer}  # fmt: skip
     speeds: dict[str, dict[str, list[float]]] = {what: {"training": [], "reading": []} for what in there}
@@ -102,7 +102,7 @@ def main() -> None:
         for what, (folder, changes) in there.items():
             speeds[what]["training"].append(speed(recipe_of(folder.name, changes), STEPS))
             started = time.perf_counter()
-            readers[what].decode_all(pictures[:256])
+            readers[what].decode_all(images[:256])
             speeds[what]["reading"].append(256 / (time.perf_counter() - started))
     for what, row in rows.items():
         row |= {name: statistics.median(rates) for name, rates in speeds[what].items()}

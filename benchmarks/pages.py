@@ -1,4 +1,4 @@
-"""Whole pictures, found and read: ours, RapidOCR with its defaults and Tesseract with its own, in one run.
+"""Whole images, found and read: ours, RapidOCR with its defaults and Tesseract with its own, in one run.
 
     make peers && python benchmarks/pages.py [--show]    # writes benchmarks/results/pages.json
 
@@ -33,15 +33,15 @@ from rapidfuzz.distance import Levenshtein
 
 from glyphline import open_reader
 from glyphline.composing.fetch import data_folder
-from glyphline.picture import Colour, Document
+from glyphline.imaging.documents import ColourImage, Document
 from glyphline.score import fold_loose, score
 from reading import PEERS, RESULTS, ROOT
 
-ONE_LINE = "glyphline, auto, --line"  # of pictures that are one line each
-READERS = {  # ours: what it is called -> model, finder
+ONE_LINE = "glyphline, auto, --line"  # of images that are one line each
+READERS = {  # ours: what it is called -> model, detector
     "glyphline, auto": ("auto", "auto"),
     "glyphline, its own reader alone": ("reader", "auto"),
-    "glyphline, PP-OCR's recogniser alone": ("pp-ocr", "auto"),
+    "glyphline, PP-OCR's recognizer alone": ("pp-ocr", "auto"),
     "glyphline, without the extra [photo]": ("reader", "paper"),
     ONE_LINE: ("auto", "none"),
 }
@@ -51,7 +51,7 @@ FOLD = "loose"
 
 @dataclass(frozen=True)
 class Sheet:
-    """One picture and the lines it says."""
+    """One image and the lines it says."""
 
     kind: str
     path: Path
@@ -77,17 +77,17 @@ def seen_anew(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:
     for number, sheet in enumerate(sheets):
         if sheet.kind in ("notext", "rotated"):
             continue
-        picture = Document(sheet.path).colour(0)
+        image = Document(sheet.path).colour(0)
         for view in range(2):
             rng = np.random.default_rng((number, view))
-            scale = max(rng.uniform(0.6, 1.3), 24 / min(picture.shape[:2]))
-            height, width = picture.shape[:2]
+            scale = max(rng.uniform(0.6, 1.3), 24 / min(image.shape[:2]))
+            height, width = image.shape[:2]
             turn = cv2.getRotationMatrix2D((0, 0), rng.uniform(-4, 4), scale)
             turn[:, :2] += scale * rng.uniform(-0.03, 0.03, (2, 2))
             corners = np.array([(0, 0), (width, 0), (width, height), (0, height)]) @ turn[:, :2].T
             turn[:, 2] = -corners.min(0)
             size = np.ceil(np.ptp(corners, axis=0)).astype(int).tolist()
-            made = cv2.warpAffine(picture, turn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+            made = cv2.warpAffine(image, turn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
             if rng.random() < 0.5:
                 made = cv2.GaussianBlur(made, (0, 0), rng.uniform(0.3, 0.8 + max(size) / 1000))
             light = 255 * (made / 255) ** rng.uniform(0.7, 1.5) * rng.uniform(0.7, 1) + rng.uniform(0, 30)
@@ -103,16 +103,16 @@ def turned(sheets: list[Sheet], folder: Path) -> Iterator[Sheet]:
     for sheet in sheets:
         if sheet.kind not in ("handprint, clean pages", "printed, clean words and lines", "signs, clean pages"):
             continue
-        picture = Document(sheet.path).colour(0)
+        image = Document(sheet.path).colour(0)
         for degrees in (90, 180, 270, 12, -12):
             if degrees % 90 == 0:
-                made = np.rot90(picture, degrees // 90)
+                made = np.rot90(image, degrees // 90)
             else:
-                height, width = picture.shape[:2]
+                height, width = image.shape[:2]
                 turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
                 size = np.abs(turn[:, :2]) @ (width, height)
                 turn[:, 2] += size / 2 - (width / 2, height / 2)
-                made = cv2.warpAffine(picture, turn, tuple(map(int, size)), borderMode=cv2.BORDER_REPLICATE)
+                made = cv2.warpAffine(image, turn, tuple(map(int, size)), borderMode=cv2.BORDER_REPLICATE)
             path = folder / f"{sheet.path.stem}-{degrees}.png"
             cv2.imwrite(str(path), np.ascontiguousarray(made[..., ::-1]))
             yield Sheet("turned by 12 degrees" if abs(degrees) == 12 else "turned by quarters", path, sheet.lines)
@@ -174,7 +174,7 @@ def tables(folder: Path) -> Iterator[Sheet]:
         yield Sheet("composed tables", out, tuple(lines))
 
 
-def in_order(truth: tuple[str, ...], read: list[str]) -> float | None:
+def order_corners(truth: tuple[str, ...], read: list[str]) -> float | None:
     """Share of all pairs of lines that are read in the right order; a line is found by its likest, one to one."""
     free, places = list(range(len(read))), []
     for line in truth:
@@ -186,44 +186,44 @@ def in_order(truth: tuple[str, ...], read: list[str]) -> float | None:
     return mean(pairs) if pairs else None
 
 
-def one(model: str, finder: str) -> None:
-    """Read the pictures named on stdin; a line of JSON each."""
-    reader = open_reader(model, finder=finder)
+def one(model: str, detector: str) -> None:
+    """Read the images named on stdin; a line of JSON each."""
+    reader = open_reader(model, detector=detector)
     paths = sys.stdin.read().splitlines()
     reader.read(paths[0])
     for path in paths:
-        picture: Colour = Document(path).colour(0)
+        image: ColourImage = Document(path).colour(0)
         started = time.perf_counter()
-        page = reader.read_picture(picture)
-        told = {"lines": [line.text for line in page.lines if line.text], "turned": page.turned}
+        page = reader.read_picture(image)
+        told = {"lines": [line.text for line in page.lines if line.text], "rotation": page.rotation}
         print(json.dumps({**told, "seconds": time.perf_counter() - started}), flush=True)
 
 
 def takes(name: str, sheet: Sheet) -> bool:
-    """Whether a reader is given this picture."""
+    """Whether a reader is given this image."""
     return name != ONE_LINE or sheet.kind.endswith("words and lines") or sheet.kind == "rotated"
 
 
 def run(command: list[str], sheets: list[Sheet]) -> list[dict[str, Any]]:
-    """What a program of one line a picture says."""
+    """What a program of one line an image says."""
     done = subprocess.run(
         command, input="\n".join(str(s.path) for s in sheets), capture_output=True, text=True, check=False
     )
     rows = [json.loads(row) for row in done.stdout.splitlines() if row.startswith("{")]
     rows = [row for row in rows if "seconds" in row]
     if len(rows) != len(sheets):
-        sys.exit(f"{' '.join(command)} read {len(rows)} of {len(sheets)} pictures: {done.stderr[-500:]}")
+        sys.exit(f"{' '.join(command)} read {len(rows)} of {len(sheets)} images: {done.stderr[-500:]}")
     return rows
 
 
 def text_of(row: dict[str, Any]) -> str:
-    """All that a program read of a picture, of ours in lines."""
+    """All that a program read of an image, of ours in lines."""
     return " ".join(row.get("lines") or [row.get("text", "")])
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--show", action="store_true", help="print every picture with all readings")
+    options.add_argument("--show", action="store_true", help="print every image with all readings")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sheets = list(photographs())
@@ -253,7 +253,7 @@ def main() -> None:
                 row |= {"cer": s.cer, "cer_interval": s.cer_interval, "exact": s.exact}
                 scored = f"CER {s.cer:7.2%} [{s.cer_interval[0]:6.2%}, {s.cer_interval[1]:6.2%}]"
             if "lines" in said[0]:
-                orders = [o for k in those if (o := in_order(sheets[k].lines, rows[k]["lines"])) is not None]
+                orders = [o for k in those if (o := order_corners(sheets[k].lines, rows[k]["lines"])) is not None]
                 row["order"] = mean(orders) if orders else None
             table.append(row)
             print(f"{kind:36s} {len(those):3d} {name:38s} {scored}  {row['seconds']:.2f} s", flush=True)

@@ -1,4 +1,4 @@
-"""CER, WER and lines a second of our readers and of Tesseract and RapidOCR on the same pictures, in one run.
+"""CER, WER and lines a second of our readers and of Tesseract and RapidOCR on the same images, in one run.
 
     make peers && python benchmarks/reading.py [--model NAME_OR_FILE]...    # writes benchmarks/results/reading.json
 
@@ -28,11 +28,12 @@ import cv2
 
 from glyphline.alphabet import fold_merged
 from glyphline.composing.fetch import data_folder
-from glyphline.composing.lines import LineSet
+from glyphline.composing.line_sets import LineSet
 from glyphline.errors import UserError
-from glyphline.picture import Document, load
-from glyphline.reading.engines import PADDLE, alphabet_of, bundled_names, photo_model
-from glyphline.reading.reader import open_line_reader
+from glyphline.imaging.documents import Document, load
+from glyphline.reading.lines import open_line_reader
+from glyphline.reading.onnx_models import rapidocr_model_path
+from glyphline.reading.recognition.recognizers import PP_OCR, alphabet_of, bundled_names
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score
 
@@ -45,7 +46,7 @@ Pairs = list[tuple[Path, str]]
 
 @dataclass
 class Reading:
-    """What one reader made of some pictures, and what it took."""
+    """What one reader made of some images, and what it took."""
 
     texts: list[str]
     lines_per_second: float  # in batches, where the reader has them
@@ -127,45 +128,47 @@ def ours(model: str, decoder: str, pairs: Pairs) -> Reading:
 
 
 def one(model: str, decoder: str) -> None:
-    """Read the pictures named on stdin and print what `ours` is made of."""
+    """Read the images named on stdin and print what `ours` is made of."""
     reader = open_line_reader(model, decoder)
-    colours = reader.engine.facts.frame == "colour"
-    pictures = [Document(path).colour(0) if colours else load(path) for path in sys.stdin.read().splitlines()]
-    reader.read_lines(pictures[:2])
+    colours = reader.recognizer.info.normalization == "colour"
+    images = [Document(path).colour(0) if colours else load(path) for path in sys.stdin.read().splitlines()]
+    reader.read_lines(images[:2])
     started = time.perf_counter()
-    texts = [line.text for line in reader.read_lines(pictures)]
-    speed = len(pictures) / (time.perf_counter() - started)
+    texts = [line.text for line in reader.read_lines(images)]
+    speed = len(images) / (time.perf_counter() - started)
     single = []
-    for picture in pictures[:50]:
+    for image in images[:50]:
         started = time.perf_counter()
-        reader.read_lines([picture])
+        reader.read_lines([image])
         single.append((time.perf_counter() - started) * 1000)
     status = Path("/proc/self/status").read_text()  # getrusage also counts the process that started this one
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     folder = resources.files("glyphline.models")
-    language = "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.engine).merges else "english"
+    language = "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.recognizer).merges else "english"
     bundled = {name: folder / f"{name}.onnx" for name in bundled_names()}
-    parts = [photo_model("rec") if model == PADDLE else bundled.get(model, Path(model))]
+    parts = [rapidocr_model_path("rec") if model == PP_OCR else bundled.get(model, Path(model))]
     parts += [folder / f"{language}.lm"] if language else []
     size = sum(Path(str(part)).stat().st_size for part in parts)
     print(json.dumps(asdict(Reading(texts, speed, median(single), peak, size))))
 
 
-def cold(picture: Path) -> float:
+def cold(image: Path) -> float:
     """Seconds from starting Python to the first line read with the usual reader and its language model, median."""
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", f"import glyphline; glyphline.read({str(picture)!r})"], check=True)
+        subprocess.run([sys.executable, "-c", f"import glyphline; glyphline.read({str(image)!r})"], check=True)
         times.append(time.perf_counter() - started)
     return median(times)
 
 
 def suits(model: str, lines: str) -> bool:
     """Readers of tiles are not asked to read photographs, nor those of the merged alphabet to tell case."""
-    engine = open_line_reader(model).engine
+    recognizer = open_line_reader(model).recognizer
     tiled = lines.startswith(("tiles", "overlap"))
-    return (engine.facts.frame != "whole" or tiled) and not (alphabet_of(engine).merges and "merged" not in lines)
+    return (recognizer.info.normalization != "whole" or tiled) and not (
+        alphabet_of(recognizer).merges and "merged" not in lines
+    )
 
 
 def peer(python: Path, program: str, pairs: Pairs) -> Reading | None:
@@ -174,13 +177,13 @@ def peer(python: Path, program: str, pairs: Pairs) -> Reading | None:
         [str(python), str(ROOT / "benchmarks" / "peers" / program)],
         input="\n".join(str(path) for path, _ in pairs), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    *rows, facts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")] or [{}]
+    *rows, info = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")] or [{}]
     if len(rows) != len(pairs):
         print(f"{program} failed: {done.stderr[-300:]}")
         return None
     times = [row["seconds"] for row in rows]
     return Reading(
-        [row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000, facts["peak_mb"], facts["bytes"]
+        [row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000, info["peak_mb"], info["bytes"]
     )
 
 
@@ -190,7 +193,7 @@ def tesseract(pairs: Pairs) -> Reading | None:
 
 
 def rapidocr(pairs: Pairs) -> Reading | None:
-    """RapidOCR's recogniser, detection and direction off."""
+    """RapidOCR's recognizer, detection and direction off."""
     return peer(PEERS, "rapidocr_lines.py", pairs) if PEERS.exists() else None
 
 
@@ -219,12 +222,12 @@ def main() -> None:
     if chosen.real:
         write_real(chosen.real)
         return
-    models = chosen.model or [*bundled_names(), *([PADDLE] if find_spec("rapidocr") else [])]
+    models = chosen.model or [*bundled_names(), *([PP_OCR] if find_spec("rapidocr") else [])]
     table = []
     with tempfile.TemporaryDirectory() as folder:
         seed = None
         if (ROOT / "runs" / "seed" / "best.pt").exists():
-            from glyphline.learning.export import export  # torch, which would count as the readers' memory in `one`
+            from glyphline.training.export import export  # torch, which would count as the readers' memory in `one`
 
             seed = Path(folder) / "seed.onnx"
             export(ROOT / "runs" / "seed", seed)
@@ -247,10 +250,10 @@ def main() -> None:
                 for fold in folds:
                     told = [fold_merged(t) for t in truths] if fold == "merged" else truths
                     s = score(told, made.texts, fold)
-                    facts = {k: v for k, v in asdict(made).items() if k != "texts"}
+                    info = {k: v for k, v in asdict(made).items() if k != "texts"}
                     writers = over_writers(made.texts, pairs, fold) if name.startswith("real") else None
                     table.append({"lines": name, "reader": who, "fold": fold, "count": s.lines, "cer": s.cer,
-                                  "cer_interval": s.cer_interval, "wer": s.wer, "exact": s.exact, **facts,
+                                  "cer_interval": s.cer_interval, "wer": s.wer, "exact": s.exact, **info,
                                   "over_writers": writers})  # fmt: skip
                     low, high = s.cer_interval
                     print(

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from glyphline.reading.engines import bundled_card, bundled_names
+from glyphline.reading.recognition.recognizers import bundled_card, bundled_names
 from glyphline.recipe import load_recipe
 from glyphline.score import FOLDS
 
@@ -27,7 +27,7 @@ def loaded(name: str) -> Any:
 
 def reading(kept: dict[str, Any]) -> list[str]:
     out = [
-        "\n## Reading, beside Tesseract and RapidOCR on the same pictures\n",
+        "\n## Reading, beside Tesseract and RapidOCR on the same images\n",
         f"`python benchmarks/reading.py`, {kept['cores']} cores. Real lines are the hand-printed lines and words of "
         "the photographs at hand,\ncomposed lines are test glyphs and test sentences. Folds: "
         + "; ".join(f"*{name}* {sentence}" for name, (_, sentence) in FOLDS.items())
@@ -51,12 +51,12 @@ def reading(kept: dict[str, Any]) -> list[str]:
 def pages(kept: dict[str, Any]) -> list[str]:
     peer = {r["kind"]: r["seconds"] for r in kept["rows"] if r["reader"] == "RapidOCR"}
     out = [
-        "\n## Whole pictures, found and read\n",
+        "\n## Whole images, found and read\n",
         f"`python benchmarks/pages.py`, {kept['cores']} cores, one run: ours beside RapidOCR 3.10 and Tesseract 5.3 "
-        "with their defaults. CER of all\nthe text of a picture in reading order, case and all but letters, digits "
+        "with their defaults. CER of all\nthe text of an image in reading order, case and all but letters, digits "
         "and single spaces ignored. Order: share\nof all pairs of lines in the right order. x RapidOCR: its seconds a "
-        "picture over ours.\n",
-        "| pictures | reader | CER | 95 % | order | seconds a picture | x RapidOCR |",
+        "image over ours.\n",
+        "| images | reader | CER | 95 % | order | seconds an image | x RapidOCR |",
         "|---|---|---|---|---|---|---|",
     ]
     for r in kept["rows"]:
@@ -75,13 +75,13 @@ def pages(kept: dict[str, Any]) -> list[str]:
 
 def scenery(kept: dict[str, Any]) -> list[str]:
     return [
-        "\n## Pictures without text\n",
-        "`python benchmarks/scenery.py FOLDER`: wallpapers, drawing stamps and sample pictures that the project does "
+        "\n## Images without text\n",
+        "`python benchmarks/background.py FOLDER`: wallpapers, drawing stamps and sample images that the project does "
         "not carry; its\nfirst lines say which. The thresholds were chosen on two fifths of them, and those of turned "
         "pages on all.\n",
         "| reader | read text where there is none |",
         "|---|---|",
-        *(f"| {name} | {count} of {kept['pictures']} |" for name, count in kept["invented"].items()),
+        *(f"| {name} | {count} of {kept['images']} |" for name, count in kept["invented"].items()),
     ]
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from glyphline.composing.lines import LineSet
-from glyphline.picture import load
-from glyphline.reading.reader import open_line_reader
+from glyphline.composing.line_sets import LineSet
+from glyphline.imaging.documents import load
+from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe, load_recipe
 from glyphline.score import score
 from reading import real_lines
@@ -52,7 +52,7 @@ def names(count: int) -> list[str]:
     ]
 
 
-def lines_of(recipe: LinesRecipe, texts: list[str], path: Path) -> LineSet:
+def order_regions(recipe: LinesRecipe, texts: list[str], path: Path) -> LineSet:
     """The recipe's lines saying these texts, kept in a file meanwhile, in test glyphs."""
     path.write_text("\n".join(f"{text}." for text in texts) + "\n", encoding="utf-8")
     return LineSet(replace(recipe, sentences=(f"text:{path}",)), "test", 0)
@@ -62,21 +62,21 @@ def decoders(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
     """CER and WER of every decoder on prose, numbers, names, random strings, and the real lines."""
     kinds: dict[str, tuple[list[Any], list[str]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        alphabet = open_line_reader(model).engine.facts.alphabet
+        alphabet = open_line_reader(model).recognizer.info.alphabet
         for kind, lines in {
             "prose": LineSet(replace(recipe, sentences=prose_of(recipe)), "test", 0),
             "numbers, dates, addresses": LineSet(replace(recipe, sentences=("generated:20000",)), "test", 0),
-            "names": lines_of(recipe, names(12 * LINES), Path(folder) / "names.txt"),
-            "random strings": lines_of(recipe, random_strings(12 * LINES, alphabet), Path(folder) / "random.txt"),
+            "names": order_regions(recipe, names(12 * LINES), Path(folder) / "names.txt"),
+            "random strings": order_regions(recipe, random_strings(12 * LINES, alphabet), Path(folder) / "random.txt"),
         }.items():
             made = [lines.line(index) for index in range(LINES)]
             kinds[kind] = [one.image for one in made], [one.text for one in made]
     for kind, pairs in real_lines().items():
         kinds[kind] = [load(path) for path, _ in pairs], [text for _, text in pairs]
     rows = []
-    for kind, (pictures, texts) in kinds.items():
+    for kind, (images, texts) in kinds.items():
         for decoder in DECODERS_SHOWN:
-            read = [line.text for line in open_line_reader(model, decoder).read_lines(pictures)]
+            read = [line.text for line in open_line_reader(model, decoder).read_lines(images)]
             result = score(texts, read)
             rows.append({"kind": kind, "decoder": decoder, "count": len(texts), "cer": result.cer,
                          "cer_interval": result.cer_interval, "wer": result.wer})  # fmt: skip

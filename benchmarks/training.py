@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from glyphline.composing.lines import LineSet
-from glyphline.learning.data import Positions, loader
-from glyphline.learning.network import Network
-from glyphline.learning.train import ctc_loss, keep_freed_memory
+from glyphline.composing.line_sets import LineSet
 from glyphline.recipe import Recipe, load_recipe
+from glyphline.training.data import Positions, loader
+from glyphline.training.network import Network
+from glyphline.training.train import ctc_loss, keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -51,15 +51,15 @@ def speed(recipe: Recipe, steps: int) -> float:
     wanted, lines = recipe.training, LineSet(recipe.lines, "train", 0)
     network = Network(recipe).train()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
-    positions = Positions(lines, (steps + 2) * wanted.batch, wanted.batch, pieces=wanted.pieces)
+    positions = Positions(lines, (steps + 2) * wanted.batch, wanted.batch, regions=wanted.gradient_accumulation)
     times, started = [], time.perf_counter()
     for number, batch in enumerate(loader(lines, positions), 1):
         with torch.autocast("cpu", torch.bfloat16, enabled=wanted.precision == "bf16"):
             log_probs = network(batch.lines)
         count = torch.full((len(batch.texts),), log_probs.shape[1])
         loss = ctc_loss(log_probs.float(), batch, count) / batch.lengths.sum()
-        (loss / wanted.pieces).backward()
-        if number % wanted.pieces:
+        (loss / wanted.gradient_accumulation).backward()
+        if number % wanted.gradient_accumulation:
             continue
         optimizer.step()
         optimizer.zero_grad()

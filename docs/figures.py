@@ -27,14 +27,14 @@ import torch
 from matplotlib.ticker import PercentFormatter
 
 from glyphline.composing.fetch import data_folder
-from glyphline.composing.lines import LineSet, contact_sheet
+from glyphline.composing.line_sets import LineSet, contact_sheet
 from glyphline.errors import UserError
-from glyphline.learning.network import Network
-from glyphline.picture import load
-from glyphline.reading.engines import bundled_card, bundled_names, open_engine
-from glyphline.reading.reader import Reader
+from glyphline.imaging.documents import load
+from glyphline.reading.lines import LineReader
+from glyphline.reading.recognition.recognizers import bundled_card, bundled_names, open_recognizer
 from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe, recipe_from
 from glyphline.score import character_error_rate
+from glyphline.training.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "figures"
@@ -134,14 +134,14 @@ def curves(out: Path) -> None:
 def predictions(out: Path, data: bool, count: int = 8) -> None:
     """Unseen lines with truth and reading, for every bundled reader."""
     for name in bundled_names():
-        engine = open_engine(name)
-        recipe = recipe_from(engine.facts.recipe)
+        recognizer = open_recognizer(name)
+        recipe = recipe_from(recognizer.info.recipe)
         try:
             lines = LineSet(recipe.lines if data else embedded(recipe.lines), "test", 0)
         except UserError as error:
             print(f"predictions of {name} left out: {error}")
             continue
-        reader = Reader(engine)
+        reader = LineReader(recognizer)
         figure, axes = plt.subplots(count, 1, figsize=(10, 1.1 * count), layout="constrained")
         for axis, index in zip(axes, range(count), strict=True):
             line = lines.line(index)

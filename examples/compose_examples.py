@@ -1,4 +1,4 @@
-"""The pictures in examples/lines: test lines in open fonts and strokes, written once and committed.
+"""The images in examples/lines: test lines in open fonts and strokes, written once and committed.
 
 make fonts && .venv/bin/python examples/compose_examples.py
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from glyphline.composing.effects import USUAL
-from glyphline.composing.lines import LABELS, LineSet
+from glyphline.composing.line_sets import LABELS, LineSet
 from glyphline.recipe import GlyphShare, LinesRecipe
 
 HERE = Path(__file__).resolve().parent

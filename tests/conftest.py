@@ -19,7 +19,7 @@ from glyphline.composing.sentences import _split
 
 ROOT = Path(__file__).parents[1]
 Bytes = npt.NDArray[np.uint8]
-TRAIN, VAL, TEST = 4, 2, 3  # pictures of each character in the miniature
+TRAIN, VAL, TEST = 4, 2, 3  # images of each character in the miniature
 
 
 def idx(array: Bytes) -> bytes:
@@ -50,7 +50,7 @@ def official_files(split: str) -> dict[str, bytes]:
         seen: set[bytes] = set()
         left = {"train": TRAIN, "val": VAL, "test": TEST}
         while any(left.values()):
-            lying = drawn(character, rng).T  # the official files hold every picture transposed
+            lying = drawn(character, rng).T  # the official files hold every image transposed
             if lying.tobytes() in seen:
                 continue
             seen.add(lying.tobytes())
@@ -107,7 +107,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def laid_out(data: Path) -> TinyEmnist:
-    """byclass and bymerge with TRAIN + VAL + TEST pictures of each character."""
+    """byclass and bymerge with TRAIN + VAL + TEST images of each character."""
     tiny = TinyEmnist(data)
     tiny.folder.mkdir(parents=True)
     for split in ("byclass", "bymerge"):

@@ -1,4 +1,4 @@
-"""Damaged and hostile pictures for the tests: seeded, drawn here, one on the disk at a time."""
+"""Damaged and hostile images for the tests: seeded, drawn here, one on the disk at a time."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0x
 
 
 def hostile(folder: Path, count: int = 2000, seed: int = 0, slow: bool = True) -> Iterator[Path]:
-    """Paths of `count` pictures, each gone when the next is asked for.
+    """Paths of `count` images, each gone when the next is asked for.
 
     The singular ones come first (without those that take seconds unless `slow`), then sound ones and damaged ones. Some
-    are no pictures, no files, or not there.
+    are no images, no files, or not there.
     """
     number = 0
     for name, make in SINGULAR.items():
@@ -64,7 +64,7 @@ def for_a_while(folder: Path, name: str, data: bytes) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-# ---------------------------------------------------------------------- sound pictures
+# ---------------------------------------------------------------------- sound images
 
 
 def drawn(text: str = "hello", wide: int = 160, tall: int = 64) -> Bytes:
@@ -74,17 +74,17 @@ def drawn(text: str = "hello", wide: int = 160, tall: int = 64) -> Bytes:
     return page
 
 
-def packed(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def packed(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     out = io.BytesIO()
     if "append_images" in options:
         options["append_images"] = [one.copy() for one in options["append_images"]]
-    picture.copy().save(out, kind, **options)  # Pillow keeps a JPEG's options in the picture it wrote
+    image.copy().save(out, kind, **options)  # Pillow keeps a JPEG's options in the image it wrote
     return out.getvalue()
 
 
 @cache
 def sound() -> dict[str, bytes]:
-    """A small picture in every way that can be written here, by file name."""
+    """A small image in every way that can be written here, by file name."""
     rgb, *others = (Image.fromarray(drawn(word)) for word in WORDS)
     grey, more = rgb.convert("L"), {"save_all": True, "append_images": others[:2]}
     clear = rgb.copy()
@@ -225,7 +225,7 @@ def laughing(depth: int, times: int) -> bytes:
 
 
 def scans(count: int, side: int) -> bytes:
-    """A progressive JPEG of `count` scans that each walk over the whole picture and say nothing."""
+    """A progressive JPEG of `count` scans that each walk over the whole image and say nothing."""
     blocks = (-(-side // 8)) ** 2
     head = b"\xff\xd8\xff\xdb\0\x43\0" + b"\1" * 64
     head += b"\xff\xc2" + struct.pack(">HBHHB3B", 11, 8, side, side, 1, 1, 0x11, 0)
@@ -293,7 +293,7 @@ def grey_png(grey: Bytes) -> bytes:
 
 
 def declared(name: str, at: int, form: str, *values: int) -> Callable[[], bytes]:
-    """A sound picture with numbers of its header overwritten."""
+    """A sound image with numbers of its header overwritten."""
 
     def make() -> bytes:
         data = bytearray(sound()[name])
@@ -338,7 +338,7 @@ def zipped() -> bytes:
 LOCKED = b"/ID[<00><00>] /Encrypt <</Filter/Standard/V 1/R 2/O<%b>/U<%b>/P -4>>" % (b"5a" * 32, b"a5" * 32)
 ANY = zlib.compress(bytes(99))
 SINGULAR: dict[str, Callable[[], bytes]] = {
-    # no pictures
+    # no images
     "nothing.png": lambda: b"",
     "one-byte.png": lambda: b"\x89",
     "zeros.png": lambda: bytes(5000),
@@ -458,7 +458,7 @@ SINGULAR: dict[str, Callable[[], bytes]] = {
     "stream-bomb.pdf": lambda: one_page(stream(b"/Filter/FlateDecode", zeros(2**30))),
     "path-bomb.pdf": lambda: one_page(stream(b"/Filter/FlateDecode", zeros(2**28, b"1 1 m 9 9 l S\n" * 4096))),
     "text-bomb.pdf": lambda: one_page(stream(b"/Filter/FlateDecode", zeros(2**24, b"BT (aaaa) Tj ET\n" * 4096))),
-    "picture-bomb.pdf": lambda: one_page(
+    "image-bomb.pdf": lambda: one_page(
         stream(b"", b"90 0 0 60 0 0 cm /X Do"),
         resources=b"/XObject<</X 5 0 R>>",
         more=(
@@ -478,7 +478,7 @@ SLOW = {
     "many-pages.tif", "endless-pages.tif", "many-scans.jpg", "endless-scans.jpg", "several-scans.jpg",
     "many-frames.gif", "plain-endless.ppm", "60-megapixels-missing.png", "large-progressive.jpg", "large.gif",
     "deeply-nested-pages.pdf", "nested-states.pdf", "endless-laughs.pdf", "long-laughs.pdf", "stream-bomb.pdf",
-    "path-bomb.pdf", "text-bomb.pdf", "picture-bomb.pdf", "laughs.pdf", "huge-box.pdf", "noise.png", "chequered.png",
+    "path-bomb.pdf", "text-bomb.pdf", "image-bomb.pdf", "laughs.pdf", "huge-box.pdf", "noise.png", "chequered.png",
     "37000x125.png", "70x9000.png", "wide-siz.jp2", "tiny-tiles.jp2", "one-long-number.ppm", "head-without-end.ppm",
 }  # fmt: skip
 
@@ -487,7 +487,7 @@ SLOW = {
 
 
 def odd_places(folder: Path) -> Iterator[Path]:
-    """Sound pictures under odd names, and what is no file."""
+    """Sound images under odd names, and what is no file."""
     data = sound()["rgb.png"]
     names = (
         os.fsdecode(b"\xff\xfe\x80.png"), "a b\tc.png", "two\nlines.png", "-rf.png", "it's \"quoted\".png",

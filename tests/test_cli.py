@@ -23,8 +23,8 @@ from PIL import Image
 import glyphline
 from glyphline.cli import app, main
 from glyphline.errors import UserError
-from glyphline.picture import load
-from glyphline.reading.engines import bundled_names
+from glyphline.imaging.documents import load
+from glyphline.reading.recognition.recognizers import bundled_names
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)  # type: ignore
 WORDS = ["cat", "dog", "hen", "fox", "owl", "bee"]
@@ -105,17 +105,17 @@ MISTAKES = {
     "a number out of range": ("compose", "--out", "x", "-n", "0"),
     "no number": ("compose", "--out", "x", "--seed", "one"),
     "an unknown format": ("read", "a.png", "--format", "xml"),
-    "an unknown finder": ("read", "a.png", "--finder", "pencil"),
-    "a finder for what is one line": ("read", "a.png", "--line", "--finder", "paper"),
-    "one document for several pictures": ("read", "a.png", "b.png", "--format", "hocr"),
+    "an unknown detector": ("read", "a.png", "--detector", "pencil"),
+    "a detector for what is one line": ("read", "a.png", "--line", "--detector", "paper"),
+    "one document for several images": ("read", "a.png", "b.png", "--format", "hocr"),
     "a PDF on a terminal": ("read", "a.png", "--format", "pdf"),
-    "one drawing for several pictures": ("read", "a.png", "b.png", "--overlay", "drawn.png"),
+    "one drawing for several images": ("read", "a.png", "b.png", "--overlay", "drawn.png"),
     "a drawing that is no PNG": ("read", "a.png", "--overlay", "drawn.jpg"),
     "one drawing for a folder of results": ("read", "a.png", "--out", "x", "--overlay", "drawn.png"),
     "a folder of results for standard input": ("read", "-", "--out", "x"),
-    "a folder of results for an address": ("read", "http://localhost:1/a.png", "--urls", "--out", "x"),
+    "a folder of results for an address": ("read", "http://localhost:1/a.png", "--allow-urls", "--out", "x"),
     "an address not to be fetched": ("read", "http://localhost:1/a.png"),
-    "an address where nothing answers": ("read", "http://localhost:1/a.png", "--urls"),
+    "an address where nothing answers": ("read", "http://localhost:1/a.png", "--allow-urls"),
     "a folder read with an unknown model": ("read", "a.png", "b.png", "--out", "x", "--model", "nothing"),
     "an unknown model": ("read", "a.png", "--model", "nothing"),
     "an unknown decoder": ("read", "a.png", "--decoder", "best"),
@@ -142,10 +142,10 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], tmp_path: Path, monkeypat
 def test_mistakes_name_the_nearest() -> None:
     assert 'did you mean "text"' in mistake("read", "--line", "a.png", "--format", "txt")
     assert 'did you mean "tiles"' in mistake("compose", "--out", "x", "--layout", "tile")
-    assert 'did you mean "paper"? choices: none, paper, photo' in mistake("read", "a.png", "--finder", "papre")
+    assert 'did you mean "paper"? choices: none, paper, photo' in mistake("read", "a.png", "--detector", "papre")
     assert "choices: alto, hocr, json, markdown, page, pdf, text, tsv" in mistake("read", "a.png", "--format", "x")
-    assert "--urls" in mistake("read", "http://localhost:1/a.png")
-    assert "--out DIR" in mistake("read", "a.png", "b.png", "--format", "hocr")
+    assert "--allow-urls" in mistake("read", "http://localhost:1/a.png")
+    assert "--out FOLDER" in mistake("read", "a.png", "b.png", "--format", "hocr")
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -167,7 +167,7 @@ def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("glyphline.reading.engines.bundled_names", interrupted)
+    monkeypatch.setattr("glyphline.reading.recognition.recognizers.bundled_names", interrupted)
     assert run("models")[:2] == (130, "")
 
 
@@ -277,7 +277,7 @@ def model(trained: Path, work: Path) -> Path:
 
 def test_export_in_eight_bits_says_what_it_costs(trained: Path, tmp_path: Path) -> None:
     done = run("export", trained, "--out", tmp_path / "small.onnx", "--int8")
-    assert done.code == 0 and "in eight bits CER" in done.err and not done.out
+    assert done.code == 0 and "8 bits: CER" in done.err and not done.out
 
 
 def test_train_takes_changes_and_refuses_wrong_ones(trained: Path, recipe: Path, tmp_path: Path) -> None:
@@ -328,10 +328,10 @@ def test_evaluate_prints_a_table(lines: Path, model: Path) -> None:
 
 @pytest.fixture
 def bad(tmp_path: Path) -> list[Path]:
-    """Pictures that cannot be read: none there, empty, no picture, cut short."""
+    """Images that cannot be read: none there, empty, no image, cut short."""
     paths = [tmp_path / name for name in ("missing.png", "empty.png", "note.png", "cut.png")]
     paths[1].write_bytes(b"")
-    paths[2].write_text("no picture")
+    paths[2].write_text("no image")
     whole = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (40, 200)).astype(np.uint8))[1].tobytes()
     paths[3].write_bytes(whole[:200])
     return paths
@@ -339,7 +339,7 @@ def bad(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def texts(lines: Path, model: Path) -> dict[str, str]:
-    """What the model reads in each picture."""
+    """What the model reads in each image."""
     found = {name: run("read", "--line", lines / name, "--model", model).out.rstrip("\n") for name in labels(lines)}
     assert any(found.values())
     return found
@@ -360,8 +360,8 @@ def test_read_tells_everything_as_json(lines: Path, model: Path, texts: dict[str
         (page,) = each["pages"]
         assert (page["height"], page["width"]) == load(each["file"]).shape
         (line,) = page["lines"]
-        assert line.keys() >= {"text", "confidence", "polygon", "engine", "words", "characters"}
-        assert 0 <= line["confidence"] <= 1 and line["engine"] == "tiny"
+        assert line.keys() >= {"text", "confidence", "polygon", "recognizer", "words", "characters"}
+        assert 0 <= line["confidence"] <= 1 and line["recognizer"] == "tiny"
 
 
 def test_read_tells_rows_as_tsv(lines: Path, model: Path, texts: dict[str, str]) -> None:
@@ -393,8 +393,8 @@ def test_a_batch_does_not_stop_at_bad_pictures(
     lines: Path, model: Path, texts: dict[str, str], bad: list[Path]
 ) -> None:
     good = [lines / name for name in texts]
-    mixed = [good[0], bad[0], good[1], bad[1], bad[2], good[2], bad[3]]
-    done = run("read", "--line", *mixed, "--model", model)
+    random_uint64 = [good[0], bad[0], good[1], bad[1], bad[2], good[2], bad[3]]
+    done = run("read", "--line", *random_uint64, "--model", model)
     assert done.code == 1
     assert done.out == "".join(texts[path.name] + "\n" for path in good[:3])
     assert len(done.err.splitlines()) == 4
@@ -472,7 +472,9 @@ def test_a_language_of_ones_own_texts_is_read_with(tmp_path: Path) -> None:
     assert done.code == 0 and "bits a character" in done.err and not done.out
     composed = run("compose", "-n", 2, "--out", tmp_path / "a")
     assert composed.code == 0
-    read = run("read", "--line", "--least", 0, "--decoder", f"beam:{tmp_path / 'my.lm'}", tmp_path / "a/000000.png")
+    read = run(
+        "read", "--line", "--min-confidence", 0, "--decoder", f"beam:{tmp_path / 'my.lm'}", tmp_path / "a/000000.png"
+    )
     assert read.code == 0 and read.out.strip()
 
 
@@ -483,34 +485,34 @@ def test_a_language_that_cannot_be_made_is_a_mistake(tmp_path: Path, words: list
 
 
 def test_read_says_only_what_is_allowed(lines: Path, model: Path, tmp_path: Path) -> None:
-    picture = sorted(lines.glob("*.png"))[0]
+    image = sorted(lines.glob("*.png"))[0]
     (tmp_path / "words.txt").write_text("cat\ndog\nfox\n")
-    assert run("read", "--line", picture, "--model", model, "--only", tmp_path / "words.txt").out.strip() in (
+    assert run("read", "--line", image, "--model", model, "--lexicon", tmp_path / "words.txt").out.strip() in (
         "cat",
         "dog",
         "fox",
     )
-    assert len(run("read", "--line", picture, "--model", model, "--pattern", "[abc]{2}").out.strip()) == 2
+    assert len(run("read", "--line", image, "--model", model, "--pattern", "[abc]{2}").out.strip()) == 2
     assert "give one of them" in mistake(
-        "read", "--line", picture, "--model", model, "--pattern", "a", "--only", tmp_path / "words.txt"
+        "read", "--line", image, "--model", model, "--pattern", "a", "--lexicon", tmp_path / "words.txt"
     )
-    assert "no regular expression" in mistake("read", "--line", picture, "--model", model, "--pattern", "(")
-    assert "cannot be read" in mistake("read", "--line", picture, "--model", model, "--only", tmp_path / "none.txt")
+    assert "no regular expression" in mistake("read", "--line", image, "--model", model, "--pattern", "(")
+    assert "cannot be read" in mistake("read", "--line", image, "--model", model, "--lexicon", tmp_path / "none.txt")
 
 
 def test_read_says_what_it_left_unread(lines: Path, model: Path) -> None:
-    picture = sorted(lines.glob("*.png"))[0]
-    done = run("read", "--line", picture, "--model", model, "--least", 1)
-    assert done.code == 0 and done.out == "\n" and "1 of 1 lines left unread (--least 1)" in done.err
-    assert run("read", "--line", picture, "--model", model).out.strip()  # never calibrated: always read
-    told = json.loads(run("read", "--line", picture, "--model", model, "--least", 1, "--format", "json").out)
-    assert told["pages"][0]["lines"][0]["unread"] is True
+    image = sorted(lines.glob("*.png"))[0]
+    done = run("read", "--line", image, "--model", model, "--min-confidence", 1)
+    assert done.code == 0 and done.out == "\n" and "1 of 1 lines rejected (--min-confidence 1)" in done.err
+    assert run("read", "--line", image, "--model", model).out.strip()  # never calibrated: always read
+    told = json.loads(run("read", "--line", image, "--model", model, "--min-confidence", 1, "--format", "json").out)
+    assert told["pages"][0]["lines"][0]["rejected"] is True
 
 
 # ----------------------------------------------------------------------------------------------------------- read pages
 
 NOTE = ["Shopping list", "bread and milk"]
-READER = ("--model", "reader", "--finder", "paper")  # what is always there
+READER = ("--model", "reader", "--detector", "paper")  # what is always there
 
 
 def sheet(*texts: str) -> Image.Image:
@@ -522,14 +524,14 @@ def sheet(*texts: str) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture of two lines, one of none, and files of several pages."""
+    """An image of two lines, one of none, and files of several pages."""
     folder = tmp_path_factory.mktemp("notes")
     sheet(*NOTE).save(folder / "note.png")
     sheet().save(folder / "blank.png")
     pages = [sheet(NOTE[1]), sheet(), sheet(*NOTE)]
     for name in ("pages.tif", "pages.pdf"):
         pages[0].save(folder / name, save_all=True, append_images=pages[1:], resolution=200)
-    (folder / "note.html").write_text("<p>no picture</p>")
+    (folder / "note.html").write_text("<p>no image</p>")
     return folder
 
 
@@ -546,12 +548,12 @@ def test_pages_follow_one_another(notes: Path) -> None:
     several = run("read", notes / "note.png", notes / "blank.png", notes / "pages.tif", *READER)
     assert several == (0, rows(*NOTE, NOTE[1], *NOTE), "")
     said = run("read", notes / "pages.tif", *READER, "--format", "page")
-    assert said.code == 2 and "3 pages" in said.err and "--out DIR" in said.err and not said.out
+    assert said.code == 2 and "3 pages" in said.err and "--out FOLDER" in said.err and not said.out
 
 
 def test_a_page_without_text_says_nothing_and_a_line_without_text_is_an_empty_row(notes: Path) -> None:
     assert run("read", notes / "blank.png", *READER) == (0, "", "")
-    for words in (("--line",), ("--finder", "none")):
+    for words in (("--line",), ("--detector", "none")):
         assert run("read", notes / "blank.png", "--model", "reader", *words) == (0, "\n", "")
 
 
@@ -583,38 +585,44 @@ def address(notes: Path) -> Iterator[str]:
 
 def test_addresses_are_fetched_where_that_is_allowed(address: str, notes: Path, tmp_path: Path) -> None:
     note = f"{address}/note.png"
-    assert run("read", "--urls", note, *READER) == (0, rows(*NOTE), "")
-    assert "read it with --urls" in mistake("read", note, *READER)
-    mixed = run("read", "--urls", f"{address}/none.png", f"{address}/note.html", notes / "note.png", note, *READER)
-    assert (mixed.code, mixed.out) == (1, rows(*NOTE, *NOTE))
-    gone, page = mixed.err.splitlines()
+    assert run("read", "--allow-urls", note, *READER) == (0, rows(*NOTE), "")
+    assert "read it with --allow-urls" in mistake("read", note, *READER)
+    random_uint64 = run(
+        "read", "--allow-urls", f"{address}/none.png", f"{address}/note.html", notes / "note.png", note, *READER
+    )
+    assert (random_uint64.code, random_uint64.out) == (1, rows(*NOTE, *NOTE))
+    gone, page = random_uint64.err.splitlines()
     assert f"{address}/none.png answers 404" in gone and "is a web page" in page
     out, drawn = tmp_path / "read.json", tmp_path / "drawn"
-    words = ("--urls", f"{note}?page=1", *READER, "--format", "json", "--out", out, "--overlay", drawn)
+    words = ("--allow-urls", f"{note}?page=1", *READER, "--format", "json", "--out", out, "--overlay", drawn)
     assert run("read", *words) == (0, "", "")
     assert json.loads(out.read_text())["file"] == f"{note}?page=1" and len(list(drawn.iterdir())) == 1
 
 
-def engines(done: Done) -> set[str]:
+def recognizers(done: Done) -> set[str]:
     """Who read the lines of a page."""
     assert done.code == 0, done
-    return {line["engine"] for page in json.loads(done.out)["pages"] for line in page["lines"]}
+    return {line["recognizer"] for page in json.loads(done.out)["pages"] for line in page["lines"]}
 
 
 def test_the_best_that_is_installed_is_the_default(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glyphline.reading import engines as opened
-    from glyphline.reading import finders, pages
+    from glyphline.reading import onnx_models, pages
+    from glyphline.reading.detection import detectors
+    from glyphline.reading.recognition import recognizers as opened
 
     words = ("read", notes / "note.png", "--format", "json")
     if pages.find_spec("rapidocr"):
         both = run(*words)
-        assert engines(both) and {name for one in engines(both) for name in one.split("+")} <= {"reader", "pp-ocr"}
-        assert both == run(*words, "--model", "auto", "--finder", "auto")
-        assert engines(run(*words, "--model", "pp-ocr")) == {"pp-ocr"}
-    for module in (pages, opened):
+        assert recognizers(both) and {name for one in recognizers(both) for name in one.split("+")} <= {
+            "reader",
+            "pp-ocr",
+        }
+        assert both == run(*words, "--model", "auto", "--detector", "auto")
+        assert recognizers(run(*words, "--model", "pp-ocr")) == {"pp-ocr"}
+    for module in (pages, onnx_models):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
-    opened._paddle.cache_clear(), finders._detector.cache_clear()
+    opened._paddle.cache_clear(), detectors._detector.cache_clear()
     alone = run(*words)
-    assert engines(alone) == {"reader"} and alone == run(*words, *READER)
-    for wanted in (("--model", "pp-ocr"), ("--finder", "photo")):
+    assert recognizers(alone) == {"reader"} and alone == run(*words, *READER)
+    for wanted in (("--model", "pp-ocr"), ("--detector", "photo")):
         assert 'pip install "glyphline[photo]"' in mistake(*words, *wanted)

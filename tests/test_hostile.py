@@ -1,4 +1,4 @@
-"""Damaged and hostile pictures: each ends in text or in one line that names it; none crashes, hangs or fills memory.
+"""Damaged and hostile images: each ends in text or in one line that names it; none crashes, hangs or fills memory.
 
 They are read in a process of their own, which this file is when it is run.
 """
@@ -22,14 +22,14 @@ from typing import Any
 
 import pytest
 
-from glyphline.picture import Document
+from glyphline.imaging.documents import Document
 from hostile import DAMAGES, crowded, for_a_while, hostile, sound
 
-SECONDS = 20.0  # for one picture
+SECONDS = 20.0  # for one image
 MEMORY = 1.5e9  # bytes resident
 WHOLE = 3  # every so many-th is read, the others are opened and unpacked: reading takes most of the time
 PAGES = 3  # of one file
-FINDERS = ("auto", "paper", "none")  # in turn
+DETECTORS = ("auto", "paper", "none")  # in turn
 
 
 class Victim:
@@ -55,13 +55,13 @@ class Victim:
         self.process.stdout.close()
         self.process.wait()
 
-    def read(self, path: Path, finder: str, limit: float) -> dict[str, Any]:
-        """How it ended: {"end", "said", "seconds", "memory"}; without a finder it is only opened."""
+    def read(self, path: Path, detector: str, limit: float) -> dict[str, Any]:
+        """How it ended: {"end", "said", "seconds", "memory"}; without a detector it is only opened."""
         timer = threading.Timer(limit + 5, self.process.kill)
         timer.start()
         began = time.monotonic()
         try:
-            self.process.stdin.write(json.dumps([os.fsencode(path).hex(), finder]).encode() + b"\n")
+            self.process.stdin.write(json.dumps([os.fsencode(path).hex(), detector]).encode() + b"\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
         finally:
@@ -72,15 +72,15 @@ class Victim:
         return {"end": "hang" if hung else f"crash, exit {self.process.wait()}", "said": "", "seconds": 0, "memory": 0}
 
 
-def violations(pictures: Iterator[Path], seconds: float = SECONDS) -> tuple[list[str], dict[str, Any]]:
+def violations(images: Iterator[Path], seconds: float = SECONDS) -> tuple[list[str], dict[str, Any]]:
     """What was not as it should be, and what it took."""
     wrong: list[str] = []
     most: dict[str, Any] = {"read": 0, "refused": 0, "slowest": (0.0, ""), "largest": (0, "")}
     victim = Victim()
     try:
-        for number, path in enumerate(pictures):
+        for number, path in enumerate(images):
             turn, opened = divmod(number, WHOLE)
-            told = victim.read(path, "" if opened else FINDERS[turn % len(FINDERS)], seconds)
+            told = victim.read(path, "" if opened else DETECTORS[turn % len(DETECTORS)], seconds)
             name = repr(path.name[:80])
             if told["end"] == "text":
                 most["read"] += 1
@@ -164,16 +164,16 @@ def read_what_is_named() -> None:
     from glyphline import open_reader
     from glyphline.errors import GlyphlineError
 
-    readers = {finder: open_reader(finder=finder) for finder in FINDERS}
+    readers = {detector: open_reader(detector=detector) for detector in DETECTORS}
     print("ready", flush=True)
     for line in sys.stdin:
-        name, finder = json.loads(line)
+        name, detector = json.loads(line)
         path = Path(os.fsdecode(bytes.fromhex(name)))
         reset()
         began, said = time.monotonic(), ""
         try:
-            if finder:
-                said = "".join(page.text for page in islice(readers[finder].read_pages(path), PAGES))
+            if detector:
+                said = "".join(page.text for page in islice(readers[detector].read_pages(path), PAGES))
             else:
                 with Document(path) as pages:
                     for number in range(min(PAGES, len(pages))):

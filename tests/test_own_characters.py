@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from glyphline.cli import main
-from glyphline.reading.engines import alphabet_of, open_engine
+from glyphline.reading.recognition.recognizers import alphabet_of, open_recognizer
 from glyphline.recipe import load_recipe
 
 pytest.importorskip("torch")
@@ -43,7 +43,7 @@ def test_the_page_leads_from_a_folder_to_a_reader(
             continue
         more = SHORT if verb == "train" else ["--count", "40", "--json"] if verb == "evaluate" else []
         if verb == "read":
-            more = ["--least", "0"]  # so little trained, it would leave everything unread
+            more = ["--min-confidence", "0"]  # so little trained, it would leave everything rejected
         with pytest.raises(SystemExit) as ended:
             main([verb, *rest, *more])
         assert ended.value.code == 0, command
@@ -51,7 +51,7 @@ def test_the_page_leads_from_a_folder_to_a_reader(
     curve = [float(row.split(",")[2]) for row in Path("runs/own/metrics.csv").read_text().splitlines()
              if row.split(",")[1] == "val_loss"]  # fmt: skip
     assert len(curve) == 3 and curve[-1] < curve[0]
-    assert alphabet_of(open_engine("own/runes.onnx")).characters == load_recipe("recipes/own.yaml").lines.alphabet
+    assert alphabet_of(open_recognizer("own/runes.onnx")).characters == load_recipe("recipes/own.yaml").lines.alphabet
     assert Path("own/sheet.png").stat().st_size > 1000
     result = json.loads(said["evaluate"])
     assert result["lines"] == 40 and result["decoder"] == "beam:own/runes.lm" and 0 < result["cer"] <= 1

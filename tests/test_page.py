@@ -40,15 +40,18 @@ def test_the_text_of_a_page_is_its_lines_in_order() -> None:
     page = Page(10, 20, (line("one two"), line(""), line("three")))
     assert page.text.split("\n") == ["one two", "", "three"]
     assert Page(1, 1).text == ""
-    assert Page(10, 20, (line("one"), dataclasses.replace(line(""), unread=True), line("two"))).text == "one\ntwo"
+    assert Page(10, 20, (line("one"), dataclasses.replace(line(""), rejected=True), line("two"))).text == "one\ntwo"
 
 
 def test_words_know_their_characters_if_these_spell_them() -> None:
-    said = [(word.text, "".join(c.text for c in characters)) for word, characters in line(" two  words").spelled]
+    said = [
+        (word.text, "".join(c.text for c in characters))
+        for word, characters in line(" two  words").words_with_characters
+    ]
     assert said == [("two", "two"), ("words", "words")]
     other = dataclasses.replace(line("teh end"), words=(Word("the", 1.0, 0.0, 3.0), Word("end", 1.0, 4.0, 7.0)))
-    assert [(word.text, characters) for word, characters in other.spelled] == [("the", ()), ("end", ())]
-    assert line("").spelled == []
+    assert [(word.text, characters) for word, characters in other.words_with_characters] == [("the", ()), ("end", ())]
+    assert line("").words_with_characters == []
 
 
 def test_plain_data_survives_json() -> None:
@@ -57,14 +60,14 @@ def test_plain_data_survives_json() -> None:
     assert json.loads(json.dumps(said)) == said
     assert (said["width"], said["height"], len(said["lines"])) == (100, 50, 2)
     first = said["lines"][0]
-    assert set(first) == {"text", "confidence", "polygon", "engine", "paragraph", "words", "characters"}
+    assert set(first) == {"text", "confidence", "polygon", "recognizer", "paragraph", "words", "characters", "rejected"}
     assert "".join(c["text"] for c in first["characters"]) == first["text"] == "two words"
     assert [w["text"] for w in first["words"]] == first["text"].split()
     assert first["polygon"][1] == [9.1, 0.0] and first["characters"][2]["confidence"] == 0.3333
     assert "polygon" not in first["characters"][0]  # where none was told
     around = Character("a", 0.5, 1.0, 2.0, ((1.04, 0.0), (2.0, 0.0), (2.0, 9.0), (1.0, 9.0)))
-    placed = Page(9, 9, (Line("a", 0.5, (), "", (around,)),), number=3, turned=90).to_dict()
-    assert (placed["number"], placed["turned"]) == (3, 90)
+    placed = Page(9, 9, (Line("a", 0.5, (), "", (around,)),), number=3, rotation=90).to_dict()
+    assert (placed["number"], placed["rotation"]) == (3, 90)
     assert placed["lines"][0]["characters"][0]["polygon"][0] == [1.0, 0.0]
     assert placed["lines"][0]["words"][0]["polygon"] == [[1.0, 0.0], [2.0, 0.0], [2.0, 9.0], [1.0, 9.0]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glyphline.cli import main
-from glyphline.reading.engines import bundled_names
+from glyphline.reading.recognition.recognizers import bundled_names
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")

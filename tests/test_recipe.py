@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from glyphline.composing.line import LAYOUTS
+from glyphline.composing.layouts import LAYOUTS
 from glyphline.errors import RecipeError
 from glyphline.recipe import (
     ENDINGS,
@@ -90,7 +90,7 @@ def test_short_ways_to_write_mean_the_long_ones() -> None:
     assert recipe_from({"lines": {"glyphs": "strokes"}}).lines.glyphs == (GlyphShare("strokes", 1.0),)
     assert recipe_from({"lines": {"length": 12}}).lines.length == (12, 12)
     assert recipe_from({"training": {"learning_rate": "1e-3"}}).training.learning_rate == 1e-3  # as YAML 1.1 reads it
-    assert recipe_from({"training": {"clip": 2}}).training.clip == 2.0
+    assert recipe_from({"training": {"gradient_clip": 2}}).training.gradient_clip == 2.0
     assert recipe_from({"lines": {"effects": None}}).lines.effects is None
 
 
@@ -147,18 +147,18 @@ CONTRADICTIONS = {
     "no validation": {"training": {"validation_lines": 0}},
     "no learning": {"training": {"learning_rate": 0}},
     "learning backwards": {"training": {"learning_rate": -1.0}},
-    "an average that never moves": {"training": {"average": 1.0}},
-    "an average that is no number": {"training": {"average": float("nan")}},
+    "an average that never moves": {"training": {"ema_decay": 1.0}},
+    "an average that is no number": {"training": {"ema_decay": float("nan")}},
     "everything dropped": {"network": {"dropout": 1.0}},
     "a stride of 3": {"network": {"stride": 3}},
     "too few stages for the stride": {"network": {"stride": 16, "channels": [8]}},
     "no stage": {"network": {"channels": []}},
-    "a reach without a middle": {"network": {"reach": 4}},
+    "a reach without a middle": {"network": {"kernel_size": 4}},
     "a negative jitter": {"lines": {"layout": "tiles", "jitter": -0.1}},
     "jitter of natural lines": {"lines": {"jitter": 0.5}},
     "capitals beyond all lines": {"lines": {"capitals": 1.5}},
-    "more spelled than all lines": {"lines": {"spelled": 1.5}},
-    "spelled lines of one length": {"lines": {"spelled": 0.1, "length": [32, 32]}},
+    "more spelled than all lines": {"lines": {"letter_spaced": 1.5}},
+    "spelled lines of one length": {"lines": {"letter_spaced": 0.1, "length": [32, 32]}},
     "an unknown layout": {"lines": {"layout": "tile"}},
     "an unknown start": {"lines": {"start": "words"}},
     "an unknown cut": {"lines": {"cut": "chars"}},
@@ -199,7 +199,7 @@ SILENT = {
     "a stage without channels": {"network": {"channels": [32, 0, 8]}},
     "no features": {"network": {"features": 0}},
     "no layer": {"network": {"layers": 0}},
-    "a reach of less than one": {"network": {"reach": -3}},
+    "a reach of less than one": {"network": {"kernel_size": -3}},
 }
 
 

@@ -1,7 +1,7 @@
-"""RapidOCR's recogniser alone on line pictures. Run with the peers' Python (make peers).
+"""RapidOCR's recognizer alone on line images. Run with the peers' Python (make peers).
 
-Reads picture paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
-{"peak_mb", "bytes"}: memory with all of RapidOCR's models loaded, size of the recogniser's.
+Reads image paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
+{"peak_mb", "bytes"}: memory with all of RapidOCR's models loaded, size of the recognizer's.
 """
 
 import json
@@ -18,15 +18,15 @@ logging.disable(logging.CRITICAL)
 
 
 def main() -> None:
-    engine = RapidOCR()
+    recognizer = RapidOCR()
     paths = [line.strip() for line in sys.stdin if line.strip()]
     # all three flags at every call: they stick
     flags = {"use_det": False, "use_cls": False, "use_rec": True}
-    engine(cv2.imread(paths[0]), **flags)
+    recognizer(cv2.imread(paths[0]), **flags)
     for path in paths:
-        picture = cv2.imread(path)
+        image = cv2.imread(path)
         started = time.perf_counter()
-        result = engine(picture, **flags)
+        result = recognizer(image, **flags)
         seconds = time.perf_counter() - started
         print(json.dumps({"file": path, "text": (result.txts or ("",))[0], "seconds": seconds}))
     models = Path(rapidocr.__file__).parent.glob("models/*rec*.onnx")

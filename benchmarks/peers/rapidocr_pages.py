@@ -1,6 +1,6 @@
-"""RapidOCR with its defaults, finding and reading, on whole pictures. Run with the peers' Python (make peers).
+"""RapidOCR with its defaults, finding and reading, on whole images. Run with the peers' Python (make peers).
 
-Reads picture paths from standard input, prints one JSON object a line as it is done with each: {"text", "seconds"},
+Reads image paths from standard input, prints one JSON object a line as it is done with each: {"text", "seconds"},
 its lines joined by spaces in its own order.
 """
 
@@ -16,11 +16,11 @@ logging.disable(logging.CRITICAL)
 
 
 def main() -> None:
-    engine = RapidOCR()
+    recognizer = RapidOCR()
     for path in (line.strip() for line in sys.stdin):
-        picture = cv2.imread(path)
+        image = cv2.imread(path)
         started = time.perf_counter()
-        result = engine(picture)
+        result = recognizer(image)
         seconds = time.perf_counter() - started
         print(json.dumps({"text": " ".join(result.txts or ()), "seconds": seconds}), flush=True)
 

@@ -1,6 +1,6 @@
-"""Debian's tesseract, one process a picture; page segmentation 7, a single text line, or the number that is given.
+"""Debian's tesseract, one process an image; page segmentation 7, a single text line, or the number that is given.
 
-Reads picture paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
+Reads image paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
 {"peak_mb", "bytes"}. A program of its own, for a process inherits the memory mark of the one that starts it.
 """
 

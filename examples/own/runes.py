@@ -36,7 +36,7 @@ SOUNDS = {
 
 def drawn(strokes: str, rng: np.random.Generator) -> np.ndarray:
     """One drawing, dark on white, (SIDE, SIDE): the corners of its strokes shaken, the whole leaning a little."""
-    picture = np.full((SIDE, SIDE), 255, np.uint8)
+    image = np.full((SIDE, SIDE), 255, np.uint8)
     lean, wide, pen = rng.normal(0, 0.1), rng.uniform(0.8, 1.15), int(rng.integers(2, 5))
     for stroke in strokes.split(" / "):
         points = np.array([[float(v) for v in point.split(",")] for point in stroke.split()]) + rng.normal(0, 0.35)
@@ -44,8 +44,8 @@ def drawn(strokes: str, rng: np.random.Generator) -> np.ndarray:
         x = SIDE / 2 + ((points[:, 0] - 5) * wide + lean * (points[:, 1] - 5)) * 4.6
         y = SIDE / 2 - (points[:, 1] - 5) * 4.6
         path = np.rint(np.stack([x, y], axis=1) * 16).astype(np.int32)[:, None]
-        cv2.polylines(picture, [path], False, int(rng.integers(10, 80)), pen, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 0.9)))
+        cv2.polylines(image, [path], False, int(rng.integers(10, 80)), pen, cv2.LINE_AA, 4)
+    return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 0.9)))
 
 
 def in_runes(text: str) -> str:
@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
     sentences = resources.files("glyphline.composing").joinpath("sentences.txt").read_text(encoding="utf-8")
     lines = dict.fromkeys(in_runes(line) for line in sentences.splitlines())
     (folder / "text.txt").write_text("".join(line + "\n" for line in lines if line), encoding="utf-8")
-    print(f"{folder}: {len(RUNES) * DRAWINGS} pictures of {len(RUNES)} runes, {len(lines)} lines of text")
+    print(f"{folder}: {len(RUNES) * DRAWINGS} images of {len(RUNES)} runes, {len(lines)} lines of text")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ GlyphlineError               anything glyphline raises on purpose; exit code 1
     ├── DataError            a file or a set of data is missing, broken or does not fit
     ├── AlphabetError        a character that the alphabet or the glyphs do not have
     ├── RecipeError          an unknown key, a wrong type or a contradiction in a recipe
-    ├── PictureError         a picture that cannot be opened or is too large
+    ├── ImageError         an image that cannot be opened or is too large
     └── MissingPackage       an optional package is not installed
 """
 
@@ -39,8 +39,8 @@ class RecipeError(UserError):
     """A recipe with an unknown key, a wrong type or a contradiction."""
 
 
-class PictureError(UserError):
-    """A picture that cannot be opened, is empty, or is larger than the limits."""
+class ImageError(UserError):
+    """An image that cannot be opened, is empty, or is larger than the limits."""
 
 
 class MissingPackage(UserError):

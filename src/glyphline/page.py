@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the picture, clockwise from the upper left of the text
+Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the image, clockwise from the upper left of the text
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Character:
 
     text: str
     confidence: float  # 0..1
-    left: float  # px of the picture
+    left: float  # px of the image
     right: float
     polygon: Polygon = ()
 
@@ -44,22 +44,26 @@ class Line:
     text: str
     confidence: float  # 0..1; 1 for nothing read
     polygon: Polygon
-    engine: str
+    recognizer: str
     characters: tuple[Character, ...] = ()
     words: tuple[Word, ...] = ()
-    unread: bool = False  # True where the reader would have had to guess; the text is then empty
+    rejected: bool = False  # True where the reader would have had to guess; the text is then empty
     paragraph: int = 0  # the number of its paragraph on the page
-    seen: float = 1.0  # share 0..1 that a network of photographs gave its characters, on average; 1 where none did
+    visual_confidence: float = (
+        1.0  # share 0..1 that a network of photographs gave its characters, on average; 1 where none did
+    )
 
     def __post_init__(self) -> None:
         if not self.words:
-            groups = words_in(self.characters)
-            object.__setattr__(self, "words", tuple(word_of(g, min(c.confidence for c in g)) for g in groups))
+            groups = split_words(self.characters)
+            object.__setattr__(
+                self, "words", tuple(word_from_characters(g, min(c.confidence for c in g)) for g in groups)
+            )
 
     @property
-    def spelled(self) -> list[tuple[Word, tuple[Character, ...]]]:
+    def words_with_characters(self) -> list[tuple[Word, tuple[Character, ...]]]:
         """Each word with its characters; without them where they spell something else."""
-        groups = words_in(self.characters)
+        groups = split_words(self.characters)
         fit = ["".join(c.text for c in group) for group in groups] == [word.text for word in self.words]
         return [(word, tuple(groups[k]) if fit else ()) for k, word in enumerate(self.words)]
 
@@ -69,11 +73,11 @@ class Line:
             "text": self.text,
             "confidence": round(self.confidence, 4),
             "polygon": _rounded(self.polygon),
-            "engine": self.engine,
+            "recognizer": self.recognizer,
             "paragraph": self.paragraph,
             "words": [_plain(w) for w in self.words],
             "characters": [_plain(c) for c in self.characters],
-            **({"unread": True} if self.unread else {}),
+            "rejected": self.rejected,
         }
 
 
@@ -87,7 +91,7 @@ def _rounded(polygon: Polygon) -> list[list[float]]:
     return [[round(x, 1), round(y, 1)] for x, y in polygon]
 
 
-def words_in(characters: Iterable[Character]) -> list[list[Character]]:
+def split_words(characters: Iterable[Character]) -> list[list[Character]]:
     """The characters between spaces, word by word."""
     groups: list[list[Character]] = [[]]
     for character in characters:
@@ -98,7 +102,7 @@ def words_in(characters: Iterable[Character]) -> list[list[Character]]:
     return [g for g in groups if g]
 
 
-def word_of(group: list[Character], confidence: float) -> Word:
+def word_from_characters(group: list[Character], confidence: float) -> Word:
     """One word of its characters, at least one."""
     first, last = group[0].polygon, group[-1].polygon
     around = (first[0], last[1], last[2], first[3]) if first and last else ()
@@ -108,22 +112,22 @@ def word_of(group: list[Character], confidence: float) -> Word:
 
 @dataclass(frozen=True)
 class Page:
-    """One picture and its lines in reading order; places are px of the picture as it was given, turned or not."""
+    """One image and its lines in reading order; places are px of the image as it was given, turned or not."""
 
     width: int  # px
     height: int
     lines: tuple[Line, ...] = ()
     number: int = 1  # in its file
-    turned: int = 0  # degrees anticlockwise, a multiple of 90, by which it had to be turned to stand upright
+    rotation: int = 0  # degrees anticlockwise, a multiple of 90, by which it had to be turned to stand upright
 
     @property
     def text(self) -> str:
-        """The lines in reading order, one a line; what was left unread leaves nothing.
+        """The lines in reading order, one a line; what was rejected leaves nothing.
 
         >>> Page(10, 10, (Line("one", 1.0, (), ""), Line("two", 1.0, (), ""))).text
         'one\\ntwo'
         """
-        return "\n".join(line.text for line in self.lines if not line.unread)
+        return "\n".join(line.text for line in self.lines if not line.rejected)
 
     @property
     def paragraphs(self) -> list[list[Line]]:
@@ -141,6 +145,6 @@ class Page:
             "number": self.number,
             "width": self.width,
             "height": self.height,
-            "turned": self.turned,
+            "rotation": self.rotation,
             "lines": [line.to_dict() for line in self.lines],
         }

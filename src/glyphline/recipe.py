@@ -40,9 +40,9 @@ class LinesRecipe:
     length: tuple[int, int] = (4, 48)  # characters of a line, from .. to; drawn evenly
     start: str = "word"  # head: every line begins its sentence; word: at any word
     cut: str = "word"  # word: never inside a word; character: exactly at the length
-    pad: bool = False  # spaces up to the length, in picture and label
+    pad: bool = False  # spaces up to the length, in image and label
     capitals: float = 0.0  # share of the lines set in CAPITALS
-    spelled: float = 0.0  # share of the lines s p e l l e d, half of them in capitals
+    letter_spaced: float = 0.0  # share of the lines s p e l l e d, half of them in capitals
     variants: int = 1  # lines of each sentence in a row
     sentence_limit: int | None = None  # only so many sentences of each split
     effects: dict[str, float] | None = None  # effect -> share of lines; null: the usual ones (natural only)
@@ -60,7 +60,7 @@ class NetworkRecipe:
     features: int = 256  # width of a time step after the encoder
     context: str = "mixer"  # none, lstm, bilstm, mixer, attention
     layers: int = 4  # of the context: bilstm, mixer, attention
-    reach: int = 9  # time steps a mixer or attention layer's convolution sees
+    kernel_size: int = 9  # time steps a mixer or attention layer's convolution sees
     dropout: float = 0.1
 
 
@@ -69,7 +69,7 @@ class TrainingRecipe:
     """How long and how."""
 
     seed: int = 0
-    start: str | None = None  # a run folder or its best.pt, whose weights to begin with; null: from scratch
+    initial_weights: str | None = None  # a run folder or its best.pt, whose weights to begin with; null: from scratch
     epochs: int = 100
     epoch_lines: int = 4000  # lines between two validations
     distinct_lines: int | None = None  # null: never the same line twice
@@ -77,15 +77,17 @@ class TrainingRecipe:
     watch: str | None = None  # a folder with labels.tsv, real lines say, read after every epoch; decides nothing
     validation_glyphs: str = "val"  # val: unseen; train: those of training in unseen sentences, as the report did
     batch: int = 64
-    pieces: int = 1  # a batch is computed in so many, their gradients added: less memory, kinder to small caches
+    gradient_accumulation: int = (
+        1  # a batch is computed in so many, their gradients added: less memory, kinder to small caches
+    )
     optimizer: str = "adamw"  # adam, adamw, sgd
     learning_rate: float = 1e-3  # the peak
     weight_decay: float = 0.01
     schedule: str = "cosine"  # constant, cosine, onecycle, plateau
     warmup: float = 0.02  # share of all steps
-    clip: float = 1.0  # gradient norm; 0: never
+    gradient_clip: float = 1.0  # gradient norm; 0: never
     patience: int = 0  # epochs without a better validation loss before it stops; 0: never stops early
-    average: float = 0.0  # decay of the weights' moving average; 0: none
+    ema_decay: float = 0.0  # decay of the weights' moving average; 0: none
     precision: str = "bf16"  # bf16 (autocast), fp32
     workers: int = 0  # processes that compose ahead; 0: in the training process
 
@@ -134,10 +136,10 @@ def _check(recipe: Recipe) -> None:
         (lines.layout == "natural" and lines.jitter > 0, "lines.jitter bends tiles: natural lines have lines.effects"),
         (not 16 <= lines.height <= 128, f"lines.height is {lines.height} px: give a number from 16 to 128"),
         (not 0 <= lines.capitals <= 1, "lines.capitals is a share of the lines, from 0 to 1"),
-        (not 0 <= lines.spelled <= 1, "lines.spelled is a share of the lines, from 0 to 1"),
+        (not 0 <= lines.letter_spaced <= 1, "lines.letter_spaced is a share of the lines, from 0 to 1"),
         (
-            lines.spelled > 0 and low == high,
-            "lines.spelled makes lines shorter: give lines.length two different numbers",
+            lines.letter_spaced > 0 and low == high,
+            "lines.letter_spaced makes lines shorter: give lines.length two different numbers",
         ),
         (lines.variants < 1, "lines.variants must be 1 or more"),
         (min(training.epochs, training.epoch_lines, training.batch) < 1, "training needs epochs, lines and a batch"),
@@ -150,15 +152,15 @@ def _check(recipe: Recipe) -> None:
             "network.channels of the encoder patches are two numbers, such as [32, 64]",
         ),
         (
-            training.pieces < 1 or training.batch % training.pieces != 0,
-            "training.pieces must divide training.batch",
+            training.gradient_accumulation < 1 or training.batch % training.gradient_accumulation != 0,
+            "training.gradient_accumulation must divide training.batch",
         ),
         (training.validation_lines < 1, "training.validation_lines must be 1 or more"),
         (not 0 < training.learning_rate < math.inf, "training.learning_rate must be a number above 0"),
         (not 0 <= training.weight_decay < math.inf, "training.weight_decay must be 0 or more"),
         (not 0 <= training.warmup < 1, "training.warmup is a share of the run, from 0 to below 1"),
         (min(training.patience, training.workers) < 0, "training.patience and training.workers must be 0 or more"),
-        (training.clip < 0, "training.clip must be 0 (never) or more"),
+        (training.gradient_clip < 0, "training.gradient_clip must be 0 (never) or more"),
         (
             training.distinct_lines is not None and training.distinct_lines < 1,
             "training.distinct_lines must be above 0",
@@ -171,8 +173,8 @@ def _check(recipe: Recipe) -> None:
             min(recipe.network.features, recipe.network.layers) < 1,
             "network.features and network.layers must be above 0",
         ),
-        (recipe.network.reach < 1, "network.reach must be 1 or more"),
-        (not 0 <= training.average < 1, "training.average is a decay from 0 to below 1"),
+        (recipe.network.kernel_size < 1, "network.kernel_size must be 1 or more"),
+        (not 0 <= training.ema_decay < 1, "training.ema_decay is a decay from 0 to below 1"),
         (not 0 <= recipe.network.dropout < 1, "network.dropout is a share from 0 to below 1"),
         (
             recipe.network.encoder == "conv" and recipe.network.stride not in (2, 4, 8, 16),
@@ -182,7 +184,7 @@ def _check(recipe: Recipe) -> None:
             recipe.network.encoder == "conv" and recipe.network.stride > 2 ** len(recipe.network.channels),
             "network.stride needs as many stages (network.channels) as it has factors of two",
         ),
-        (recipe.network.reach % 2 == 0, "network.reach must be odd, so that it has a middle"),
+        (recipe.network.kernel_size % 2 == 0, "network.kernel_size must be odd, so that it has a middle"),
     )
     for broken, sentence in rules:
         if broken:

@@ -1,4 +1,4 @@
-"""Effects: every random number is drawn first, and what is drawn decides the picture."""
+"""Effects: every random number is drawn first, and what is drawn decides the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from glyphline.composing.effects import (
     EFFECTS,
     USUAL,
-    Grey,
+    GreyImage,
     apply_effects,
     check_effects,
     sample_effects,
@@ -21,12 +21,12 @@ from glyphline.errors import RecipeError
 SIZES = [(1, 1), (2, 9), (9, 2), (40, 300), (130, 1200)]
 
 
-def line(size: tuple[int, int] = (60, 400), stage: str = "photo") -> Grey:
+def line(size: tuple[int, int] = (60, 400), stage: str = "photo") -> GreyImage:
     """Writing on grey paper, or bare ink bright on 0."""
-    picture = np.full(size, 190 if stage == "photo" else 0, np.uint8)
+    image = np.full(size, 190 if stage == "photo" else 0, np.uint8)
     ink = 40 if stage == "photo" else 255
-    cv2.putText(picture, "an effect or two", (10, size[0] * 2 // 3), cv2.FONT_HERSHEY_SIMPLEX, 1, ink, 2, cv2.LINE_AA)
-    return picture
+    cv2.putText(image, "an effect or two", (10, size[0] * 2 // 3), cv2.FONT_HERSHEY_SIMPLEX, 1, ink, 2, cv2.LINE_AA)
+    return image
 
 
 @pytest.mark.parametrize("name", EFFECTS)
@@ -34,16 +34,16 @@ def line(size: tuple[int, int] = (60, 400), stage: str = "photo") -> Grey:
 def test_an_effect_is_a_pure_function_of_what_was_drawn(name: str, size: tuple[int, int]) -> None:
     effect = EFFECTS[name]
     for seed in range(6):
-        picture = line(size, effect.stage)
-        picture.setflags(write=False)
-        before = picture.copy()
+        image = line(size, effect.stage)
+        image.setflags(write=False)
+        before = image.copy()
         params = effect.sample(np.random.default_rng(seed), (8.0, 20.0, 50.0)[seed % 3], 40.0)
         said = json.dumps(params)
-        after = effect.apply(picture, params)
+        after = effect.apply(image, params)
         assert after.shape == size and after.dtype == np.uint8
-        assert np.array_equal(picture, before) and json.dumps(params) == said
-        assert np.array_equal(effect.apply(picture, params), after)
-        assert np.array_equal(effect.apply(picture, json.loads(said)), after)  # a record redraws the line
+        assert np.array_equal(image, before) and json.dumps(params) == said
+        assert np.array_equal(effect.apply(image, params), after)
+        assert np.array_equal(effect.apply(image, json.loads(said)), after)  # a record redraws the line
 
 
 @pytest.mark.parametrize("name", EFFECTS)
@@ -56,9 +56,9 @@ def test_the_same_seed_draws_the_same_numbers(name: str) -> None:
 def test_an_effect_has_a_stage_and_help_and_does_something(name: str) -> None:
     effect = EFFECTS[name]
     assert effect.stage in ("ink", "photo") and effect.help
-    picture = line(stage=effect.stage)
+    image = line(stage=effect.stage)
     changed = [
-        not np.array_equal(effect.apply(picture, effect.sample(np.random.default_rng(seed), 20.0, 30.0)), picture)
+        not np.array_equal(effect.apply(image, effect.sample(np.random.default_rng(seed), 20.0, 30.0)), image)
         for seed in range(10)
     ]
     assert sum(changed) >= 5
@@ -66,10 +66,10 @@ def test_an_effect_has_a_stage_and_help_and_does_something(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n, e in EFFECTS.items() if n != "negative"])
 def test_the_writing_survives(name: str) -> None:
-    effect, picture = EFFECTS[name], line(stage=EFFECTS[name].stage)
+    effect, image = EFFECTS[name], line(stage=EFFECTS[name].stage)
     for seed in range(8):
-        after = effect.apply(picture, effect.sample(np.random.default_rng(seed), 20.0, 30.0))
-        assert np.corrcoef(picture.ravel(), after.ravel())[0, 1] > 0.3
+        after = effect.apply(image, effect.sample(np.random.default_rng(seed), 20.0, 30.0))
+        assert np.corrcoef(image.ravel(), after.ravel())[0, 1] > 0.3
 
 
 def test_a_negative_of_a_negative_is_the_picture() -> None:
@@ -114,12 +114,12 @@ def test_each_stage_applies_its_own() -> None:
     stages = {stage: [c for c in chosen if EFFECTS[c[0]].stage == stage] for stage in ("ink", "photo")}
     assert all(stages.values())
     for stage, own in stages.items():
-        picture = line(stage=stage)
-        assert np.array_equal(apply_effects(picture, chosen, stage), apply_effects(picture, own, stage))
-        expected = picture
+        image = line(stage=stage)
+        assert np.array_equal(apply_effects(image, chosen, stage), apply_effects(image, own, stage))
+        expected = image
         for name, params in own:
             expected = EFFECTS[name].apply(expected, params)
-        assert np.array_equal(apply_effects(picture, chosen, stage), expected)
+        assert np.array_equal(apply_effects(image, chosen, stage), expected)
     assert apply_effects(line(), [], "photo").tobytes() == line().tobytes()
 
 

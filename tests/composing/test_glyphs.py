@@ -74,8 +74,8 @@ def drawing(character: str, number: int) -> np.ndarray:
 
 @pytest.fixture
 def picture_folder(tmp_path: Path) -> Path:
-    """Pictures of A, a, 7 and א, one folder each; 3 of the rarest, 24 of the commonest."""
-    folder = tmp_path / "pictures"
+    """Images of A, a, 7 and א, one folder each; 3 of the rarest, 24 of the commonest."""
+    folder = tmp_path / "images"
     for name, count in (("A", 24), ("lower_a", 5), ("7", 3), ("U+05D0", 6)):
         (folder / name).mkdir(parents=True)
         for number in range(count):
@@ -156,11 +156,11 @@ def test_drawing_changes_no_glyph(source: GlyphSource) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_hand_finds_a_glyph(source: GlyphSource, split: str) -> None:
-    for hand in (0, 1, 7, 4096, 2**31 - 1):
+    for writer in (0, 1, 7, 4096, 2**31 - 1):
         for character, _ in some(source, split, 5):
-            index = source.choose(character, split, hand, np.random.default_rng(hand))
+            index = source.choose(character, split, writer, np.random.default_rng(writer))
             assert isinstance(index, int) and 0 <= index < source.count(character, split)
-            assert index == source.choose(character, split, hand, np.random.default_rng(hand))
+            assert index == source.choose(character, split, writer, np.random.default_rng(writer))
 
 
 def test_what_cannot_be_drawn_is_named(source: GlyphSource) -> None:
@@ -373,7 +373,7 @@ def test_idx_files_hold_any_number_of_axes(tmp_path: Path) -> None:
 def test_files_of_different_counts_are_refused(tiny_emnist: Any) -> None:
     tiny_emnist.write("train", "labels", tiny_emnist.array("train", "labels")[:-1])
     message = emnist_error()
-    assert "372 pictures but 371 labels" in message and "fetch" in message
+    assert "372 images but 371 labels" in message and "fetch" in message
 
 
 def test_pictures_not_transposed_are_refused(tiny_emnist: Any) -> None:
@@ -391,7 +391,7 @@ def test_seven_is_the_witness_where_there_are_no_letters(tiny_emnist: Any) -> No
         tiny_emnist.write(part, "labels", labels[labels < 10], "digits")
         assert Emnist("digits").tiles(part).characters == "0123456789"
         tiny_emnist.write(part, "images", lying.transpose(0, 2, 1), "digits")
-        assert "pictures of 7" in emnist_error("digits", part)
+        assert "images of 7" in emnist_error("digits", part)
 
 
 def test_the_ids_of_letters_run_from_one(tiny_emnist: Any) -> None:
@@ -409,7 +409,7 @@ def empty_class(tiny: Any) -> str:
     labels, images = tiny.array("train", "labels"), tiny.array("train", "images")
     tiny.write("train", "images", images[labels != 10])
     tiny.write("train", "labels", labels[labels != 10])
-    return "no train picture of A"
+    return "no train image of A"
 
 
 def labels_out_of_range(tiny: Any) -> str:
@@ -427,7 +427,7 @@ def another_size(tiny: Any) -> str:
 def no_picture_at_all(tiny: Any) -> str:
     for kind in ("images", "labels"):
         tiny.write("train", kind, tiny.array("train", kind)[:0])
-    return "no train picture of 0, 1"
+    return "no train image of 0, 1"
 
 
 def another_mapping(tiny: Any) -> str:
@@ -494,7 +494,7 @@ def test_a_hand_keeps_to_one_font(font_folder: Path) -> None:
     (font_folder / FONTS[-1]).unlink()  # the one without letters
     source, rng = Fonts(font_folder), np.random.default_rng(0)
     assert {source.count(c, "train") for c in "abcdefgh"} == {3}
-    kept = [{source.choose(c, "train", hand, rng) for c in "abcdefgh"} for hand in range(6)]
+    kept = [{source.choose(c, "train", writer, rng) for c in "abcdefgh"} for writer in range(6)]
     assert all(len(fonts) == 1 for fonts in kept) and set.union(*kept) == {0, 1, 2}
 
 
@@ -586,10 +586,10 @@ def test_folders_that_do_not_fit_are_named(picture_folder: Path, tmp_path: Path)
     with pytest.raises(DataError, match="is no folder"):
         Folder(tmp_path / "gone")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(DataError, match="holds no folder of pictures"):
+    with pytest.raises(DataError, match="holds no folder of images"):
         Folder(tmp_path / "bare")
     (picture_folder / "7" / "0.png").unlink()
-    with pytest.raises(DataError, match=r"2 different pictures of '7': at least 3"):
+    with pytest.raises(DataError, match=r"2 different images of '7': at least 3"):
         Folder(picture_folder)
     shutil.rmtree(picture_folder / "7")
     cv2.imwrite(str(picture_folder / "A" / "blank.png"), np.full((9, 9), 255, np.uint8))
@@ -616,15 +616,15 @@ def test_strokes_draw_all_of_ascii() -> None:
 def test_tries_of_a_hand_are_alike_and_differ() -> None:
     source = Strokes()
     for character in "agR8":
-        hand = [source.glyph(character, k, "train") for k in range(6)]
-        assert len({g.ink.tobytes() for g in hand}) == 6
-        assert np.ptp([g.top for g in hand]) < 0.5
+        writer = [source.glyph(character, k, "train") for k in range(6)]
+        assert len({g.ink.tobytes() for g in writer}) == 6
+        assert np.ptp([g.top for g in writer]) < 0.5
 
 
 def test_strokes_stand_as_letters_do() -> None:
     source = Strokes()
     for character, (top, bottom) in (("x", (1, 0)), ("p", (1, -0.6)), ("B", (1.55, 0))):
-        several = [source.glyph(character, 64 * hand, "train") for hand in range(20)]
+        several = [source.glyph(character, 64 * writer, "train") for writer in range(20)]
         assert np.median([g.top for g in several]) == pytest.approx(top, abs=0.25)
         assert np.median([g.bottom for g in several]) == pytest.approx(bottom, abs=0.25)
 
@@ -657,7 +657,7 @@ def test_four_methods_make_a_source() -> None:
 
 def test_a_hand_keeps_to_few_shapes_of_a_character_and_to_its_style(tiny_emnist: Any) -> None:
     source, rng = Emnist("byclass"), np.random.default_rng(0)
-    shapes = {hand: {source.choose("a", "train", hand, rng) for _ in range(40)} for hand in range(20)}
+    shapes = {writer: {source.choose("a", "train", writer, rng) for _ in range(40)} for writer in range(20)}
     count = source.count("a", "train")
     assert all(1 <= len(own) <= FORMS and max(own) < count and min(own) >= 0 for own in shapes.values())
     assert len(set().union(*shapes.values())) > 1  # hands differ
@@ -679,11 +679,11 @@ def test_a_line_of_real_glyphs_is_of_one_style(shared_data: Path) -> None:
     source, rng = Emnist("byclass"), np.random.default_rng(0)
     bank, styles = source.tiles("train"), source._styles("train")
     within, all_of = [], []
-    for hand in range(150):
+    for writer in range(150):
         own = []
         for character in "anestroli":
             k = bank.characters.index(character)
-            own.append(styles[bank.offsets[k] + source.choose(character, "train", hand, rng)])
+            own.append(styles[bank.offsets[k] + source.choose(character, "train", writer, rng)])
         within.append(np.var(own, axis=0))
         all_of.extend(own)
     assert (np.mean(within, axis=0) < 0.55 * np.var(all_of, axis=0)).all()

@@ -16,7 +16,7 @@ from glyphline.composing.sentences import (
     PUNCTUATION,
     SENTENCES,
     UNKNOWN,
-    Fitter,
+    AlphabetFitter,
     built_in,
     check_disjoint,
     fitted,
@@ -154,9 +154,9 @@ def test_keys_of_other_scripts_and_of_signs_differ() -> None:
 def test_the_parts_of_wikisplit(tiny_wikisplit: Path) -> None:
     every = [list(wikisplit(rest)) for rest in ("", "unsplit", "split")]
     assert [k for k, _ in every[0]] == [k for k, _ in every[1]] == [k for k, _ in every[2]]  # the split agrees
-    both, whole, pieces = ([group for _, group in groups] for groups in every)
-    assert [len(both), len(whole), len(pieces)] == [400] * 3
-    assert both == [a + b for a, b in zip(whole, pieces, strict=True)]
+    both, whole, regions = ([group for _, group in groups] for groups in every)
+    assert [len(both), len(whole), len(regions)] == [400] * 3
+    assert both == [a + b for a, b in zip(whole, regions, strict=True)]
     assert {len(group) for group in both} == {3} and not any("<::::>" in s for group in both for s in group)
 
 
@@ -287,7 +287,7 @@ def test_missing_texts_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unknown", ["drop", "replace"])
 def test_a_fitted_text_can_be_encoded(name: str, unknown: str) -> None:
     alphabet = Alphabet.named(name)
-    fit = Fitter(alphabet, unknown)
+    fit = AlphabetFitter(alphabet, unknown)
     for text in [*(s for s, _ in list(built_in(""))[:200]), "“Ça va…” — naïve ßtraße ☃ 5 €", "", "☃☃"]:
         once = fit(text)
         alphabet.encode(once)
@@ -295,13 +295,13 @@ def test_a_fitted_text_can_be_encoded(name: str, unknown: str) -> None:
 
 
 def test_a_text_that_fits_is_left_alone() -> None:
-    fit = Fitter(Alphabet.named("ascii"))
+    fit = AlphabetFitter(Alphabet.named("ascii"))
     assert fit("two  spaces, `ticks` & all") == "two  spaces, `ticks` & all" and not fit.counts
 
 
 def test_dropping_replacing_and_refusing() -> None:
     alphabet = Alphabet(" abc")
-    drop, replace, refuse = (Fitter(alphabet, unknown, "c") for unknown in ("drop", "replace", "refuse"))
+    drop, replace, refuse = (AlphabetFitter(alphabet, unknown, "c") for unknown in ("drop", "replace", "refuse"))
     assert (drop("a-b☃ ☃ -c"), replace("a-b☃")) == ("ab c", "acbc")
     assert drop.counts == Counter({"-": 2, "☃": 2}) and replace.counts == Counter("-☃")
     assert refuse("a b") == "a b"
@@ -311,7 +311,7 @@ def test_dropping_replacing_and_refusing() -> None:
 
 
 def test_counting_is_exact() -> None:
-    fit = Fitter(Alphabet(" ab"))
+    fit = AlphabetFitter(Alphabet(" ab"))
     texts = ["a, b, c", "a b", "cc!", "á"]
     lost = Counter(c for text in ("a, b, c", "cc!") for c in text if c not in " ab")
     for text in texts:
@@ -320,31 +320,31 @@ def test_counting_is_exact() -> None:
 
 
 def test_what_the_alphabet_has_is_not_folded() -> None:
-    assert Fitter(Alphabet(" aé“"))("é “e” ê") == "é “ "  # nothing here stands for e
-    assert Fitter(Alphabet(' aeé"'))("é “e” ê") == 'é "e" e'
+    assert AlphabetFitter(Alphabet(" aé“"))("é “e” ê") == "é “ "  # nothing here stands for e
+    assert AlphabetFitter(Alphabet(' aeé"'))("é “e” ê") == 'é "e" e'
 
 
 def test_merged_alphabets_fold_the_15_letters_only() -> None:
-    fit = Fitter(Alphabet.named("merged"))
+    fit = AlphabetFitter(Alphabet.named("merged"))
     assert fit("jacob THE quick") == "JaCOb THE qUICK" and not fit.counts
 
 
 def test_capitals_take_every_letter_as_a_capital() -> None:
-    fit = Fitter(Alphabet(" " + string.ascii_uppercase))
+    fit = AlphabetFitter(Alphabet(" " + string.ascii_uppercase))
     assert fit("hand it over") == "HAND IT OVER" and not fit.counts
 
 
 def test_fewer_capitals_take_their_letters() -> None:
-    assert Fitter(Alphabet(" ABC"))("a cab") == "A CAB"
+    assert AlphabetFitter(Alphabet(" ABC"))("a cab") == "A CAB"
 
 
 def test_fitters_that_contradict_themselves() -> None:
     with pytest.raises(RecipeError, match='did you mean "drop"') as caught:
-        Fitter(Alphabet("a"), "drp")
+        AlphabetFitter(Alphabet("a"), "drp")
     assert all(word in str(caught.value) for word in UNKNOWN)
     with pytest.raises(RecipeError, match="' ' is not in the alphabet"):
-        Fitter(Alphabet("ab"), "replace")
+        AlphabetFitter(Alphabet("ab"), "replace")
 
 
 def test_emptied_sentences_are_left_out() -> None:
-    assert fitted(["ab", "☃", " b ", ""], Fitter(Alphabet(" ab"))) == ["ab", "b"]
+    assert fitted(["ab", "☃", " b ", ""], AlphabetFitter(Alphabet(" ab"))) == ["ab", "b"]

@@ -1,4 +1,4 @@
-"""A reader of bar codes: an engine whose right answer is known for any picture, without any training."""
+"""A reader of bar codes: a recognizer whose right answer is known for any image, without any training."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glyphline.picture import Grey
-from glyphline.reading.engines import Facts
+from glyphline.imaging.documents import GreyImage
+from glyphline.reading.recognition.recognizers import ModelInfo
 
 LETTERS = " abcdefg"
 
@@ -21,12 +21,12 @@ class BarCodes:
     """
 
     def __init__(self, stride: int = 1, window: int = 0) -> None:
-        self.facts = Facts("barcodes", LETTERS, 28, stride, "whole", window)
+        self.info = ModelInfo("barcodes", LETTERS, 28, stride, "whole", window)
         self.batches: list[tuple[int, ...]] = []
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         self.batches.append(lines.shape)
-        inked = (lines > 127).sum(axis=1)[:, :: self.facts.stride]  # (N, T)
+        inked = (lines > 127).sum(axis=1)[:, :: self.info.stride]  # (N, T)
         said = np.minimum(np.rint(inked / 2), len(LETTERS)).astype(int)
         sure = 0.5 + 0.4 * (said % 3) / 2  # each character has a confidence of its own
         others = np.log((1 - sure) / len(LETTERS))
@@ -35,13 +35,13 @@ class BarCodes:
         return out
 
 
-def bar_code(text: str, width: int = 8, gap: int = 8, scale: int = 1) -> Grey:
-    """The picture of a text: bars `width` px wide, `gap` px between them and around, `scale` times as large."""
-    picture = np.zeros((28, (width + gap) * len(text) + gap), np.uint8)
+def bar_code(text: str, width: int = 8, gap: int = 8, scale: int = 1) -> GreyImage:
+    """The image of a text: bars `width` px wide, `gap` px between them and around, `scale` times as large."""
+    image = np.zeros((28, (width + gap) * len(text) + gap), np.uint8)
     for k, character in enumerate(text):
         left = gap + k * (width + gap)
-        picture[: 2 * (LETTERS.index(character) + 1), left : left + width] = 255
-    return np.kron(picture, np.ones((scale, scale), np.uint8))
+        image[: 2 * (LETTERS.index(character) + 1), left : left + width] = 255
+    return np.kron(image, np.ones((scale, scale), np.uint8))
 
 
 @pytest.fixture
@@ -50,5 +50,5 @@ def bar_codes() -> type[BarCodes]:
 
 
 @pytest.fixture
-def drawn() -> Callable[..., Grey]:
+def drawn() -> Callable[..., GreyImage]:
     return bar_code

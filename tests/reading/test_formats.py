@@ -25,8 +25,8 @@ from lxml import etree
 from markdown_it import MarkdownIt
 
 from glyphline.errors import UserError
+from glyphline.imaging.documents import ColourImage
 from glyphline.page import Character, Line, Page, Polygon, Word
-from glyphline.picture import Colour
 from glyphline.reading.formats import FORMATS, open_format
 from glyphline.reading.formats.complete import complete, writable
 from glyphline.reading.formats.markdown import joined
@@ -42,8 +42,8 @@ PIXEL = 72 / 200  # points
 Part = TypeVar("Part", Character, Word)
 
 
-def blank(page: Page) -> Colour:
-    """The picture of a page on which nothing is to be seen."""
+def blank(page: Page) -> ColourImage:
+    """The image of a page on which nothing is to be seen."""
     return np.full((page.height, page.width, 3), 255, np.uint8)
 
 
@@ -72,11 +72,11 @@ def line(
     return Line(text, confidence, around(0, 20 * len(text)), "reader", tuple(characters), **more)  # type: ignore[arg-type]
 
 
-def lying(page: Page, turned: int) -> Page:
-    """An upright page as it is when its picture has to be turned by some degrees."""
-    for _ in range(turned // 90):
+def lying(page: Page, rotation: int) -> Page:
+    """An upright page as it is when its image has to be turned by some degrees."""
+    for _ in range(rotation // 90):
         page = _quarter(page)
-    return replace(page, turned=turned)
+    return replace(page, rotation=rotation)
 
 
 def _quarter(page: Page) -> Page:
@@ -99,7 +99,7 @@ def _quarter(page: Page) -> Page:
 
 PLAIN = Page(900, 400, (line("Plain words"), line("and more", y=80)))
 TWO = Page(900, 400, (line("First one"), line("goes on", y=80), line("Second", y=200, paragraph=1)))
-UNREAD = Line("", 0.3, ((10, 300), (400, 300), (400, 340), (10, 340)), "reader", unread=True)
+UNREAD = Line("", 0.3, ((10, 300), (400, 300), (400, 340), (10, 340)), "reader", rejected=True)
 #: pages that break what is written without care
 NASTY = {
     "plain": PLAIN,
@@ -107,9 +107,9 @@ NASTY = {
     "nothing found": Page(10, 20),
     "one pixel": Page(1, 1, (line("a"),)),
     "sloping": Page(900, 900, (line("runs down", 50, 50, 10), line("runs up", 50, 500, -10))),
-    "left unread": Page(900, 400, (line("read"), UNREAD, line("too", y=80))),
-    "all unread": Page(900, 400, (UNREAD,)),
-    "guessed": Page(900, 400, (line("read"), replace(line("guessed", y=80), unread=True))),
+    "rejected": Page(900, 400, (line("read"), UNREAD, line("too", y=80))),
+    "all rejected": Page(900, 400, (UNREAD,)),
+    "guessed": Page(900, 400, (line("read"), replace(line("guessed", y=80), rejected=True))),
     "two in one": Page(900, 400, (Line("fin", 0.9, (), "", (Character("fi", 0.9, 5, 9), Character("n", 0.9, 9, 12))),)),
     "scripts": Page(900, 400, (line("Grüße, Ωmega – 漢字 家"), line("שלום नमस्ते", y=80), line("𝔘 😀 e\u0301", y=160))),
     "markup": Page(900, 400, (line("""<b> & "it's" &amp; ]]> <!-- -->"""), line("# *_`[x](y)", y=80))),
@@ -182,7 +182,7 @@ def test_any_name_of_a_file_can_be_written(name: str, file: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "pdf"])
 def test_only_a_pdf_asks_for_the_pictures(name: str) -> None:
-    def never(page: Page) -> Colour:
+    def never(page: Page) -> ColourImage:
         raise AssertionError
 
     open_format(name).make("some.png", [PLAIN], never)
@@ -207,10 +207,10 @@ def test_an_unknown_format_is_refused_with_the_choices() -> None:
 
 def test_text_is_the_lines_and_nothing_else() -> None:
     assert written("text", [TWO]).split("\n") == ["First one", "goes on", "Second"]
-    assert written("text", [PLAIN, Page(1, 1), NASTY["all unread"], PLAIN]) == "\n".join(
+    assert written("text", [PLAIN, Page(1, 1), NASTY["all rejected"], PLAIN]) == "\n".join(
         2 * ["Plain words", "and more"]
     )
-    assert written("text", [NASTY["left unread"]]) == "read\ntoo"
+    assert written("text", [NASTY["rejected"]]) == "read\ntoo"
     assert written("text", [NASTY["guessed"]]) == "read"
     assert written("text", [Page(1, 1)]) == ""
 
@@ -236,16 +236,16 @@ def test_json_is_valid(name: str) -> None:
 
 
 def test_the_schema_refuses_what_is_no_page() -> None:
-    good = json.loads(written("json", [NASTY["left unread"]]))
+    good = json.loads(written("json", [NASTY["rejected"]]))
     validator = jsonschema.Draft202012Validator(SCHEMA)
     broken: list[Callable[[dict], object]] = [  # type: ignore[type-arg]
-        lambda page: page.update(turned=45),
+        lambda page: page.update(rotation=45),
         lambda page: page.update(more=1),
         lambda page: page.pop("width"),
         lambda page: page["lines"][0].update(confidence=1.2),
         lambda page: page["lines"][0].update(polygon=[[1, 2, 3]]),
         lambda page: page["lines"][0]["words"][0].pop("left"),
-        lambda page: page["lines"][1].update(text="unread yet said"),
+        lambda page: page["lines"][1].update(text="rejected yet said"),
     ]
     for damage in broken:
         bad = json.loads(json.dumps(good))
@@ -304,7 +304,7 @@ def test_markdown_shows_what_was_read(text: str) -> None:
 
 @nasty
 def test_markdown_of_any_page_is_its_words(page: Page) -> None:
-    words = [word for one in page.lines if not one.unread for word in writable(one.text).split()]
+    words = [word for one in page.lines if not one.rejected for word in writable(one.text).split()]
     assert "".join(shown(written("markdown", [page]))).replace(" ", "") == "".join(words)
 
 
@@ -346,7 +346,7 @@ def numbers(said: str | None) -> list[float]:
 
 def texts(page: Page) -> list[list[str]]:
     """The words of each line that a document can hold."""
-    return [[] if one.unread else writable(one.text).split() for one in page.lines]
+    return [[] if one.rejected else writable(one.text).split() for one in page.lines]
 
 
 @nasty
@@ -365,7 +365,7 @@ def test_alto_is_valid_and_says_all_words(page: Page) -> None:
             page
         )
     for row, one in zip(rows, page.lines, strict=True):
-        assert (row.get("TAGREFS") == "unread") == one.unread
+        assert (row.get("TAGREFS") == "rejected") == one.rejected
         assert len(row.findall(f"{ALTO}SP")) == len(row.findall(f"{ALTO}String")) - 1
 
 
@@ -406,9 +406,9 @@ def test_page_xml_is_valid_and_says_all_words(page: Page) -> None:
     assert len(regions) == len(page.paragraphs)
 
 
-@pytest.mark.parametrize(("turned", "clockwise"), [(0, None), (90, "-90"), (180, "180"), (270, "90")])
-def test_page_xml_tells_how_the_page_lies(turned: int, clockwise: str | None) -> None:
-    sheet = valid(written("page", [lying(TWO, turned)]), "pagecontent.xsd").find(f"{PAGE}Page")
+@pytest.mark.parametrize(("rotation", "clockwise"), [(0, None), (90, "-90"), (180, "180"), (270, "90")])
+def test_page_xml_tells_how_the_page_lies(rotation: int, clockwise: str | None) -> None:
+    sheet = valid(written("page", [lying(TWO, rotation)]), "pagecontent.xsd").find(f"{PAGE}Page")
     assert sheet is not None and sheet.get("orientation") == clockwise
     glyph = sheet.find(f".//{PAGE}Glyph/{PAGE}TextEquiv")
     assert glyph is not None and glyph.get("conf") == "0.9877"
@@ -483,17 +483,17 @@ def test_hocr_tells_the_baseline(degrees: float, slope: float) -> None:
         assert bottom + constant + told * (x - left) == pytest.approx(y, abs=0.2)
 
 
-@pytest.mark.parametrize(("turned", "angle"), [(90, 270), (180, 180), (270, 90)])
-def test_hocr_tells_how_lines_are_turned(turned: int, angle: int) -> None:
-    said = written("hocr", [lying(TWO, turned)])
+@pytest.mark.parametrize(("rotation", "angle"), [(90, 270), (180, 180), (270, 90)])
+def test_hocr_tells_how_lines_are_turned(rotation: int, angle: int) -> None:
+    said = written("hocr", [lying(TWO, rotation)])
     assert said.count(f"textangle {angle}") == 3 and "baseline" not in said
 
 
 # ----------------------------------------------------------------------------------------------------------------- PDF
 
 
-def opened(pages: Sequence[Page], picture: Callable[[Page], Colour] = blank) -> pypdfium2.PdfDocument:
-    said = open_format("pdf").make('a "b" \udcff家.png', pages, picture)
+def opened(pages: Sequence[Page], image: Callable[[Page], ColourImage] = blank) -> pypdfium2.PdfDocument:
+    said = open_format("pdf").make('a "b" \udcff家.png', pages, image)
     assert isinstance(said, bytes)
     return pypdfium2.PdfDocument(said)
 
@@ -506,15 +506,15 @@ def extracted(pdf: pypdfium2.PdfDocument, number: int = 0) -> str:
 LINES = ["Hello small world,", "a Grüße 家 – 族 é 𝔘x", "is & <b> I", "the end"]
 
 
-def sheet(degrees: float = 0, turned: int = 0) -> Page:
+def sheet(degrees: float = 0, rotation: int = 0) -> Page:
     lines = [line(text, 50, 200 + 90 * k, degrees) for k, text in enumerate(LINES)]
-    return lying(Page(1000, 700, tuple(lines)), turned)
+    return lying(Page(1000, 700, tuple(lines)), rotation)
 
 
-@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("degrees", [0, 10, -10])
-def test_the_text_of_a_pdf_is_what_was_read(degrees: float, turned: int) -> None:
-    assert extracted(opened([sheet(degrees, turned)])).split("\n") == LINES
+def test_the_text_of_a_pdf_is_what_was_read(degrees: float, rotation: int) -> None:
+    assert extracted(opened([sheet(degrees, rotation)])).split("\n") == LINES
 
 
 @nasty
@@ -529,10 +529,10 @@ def test_the_words_of_any_page_are_in_its_pdf(page: Page) -> None:
             assert word in found or set(word) & set("שלוםनमस्ते\u0301"), (word, found)
 
 
-@pytest.mark.parametrize("turned", [0, 90])
+@pytest.mark.parametrize("rotation", [0, 90])
 @pytest.mark.parametrize("degrees", [0, 10])
-def test_the_characters_of_a_pdf_stand_where_they_were_read(degrees: float, turned: int) -> None:
-    page = sheet(degrees, turned)
+def test_the_characters_of_a_pdf_stand_where_they_were_read(degrees: float, rotation: int) -> None:
+    page = sheet(degrees, rotation)
     upright = sheet(degrees)  # how the PDF shows it
     text = opened([page])[0].get_textpage()
     for one in upright.lines:
@@ -573,12 +573,12 @@ def test_what_is_searched_in_a_pdf_is_found() -> None:
     assert text.search("nowhere").get_next() is None
 
 
-@pytest.mark.parametrize("turned", [0, 90, 180, 270])
-def test_a_pdf_shows_its_pictures_upright_and_no_letters(turned: int) -> None:
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_pdf_shows_its_pictures_upright_and_no_letters(rotation: int) -> None:
     upright = np.full((700, 1000, 3), 255, np.uint8)
     upright[:350, :450] = (200, 30, 30)
-    picture = np.ascontiguousarray(np.rot90(upright, -turned // 90))
-    pdf = opened([sheet(0, turned)], lambda page: picture)
+    image = np.ascontiguousarray(np.rot90(upright, -rotation // 90))
+    pdf = opened([sheet(0, rotation)], lambda page: image)
     assert pdf[0].get_size() == pytest.approx((1000 * PIXEL, 700 * PIXEL), abs=0.01)
     drawn = pdf[0].render(scale=1 / PIXEL).to_numpy()[..., ::-1].astype(int)
     assert drawn.shape == upright.shape
@@ -590,12 +590,12 @@ def test_a_pdf_shows_its_pictures_upright_and_no_letters(turned: int) -> None:
 def test_a_pdf_has_every_page_and_a_title() -> None:
     asked: list[int] = []
 
-    def picture(page: Page) -> Colour:
+    def image(page: Page) -> ColourImage:
         asked.append(page.number)
         return blank(page)
 
     pages = [replace(sheet(), number=1), Page(300, 200, (), 2), Page(40_000, 30, (line("long"),), 3)]
-    pdf = opened(pages, picture)
+    pdf = opened(pages, image)
     assert asked == [1, 2, 3]
     assert [extracted(pdf, k) for k in range(3)] == ["\n".join(LINES), "", "long"]
     assert pdf[2].get_size() == pytest.approx((14_400, 10.8), abs=0.01)  # as long as viewers show

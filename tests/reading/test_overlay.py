@@ -1,4 +1,4 @@
-"""The annotated picture: what was found is outlined where it stands, what was read stands beside it."""
+"""The annotated image: what was found is outlined where it stands, what was read stands beside it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from glyphline.imaging.documents import ColourImage
 from glyphline.page import Line, Page, Polygon
-from glyphline.picture import Colour
 from glyphline.reading.overlay import COLOURS, UNREAD, overlay
 
 BOX: Polygon = ((100, 100), (500, 100), (500, 160), (100, 160))
@@ -16,27 +16,27 @@ WIDTH, HEIGHT = 640, 480
 GREEN, AMBER, RED = (colour for _, colour in COLOURS)
 
 
-def said(text: str = "Some words", confidence: float = 0.95, polygon: Polygon = BOX, unread: bool = False) -> Line:
-    return Line(text, confidence, polygon, "reader", unread=unread)
+def said(text: str = "Some words", confidence: float = 0.95, polygon: Polygon = BOX, rejected: bool = False) -> Line:
+    return Line(text, confidence, polygon, "reader", rejected=rejected)
 
 
-def halves(*lines: Line) -> tuple[Colour, Colour]:
-    """The annotated picture and the panel of its texts."""
+def halves(*lines: Line) -> tuple[ColourImage, ColourImage]:
+    """The annotated image and the panel of its texts."""
     drawn = overlay(np.full((HEIGHT, WIDTH, 3), 250, np.uint8), Page(WIDTH, HEIGHT, lines))
     assert drawn.shape == (HEIGHT, 2 * WIDTH, 3) and drawn.dtype == np.uint8
     return drawn[:, :WIDTH], drawn[:, WIDTH:]
 
 
-def has(picture: Colour, colour: tuple[int, int, int]) -> bool:
-    return bool((picture == colour).all(-1).any())
+def has(image: ColourImage, colour: tuple[int, int, int]) -> bool:
+    return bool((image == colour).all(-1).any())
 
 
 @pytest.mark.parametrize(("confidence", "colour"), [(0.99, GREEN), (0.9, GREEN), (0.8, AMBER), (0.2, RED), (-1.0, RED)])
 def test_a_line_is_outlined_in_the_colour_of_its_confidence(confidence: float, colour: tuple[int, int, int]) -> None:
-    picture, panel = halves(said(confidence=confidence))
+    image, panel = halves(said(confidence=confidence))
     for x in range(100, 500):
-        assert (picture[160, x] == colour).all()
-    assert has(panel, colour) and not any(has(picture, other) for other in {GREEN, AMBER, RED} - {colour})
+        assert (image[160, x] == colour).all()
+    assert has(panel, colour) and not any(has(image, other) for other in {GREEN, AMBER, RED} - {colour})
 
 
 def test_a_text_stands_where_its_line_does_and_no_wider() -> None:
@@ -54,8 +54,8 @@ def test_a_text_follows_a_slope() -> None:
 
 
 def test_what_was_left_unread_is_dashed_grey_and_says_nothing() -> None:
-    picture, panel = halves(said("", 0.2, unread=True))
-    grey = (picture[160, 100:500] == UNREAD).all(-1)
+    image, panel = halves(said("", 0.2, rejected=True))
+    grey = (image[160, 100:500] == UNREAD).all(-1)
     assert 0.3 < grey.mean() < 0.7
     assert (panel == 255).all()
 
@@ -77,15 +77,15 @@ def test_lines_are_numbered_in_order() -> None:
      said(polygon=((630, 470), (640, 470), (640, 480), (630, 480)))],
 )  # fmt: skip
 def test_nothing_that_a_line_may_be_is_too_much(line: Line) -> None:
-    halves(line, replace(line, unread=True))
+    halves(line, replace(line, rejected=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 2000), (2000, 40), (20, 30)])
 def test_pictures_of_any_shape(shape: tuple[int, int]) -> None:
     height, width = shape
-    picture = np.zeros((height, width, 3), np.uint8)
-    kept = picture.copy()
-    drawn = overlay(picture, Page(width, height, (said(polygon=()),)))
+    image = np.zeros((height, width, 3), np.uint8)
+    kept = image.copy()
+    drawn = overlay(image, Page(width, height, (said(polygon=()),)))
     assert drawn.shape == ((2 * height, width, 3) if width > 2 * height else (height, 2 * width, 3))
-    assert (picture == kept).all()  # what was given is left alone
-    assert (overlay(picture, Page(width, height))[:height, :width] == kept).all()
+    assert (image == kept).all()  # what was given is left alone
+    assert (overlay(image, Page(width, height))[:height, :width] == kept).all()

@@ -2,7 +2,7 @@
 
 Contract: an effect samples every random number into a plain dict, then applies it as a pure function. To add one:
 subclass Effect and add a row to EFFECTS at the bottom; recipes name it with the share of lines it visits.
-Stage "ink" sees the ink, bright on 0, before it meets paper; stage "photo" sees the grey picture.
+Stage "ink" sees the ink, bright on 0, before it meets paper; stage "photo" sees the grey image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from glyphline.errors import RecipeError, nearest
 
-Grey = npt.NDArray[np.uint8]  # (H, W)
+GreyImage = npt.NDArray[np.uint8]  # (H, W)
 Params = dict[str, Any]  # plain numbers, so that a record can be written as JSON
 
 
@@ -32,8 +32,8 @@ class Effect(ABC):
         """Every random number of one visit."""
 
     @abstractmethod
-    def apply(self, image: Grey, params: Params) -> Grey:
-        """The picture after it; the input is not changed. The same arguments give the same picture."""
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
+        """The image after it; the input is not changed. The same arguments give the same image."""
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +66,7 @@ class Pen(Effect):
             "edge": float(rng.uniform(0.15, 0.5)),  # width of the ramp around the level
         }
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         soft = cv2.GaussianBlur(image, (0, 0), params["reach"])
         ramp = (np.arange(256) / 255.0 - params["level"]) / params["edge"] + 0.5
         return cv2.LUT(soft, (ramp.clip(0, 1) * 255).astype(np.uint8))
@@ -81,7 +81,7 @@ class Dry(Effect):
     def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {**_origin(rng), "depth": float(rng.uniform(0.3, 1.6)), "size": float(rng.uniform(0.5, 1.5))}
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         noise = _window(image.shape, params["y"], params["x"]).astype(np.float32)
         noise = cv2.GaussianBlur(noise, (0, 0), params["size"]) * (params["size"] * 2)
         return (image * (1 - (noise * (params["depth"] / 128)).clip(0, 0.8))).astype(np.uint8)
@@ -99,7 +99,7 @@ class Light(Effect):
             "at": float(rng.uniform(0.1, 0.9)),  # of the width
         }
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         h, w = image.shape
         field = np.rint(np.array(params["corners"]).reshape(2, 3) * 255).astype(np.uint8)
         light = cv2.resize(field, (w, h), interpolation=cv2.INTER_LINEAR)
@@ -129,7 +129,7 @@ class Ruled(Effect):
             "strength": float(rng.uniform(0.06, 0.8)),
         }
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         h, w = image.shape
         mask = np.zeros((h, w), np.uint8)
         pitch, shift = params["pitch"], 4
@@ -155,7 +155,7 @@ class Grain(Effect):
     def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {**_origin(rng), "depth": float(rng.uniform(1, 12)), "size": float(rng.uniform(0, 1.2))}
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         noise = _window(image.shape, params["y"], params["x"]).astype(np.float32)
         scale = params["depth"] / 32
         if params["size"] > 0.4:
@@ -173,7 +173,7 @@ class Blur(Effect):
         moved = bool(rng.random() < 0.3)
         return {"sigma": float(rng.uniform(0.3, 0.09 * x)), "moved": moved, "angle": float(rng.uniform(0, np.pi))}
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         sigma = params["sigma"]
         if not params["moved"]:
             return cv2.GaussianBlur(image, (0, 0), sigma)
@@ -194,7 +194,7 @@ class Resolution(Effect):
     def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {"scale": float(rng.uniform(7.0, 16.0) / x)}  # 7 to 16 px an x-height remain
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         if params["scale"] >= 1:
             return image
         h, w = image.shape
@@ -211,7 +211,7 @@ class Jpeg(Effect):
     def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {"quality": int(rng.integers(25, 90))}
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, params["quality"]])
         return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
 
@@ -224,7 +224,7 @@ class Negative(Effect):
     def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
         return {}
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         return 255 - image
 
 
@@ -240,14 +240,14 @@ class Neighbours(Effect):
                 {
                     "above": bool(rng.random() < 0.5),
                     "at": float(rng.random()),
-                    "reach": float(rng.uniform(0.05, 0.35) * x),  # px into the picture
+                    "reach": float(rng.uniform(0.05, 0.35) * x),  # px into the image
                     "width": float(rng.uniform(-0.4, 0.4) * x),
                     "thick": int(rng.integers(1, 4)),
                 }
             )
         return {"scraps": scraps, "dark": float(rng.uniform(0.1, 0.7))}
 
-    def apply(self, image: Grey, params: Params) -> Grey:
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
         out = image.copy()
         h, w = image.shape
         tone = int(image.mean() * params["dark"])
@@ -295,8 +295,8 @@ def sample_effects(
     return [(n, e.sample(rng, x, baseline)) for n, e in EFFECTS.items() if rng.random() < shares.get(n, 0.0)]
 
 
-def apply_effects(image: Grey, chosen: list[tuple[str, Params]], stage: str) -> Grey:
-    """The picture after all chosen effects of one stage, "ink" or "photo"."""
+def apply_effects(image: GreyImage, chosen: list[tuple[str, Params]], stage: str) -> GreyImage:
+    """The image after all chosen effects of one stage, "ink" or "photo"."""
     for name, params in chosen:
         if EFFECTS[name].stage == stage:
             image = EFFECTS[name].apply(image, params)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from glyphline.alphabet import Alphabet, fold_merged, fold_plain
 from glyphline.composing.fetch import data_folder
-from glyphline.composing.generated import generate
+from glyphline.composing.generated_text import generate
 from glyphline.composing.glyphs import SPLITS, located
 from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
 
@@ -99,8 +99,8 @@ def wikisplit(rest: str) -> Groups:
             unsplit, tab, split = line.rstrip("\n").partition("\t")
             if not tab:
                 raise DataError(f"{path} line {number} has no tab: it is not WikiSplit's format; fetch it again")
-            pieces = tuple(s.strip() for s in split.split(_SPLIT_MARK) if s.strip())
-            yield unsplit, ((unsplit,) if rest != "split" else ()) + (pieces if rest != "unsplit" else ())
+            regions = tuple(s.strip() for s in split.split(_SPLIT_MARK) if s.strip())
+            yield unsplit, ((unsplit,) if rest != "split" else ()) + (regions if rest != "unsplit" else ())
 
 
 def text_files(rest: str) -> Groups:
@@ -189,10 +189,10 @@ def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
 
 
 @dataclass
-class Fitter:
+class AlphabetFitter:
     """Fits texts to an alphabet: folded first, then what is still outside is replaced, dropped or refused; counted.
 
-    >>> fit = Fitter(Alphabet.named("merged"), unknown="drop")
+    >>> fit = AlphabetFitter(Alphabet.named("merged"), unknown="drop")
     >>> fit("Déjà vu, again"), dict(fit.counts)
     ('DeJa VU agaIn', {',': 1})
     """
@@ -232,6 +232,6 @@ class Fitter:
         return re.sub(r" {2,}", " ", text)
 
 
-def fitted(sentences: Iterable[str], fit: Fitter) -> list[str]:
+def fitted(sentences: Iterable[str], fit: AlphabetFitter) -> list[str]:
     """Sentences fitted to an alphabet, the emptied ones left out."""
     return [text for text in (fit(s).strip() for s in sentences) if text]

@@ -1,1 +1,1 @@
-"""The reading wing: pictures -> text. Imports nothing of composing and learning; no torch."""
+"""The reading wing: images -> text. Imports nothing of composing and learning; no torch."""

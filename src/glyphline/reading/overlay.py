@@ -1,4 +1,4 @@
-"""A page and what was read of it, as one picture: to see at a glance what was found, in which order, and how surely."""
+"""A page and what was read of it, as one image: to see at a glance what was found, in which order, and how surely."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.page import Line, Page, Polygon
-from glyphline.picture import Colour, Grey
 from glyphline.reading.formats.complete import complete, corners_of
 
 #: least confidence -> colour of the lines that reach it, the first that fits
 COLOURS = ((0.9, (0, 130, 60)), (0.7, (200, 120, 0)), (0.0, (205, 20, 40)))
 UNREAD = (120, 120, 120)
-SURROUND = 2.0  # the panel of the text stands beside the picture, or below one this many times as wide as it is tall
+SURROUND = 2.0  # the panel of the text stands beside the image, or below one this many times as wide as it is tall
 #: fonts of many scripts that a system may have, the widest first; Pillow's own knows little more than English
 FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "msyh.ttc", "DejaVuSans.ttf", "arial.ttf")
 LETTERS = 48  # px; texts are drawn in this size, then shrunk or grown to the place of their line
 TEXT = 0.9  # share of a line's height that its text takes
 
 
-def overlay(picture: Colour, page: Page) -> Colour:
-    """The picture (H, W, 3), its lines outlined and numbered; beside or below it their texts, each in its place.
+def overlay(image: ColourImage, page: Page) -> ColourImage:
+    """The image (H, W, 3), its lines outlined and numbered; beside or below it their texts, each in its place.
 
-    Green, amber and red lines are likely, less likely and hardly right; those left unread are grey and dashed.
+    Green, amber and red lines are likely, less likely and hardly right; those rejected are grey and dashed.
     """
-    height, width = picture.shape[:2]
-    canvas = Image.fromarray(picture)
+    height, width = image.shape[:2]
+    canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
-    panel = np.full_like(picture, 255)
+    panel = np.full_like(image, 255)
     thick = max(1, round(min(height, width) / 300))
     whole = complete(page)
     for line in whole.lines:
@@ -45,14 +45,14 @@ def overlay(picture: Colour, page: Page) -> Colour:
 
 
 def _colour(line: Line) -> tuple[int, int, int]:
-    if line.unread:
+    if line.rejected:
         return UNREAD
     return next(colour for least, colour in COLOURS if line.confidence >= least)
 
 
 def _outline(pen: ImageDraw.ImageDraw, line: Line, thick: int) -> None:
     corners = np.array(line.polygon + line.polygon[:1])
-    if not line.unread:
+    if not line.rejected:
         pen.line([tuple(c) for c in corners.tolist()], fill=_colour(line), width=thick)
         return
     for start, end in pairwise(corners):
@@ -78,7 +78,7 @@ def _tall(polygon: Polygon) -> float:
     return float(np.hypot(*(lower_left - upper_left)))
 
 
-def _write(panel: Colour, line: Line) -> None:
+def _write(panel: ColourImage, line: Line) -> None:
     """Write the text of a line where it stands, no wider than the line."""
     corners = np.array(corners_of(line.polygon), np.float64)
     wide, tall = float(np.hypot(*(corners[1] - corners[0]))), _tall(line.polygon)
@@ -104,7 +104,7 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(LETTERS)
 
 
-def _ink(text: str) -> Grey:
+def _ink(text: str) -> GreyImage:
     """A text in black and white (h, w), ink bright; characters that the font does not know are boxes."""
     font = _font()
     left, _, right, _ = map(int, font.getbbox(text))
@@ -114,7 +114,7 @@ def _ink(text: str) -> Grey:
     return np.asarray(sheet)
 
 
-def _lay(panel: Colour, ink: Grey, corners: npt.NDArray[np.float64], colour: tuple[int, int, int]) -> None:
+def _lay(panel: ColourImage, ink: GreyImage, corners: npt.NDArray[np.float64], colour: tuple[int, int, int]) -> None:
     """Lay ink (h, w) between four corners of a panel (H, W, 3)."""
     low = np.floor(corners.min(0)).astype(int).clip(0)
     high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, panel.shape[1::-1])

@@ -1,4 +1,4 @@
-"""FAMILY: where single-character pictures come from. The contract is `contract.GlyphSource`, a member a file.
+"""FAMILY: where single-character images come from. The contract is `contract.GlyphSource`, a member a file.
 
 To add one: a file here with a subclass of GlyphSource, and a row in GLYPHS below; `open_glyphs`, `--help` and the
 contract tests take it from there.

@@ -1,4 +1,4 @@
-"""What a source of single-character pictures must offer, and the sizes Latin letters have beside one another."""
+"""What a source of single-character images must offer, and the sizes Latin letters have beside one another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from glyphline.errors import AlphabetError, DataError
 
 Ink = npt.NDArray[np.uint8]  # (h, w), ink bright on 0
 SPLITS = ("train", "val", "test")
-TILE = 28  # px, the side of an EMNIST picture
+TILE = 28  # px, the side of an EMNIST image
 INK_THRESHOLD = 40  # of 255; fainter pixels do not count when a glyph is cropped
 
 
@@ -31,7 +31,7 @@ class Glyph:
 
 
 class GlyphSource(ABC):
-    """Pictures of single characters in three splits that share none.
+    """Images of single characters in three splits that share none.
 
     To add one: subclass in a file of this folder, add a row to GLYPHS in `__init__.py`; the contract tests
     (tests/composing/test_glyphs.py) then run over it.
@@ -56,8 +56,8 @@ class GlyphSource(ABC):
     def digests(self, split: str) -> set[int]:
         """A number for each glyph of the split (or the outline it is drawn from), equal for equal glyphs."""
 
-    def choose(self, character: str, split: str, hand: int, rng: np.random.Generator) -> int:
-        """The index of a glyph that suits the writer `hand` (any number); sources without writers ignore it."""
+    def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
+        """The index of a glyph that suits the writer `writer` (any number); sources without writers ignore it."""
         return int(rng.integers(self.count(character, split)))
 
     def need(self, characters: str, split: str) -> None:
@@ -65,12 +65,12 @@ class GlyphSource(ABC):
         missing = [c for c in characters if c != " " and self.count(c, split) == 0]
         if missing:
             raise AlphabetError(
-                f"the glyphs {self.name} have no picture of {', '.join(map(repr, missing))} in the {split} split: "
+                f"the glyphs {self.name} have no image of {', '.join(map(repr, missing))} in the {split} split: "
                 "add a source that has them, or choose a smaller alphabet"
             )
 
     def tiles(self, split: str) -> TileBank:
-        """Every character as TILE x TILE pictures, for the layouts that set tiles side by side."""
+        """Every character as TILE x TILE images, for the layouts that set tiles side by side."""
         cache: dict[str, TileBank] = self.__dict__.setdefault("_tile_banks", {})
         if split not in cache:
             cache[split] = self._tile_bank(split)

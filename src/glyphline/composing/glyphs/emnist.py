@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import DIGITS, LETTERS
-from glyphline.composing.counters import mixed_int
+from glyphline.composing.counter_rng import random_int
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.glyphs.contract import (
     LATIN_SIZES,
@@ -36,7 +36,7 @@ EMNIST_SPLITS: dict[str, tuple[str, int]] = {
     "digits": (DIGITS, 0),
     "mnist": (DIGITS, 0),
 }
-SIZE_LIMIT = 2**30  # bytes of one file; EMNIST by class has 0.55 GB of pictures
+SIZE_LIMIT = 2**30  # bytes of one file; EMNIST by class has 0.55 GB of images
 FORMS = 3  # shapes one hand has of a character
 RUN = 24  # glyphs among which it looks for one of its style; their order in the files is random
 VALIDATION_TENTH = 10  # one glyph of a train file in ten, by its checksum, is a validation glyph
@@ -78,7 +78,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
 def check_orientation(
     images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], characters: str, first: int
 ) -> None:
-    """Raise DataError when T (or 7, where there are no letters) has its bar at the left: pictures still transposed.
+    """Raise DataError when T (or 7, where there are no letters) has its bar at the left: images still transposed.
 
     images: (N, 28, 28), set upright. EMNIST files hold them transposed (pytorch/vision #8783).
     """
@@ -89,7 +89,7 @@ def check_orientation(
     mean = those.mean(axis=0)
     if mean[:9].sum() <= mean[:, :9].sum():
         raise DataError(
-            f"the pictures of {witness} lie on their side: the files are not in EMNIST's official (transposed) "
+            f"the images of {witness} lie on their side: the files are not in EMNIST's official (transposed) "
             "orientation or the labels belong to another split; fetch the official files"
         )
 
@@ -106,9 +106,9 @@ def _slant_and_width(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.stack([slant, 2 * area / (outline + 1e-6)], axis=1).astype(np.float32)
 
 
-def _style_of(hand: int) -> npt.NDArray[np.float32]:
+def _style_of(writer: int) -> npt.NDArray[np.float32]:
     """The slant and stroke width a hand writes with, in standard deviations, (2,)."""
-    return np.array([(mixed_int(hand, k) / 2**63 - 1) * 1.3 for k in (1, 2)], np.float32)
+    return np.array([(random_int(writer, k) / 2**63 - 1) * 1.3 for k in (1, 2)], np.float32)
 
 
 class Emnist(GlyphSource):
@@ -151,7 +151,7 @@ class Emnist(GlyphSource):
             )
         if len(images) != len(labels):
             raise DataError(
-                f"{self.name} {part}: {len(images)} pictures but {len(labels)} labels: "
+                f"{self.name} {part}: {len(images)} images but {len(labels)} labels: "
                 "the two files are not of one set; fetch both again"
             )
         self._check_mapping()
@@ -177,7 +177,7 @@ class Emnist(GlyphSource):
         empty = [c for c, n in zip(self._characters, counts, strict=True) if n == 0]
         if empty:
             raise DataError(
-                f"{self.name} has no {split} picture of {', '.join(empty)}: the files are incomplete; "
+                f"{self.name} has no {split} image of {', '.join(empty)}: the files are incomplete; "
                 "run `glyphline fetch emnist` again"
             )
         return TileBank(self._characters, np.ascontiguousarray(images[order]), np.cumsum([0, *counts]))
@@ -204,16 +204,16 @@ class Emnist(GlyphSource):
         high, low = LATIN_SIZES[character]
         return Glyph(bank.images[number, top:bottom, left:right], high, low)
 
-    def choose(self, character: str, split: str, hand: int, rng: np.random.Generator) -> int:
+    def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
         """One of the FORMS a hand has of a character: the nearest to its slant and stroke width in a run of glyphs.
 
         EMNIST does not say who wrote what; this brings together glyphs that one writer could have written.
         """
         k = self._characters.index(character)
         low, high = (int(n) for n in self.tiles(split).offsets[k : k + 2])
-        start = low + mixed_int(hand, k, int(rng.integers(FORMS))) % max(1, high - low - RUN)
+        start = low + random_int(writer, k, int(rng.integers(FORMS))) % max(1, high - low - RUN)
         those = self._styles(split)[start : min(start + RUN, high)]
-        return start - low + int(((those - _style_of(hand)) ** 2).sum(axis=1).argmin())
+        return start - low + int(((those - _style_of(writer)) ** 2).sum(axis=1).argmin())
 
     def _styles(self, split: str) -> npt.NDArray[np.float32]:
         """Slant and stroke width of every glyph, in standard deviations of its class, (N, 2)."""

@@ -1,4 +1,4 @@
-"""A folder of pictures, one folder a character, any size, any script: your own characters."""
+"""A folder of images, one folder a character, any size, any script: your own characters."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from glyphline.composing.glyphs.contract import (
     GlyphSource,
 )
 from glyphline.errors import DataError
-from glyphline.image import ink_of
-from glyphline.picture import SUFFIXES, load
+from glyphline.imaging.documents import SUFFIXES, load
+from glyphline.imaging.normalization import extract_ink
 
 _CODE = re.compile(r"^[uU]\+?([0-9a-fA-F]{4,6})$")
-LEAST = len(SPLITS)  # pictures of a character
+LEAST = len(SPLITS)  # images of a character
 
 
 def character_of(folder: str) -> str | None:
@@ -46,15 +46,15 @@ def character_of(folder: str) -> str | None:
 
 
 class Folder(GlyphSource):
-    """Pictures are split by the checksum of their ink, so a copy never lands in another split."""
+    """Images are split by the checksum of their ink, so a copy never lands in another split."""
 
-    help = "folder:FOLDER: one folder a character (A, U+05D0, lower_a), pictures of any size inside"
+    help = "folder:FOLDER: one folder a character (A, U+05D0, lower_a), images of any size inside"
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, f"folder:{folder}"
         if not folder.is_dir():
-            raise DataError(f"{folder} is no folder: give one that holds a folder of pictures for each character")
-        self._split_of: dict[int, str] = {}  # checksum of a picture -> its split
+            raise DataError(f"{folder} is no folder: give one that holds a folder of images for each character")
+        self._split_of: dict[int, str] = {}  # checksum of an image -> its split
         self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in SPLITS}
         for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
             character = character_of(inner.name)
@@ -65,28 +65,28 @@ class Folder(GlyphSource):
                 )
             self._read(character, inner)
         if not self._glyphs["train"]:
-            raise DataError(f"{folder} holds no folder of pictures: make one for each character")
+            raise DataError(f"{folder} holds no folder of images: make one for each character")
 
     def _read(self, character: str, inner: Path) -> None:
         found: dict[int, Glyph] = {}
         for path in sorted(p for p in inner.iterdir() if p.suffix.lower() in SUFFIXES):
-            ink = ink_of(load(path))
+            ink = extract_ink(load(path))
             rows = np.flatnonzero(ink.max(axis=1) > INK_THRESHOLD)
             columns = np.flatnonzero(ink.max(axis=0) > INK_THRESHOLD)
             if len(rows) == 0:
-                raise DataError(f"{path} holds no ink: remove the picture or draw it again")
+                raise DataError(f"{path} holds no ink: remove the image or draw it again")
             cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             high, low = LATIN_SIZES.get(character, UNKNOWN_SIZE)
             found[zlib.crc32(cropped.tobytes(), cropped.shape[1])] = Glyph(cropped, high, low)
         if len(found) < LEAST:
             raise DataError(
-                f"{inner} holds {len(found)} different pictures of {character!r}: at least {LEAST} are needed, "
+                f"{inner} holds {len(found)} different images of {character!r}: at least {LEAST} are needed, "
                 "so that training, validation and test share none"
             )
         held = max(1, len(found) // 10)
         room = {"val": held, "test": held, "train": len(found) - 2 * held}
         free = []
-        for checksum in sorted(found):  # a picture that another character has, too, keeps its split
+        for checksum in sorted(found):  # an image that another character has, too, keeps its split
             if checksum in self._split_of:
                 room[self._split_of[checksum]] -= 1
             else:
@@ -99,8 +99,8 @@ class Folder(GlyphSource):
         missing = [s for s in SPLITS if not self._glyphs[s].get(character)]
         if missing:
             raise DataError(
-                f"{inner} has no picture left for {', '.join(missing)} that no other character uses, too: "
-                "add pictures, or remove the ones filed under two characters"
+                f"{inner} has no image left for {', '.join(missing)} that no other character uses, too: "
+                "add images, or remove the ones filed under two characters"
             )
 
     def characters(self, split: str) -> str:

@@ -57,9 +57,9 @@ class Fonts(GlyphSource):
     def count(self, character: str, split: str) -> int:
         return len(self._covers[split].get(character, ()))
 
-    def choose(self, character: str, split: str, hand: int, rng: np.random.Generator) -> int:
+    def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
         fonts = self._covers[split][character]
-        wanted = hand % len(self._fonts[split])
+        wanted = writer % len(self._fonts[split])
         return fonts.index(wanted) if wanted in fonts else int(rng.integers(len(fonts)))
 
     def digests(self, split: str) -> set[int]:

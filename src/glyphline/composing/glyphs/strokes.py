@@ -19,8 +19,8 @@ FONT_SHARES = (0.8, 0.1, 0.1)  # the plain hand is the commonest
 X_HEIGHT = 14  # Hershey units from the baseline to the top of x
 SCALE = 12  # px a Hershey unit when the vectors are recovered
 VARIANTS = 64  # glyphs a hand writes of each character
-HANDS = {"train": 4096, "val": 512, "test": 512}
-_FIRST_HAND = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # numbers of hands; no split shares one
+WRITERS = {"train": 4096, "val": 512, "test": 512}
+_FIRST_WRITER = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # numbers of hands; no split shares one
 DRAW = 28  # px an x-height when a glyph is drawn
 
 
@@ -122,27 +122,27 @@ class Strokes(GlyphSource):
         return self._characters
 
     def count(self, character: str, split: str) -> int:
-        return HANDS[split] * VARIANTS if character and character in self._characters else 0
+        return WRITERS[split] * VARIANTS if character and character in self._characters else 0
 
-    def choose(self, character: str, split: str, hand: int, rng: np.random.Generator) -> int:
-        return (hand % HANDS[split]) * VARIANTS + int(rng.integers(VARIANTS))
+    def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
+        return (writer % WRITERS[split]) * VARIANTS + int(rng.integers(VARIANTS))
 
     def digests(self, split: str) -> set[int]:
-        first = _FIRST_HAND[split]
-        return {zlib.crc32(f"{first + hand}".encode()) for hand in range(HANDS[split])}
+        first = _FIRST_WRITER[split]
+        return {zlib.crc32(f"{first + writer}".encode()) for writer in range(WRITERS[split])}
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
-        hand, variant = divmod(index, VARIANTS)
-        return _written(character, _FIRST_HAND[split] + hand, variant)
+        writer, variant = divmod(index, VARIANTS)
+        return _written(character, _FIRST_WRITER[split] + writer, variant)
 
 
 @lru_cache(maxsize=4096)
-def _written(character: str, hand: int, variant: int) -> Glyph:
+def _written(character: str, writer: int, variant: int) -> Glyph:
     """Joints moved, the whole bent by a slow wave, widened and slanted, drawn with the hand's pen."""
-    style = style_of(hand)
+    style = style_of(writer)
     bones = skeleton(character, style.font)
-    habit = np.random.default_rng([hand, ord(character)])  # how this hand always forms this character
-    own = np.random.default_rng([hand, ord(character), variant])
+    habit = np.random.default_rng([writer, ord(character)])  # how this hand always forms this character
+    own = np.random.default_rng([writer, ord(character), variant])
     n = len(bones.joints)
     stray = habit.normal(0, style.shake, (n + 1, 2)) + own.normal(0, style.shake * 0.6, (n + 1, 2))
     joints = bones.joints + stray[:n]

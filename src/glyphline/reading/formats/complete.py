@@ -1,4 +1,4 @@
-"""Pages as documents need them: corners around every part, inside the picture, and no character that is forbidden."""
+"""Pages as documents need them: corners around every part, inside the image, and no character that is forbidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from glyphline.page import Character, Line, Page, Polygon, Word
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom, px
+BoundingBox = tuple[float, float, float, float]  # left, top, right, bottom, px
 Part = TypeVar("Part", Character, Word)
 
 DESCENT = 0.2  # share of a line's height below its baseline, about
@@ -30,7 +30,7 @@ def complete(page: Page) -> Page:
     """The page with a polygon around each part, and with words on each line that says something.
 
     Places that were never told follow from those around them: a word has its share of its line, a line its share of the
-    page. Places end at the edges of the picture, confidences at 0 and 1; texts are writable, each on one line.
+    page. Places end at the edges of the image, confidences at 0 and 1; texts are writable, each on one line.
 
     >>> complete(Page(20, 10, (Line("a\\x07b c", 0.5, (), ""),))).lines[0].words[0].polygon
     ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
@@ -42,7 +42,7 @@ def complete(page: Page) -> Page:
 
 def _complete(line: Line, spare: Polygon, page: Page) -> Line:
     """A line with all its places; `spare` is where it stands if nothing tells."""
-    text = "" if line.unread else " ".join(writable(line.text).split())
+    text = "" if line.rejected else " ".join(writable(line.text).split())
     characters, words = (_written(line.characters), _written(line.words)) if text else ((), ())
     if not words:
         words = tuple(Word(word, line.confidence, 0.0, 0.0) for word in text.split())
@@ -133,13 +133,13 @@ def baseline_of(polygon: Polygon) -> tuple[tuple[float, float], tuple[float, flo
     return along(lower_left, upper_left, DESCENT), along(lower_right, upper_right, DESCENT)
 
 
-def box_of(polygon: Polygon) -> Box:
+def box_of(polygon: Polygon) -> BoundingBox:
     """The upright box around a polygon of one corner or more."""
     across, down = zip(*polygon, strict=True)
     return min(across), min(down), max(across), max(down)
 
 
-def around(boxes: Iterable[Box]) -> Box:
+def around(boxes: Iterable[BoundingBox]) -> BoundingBox:
     """The upright box around boxes, one or more."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)

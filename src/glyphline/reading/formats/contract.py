@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from glyphline.imaging.documents import ColourImage
 from glyphline.page import Page
-from glyphline.picture import Colour
 
-Picture = Callable[[Page], Colour]  # the picture (H, W, 3) of a page as it was given, not turned
+PageImage = Callable[[Page], ColourImage]  # the image (H, W, 3) of a page as it was given, not turned
 
 
 @dataclass(frozen=True)
 class Format:
     """One way to write pages down."""
 
-    make: Callable[[str, Sequence[Page], Picture], str | bytes]  # of a file's name, its pages and their pictures
+    make: Callable[[str, Sequence[Page], PageImage], str | bytes]  # of a file's name, its pages and their images
     suffix: str  # of the files it is written to
     help: str  # its line of help
-    joined: bool  # whether the documents of several pictures may follow one another
+    joined: bool  # whether the documents of several images may follow one another
     between: str = "\n"  # what stands between them then
     single: bool = False  # True where a document holds one page, no more and no fewer

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import atan2, degrees
 
 from glyphline.page import Character, Line, Page, Polygon
-from glyphline.reading.formats.complete import Box, around, baseline_of, box_of, complete, corners_of, writable
-from glyphline.reading.formats.contract import Picture
+from glyphline.reading.formats.complete import BoundingBox, around, baseline_of, box_of, complete, corners_of, writable
+from glyphline.reading.formats.contract import PageImage
 from glyphline.reading.formats.markup import Element, child, document, pixels, software
 
 HEAD = (
@@ -17,7 +17,7 @@ HEAD = (
 ABILITIES = "ocr_page ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_poly ocrp_wconf"
 
 
-def as_hocr(file: str, pages: Sequence[Page], picture: Picture) -> str:
+def as_hocr(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Paragraphs, lines, words and characters with boxes; words and characters with confidences."""
     root = Element("html", {"xmlns": "http://www.w3.org/1999/xhtml"})
     name = writable(file)
@@ -52,7 +52,7 @@ def _add_line(paragraph: Element, line: Line, number: str) -> None:
     row = _add(paragraph, "span", "ocr_line", f"line_{number}", title)
     row.text = "" if line.words else "\n"  # a span that is closed at once is none to browsers
     row.tail = "\n"
-    for k, (word, characters) in enumerate(line.spelled, 1):
+    for k, (word, characters) in enumerate(line.words_with_characters, 1):
         title = f"{_bbox(box_of(word.polygon))}; x_wconf {round(100 * word.confidence)}"
         span = _add(row, "span", "ocrx_word", f"word_{number}_{k}", title)
         span.text = "" if characters else word.text
@@ -73,7 +73,7 @@ def _add(parent: Element, tag: str, kind: str, name: str, title: str) -> Element
     return made
 
 
-def _bbox(box: Box) -> str:
+def _bbox(box: BoundingBox) -> str:
     return "bbox " + " ".join(map(str, pixels(box)))
 
 

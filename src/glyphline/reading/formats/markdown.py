@@ -9,14 +9,14 @@ from functools import reduce
 
 from glyphline.page import Page
 from glyphline.reading.formats.complete import complete
-from glyphline.reading.formats.contract import Picture
+from glyphline.reading.formats.contract import PageImage
 
 INLINE = re.compile(r"([\\`*_\[\]<>~|]|&(?=#?\w+;))")  # what is markup anywhere
 FIRST = re.compile(r"^(\d{0,9})([#+\-=.)])")  # what is markup where a paragraph begins: headings, lists, rules
 BROKEN = re.compile(r"[^\W\d_][-\u2010\u00ad]$")  # a word that the end of a line breaks
 
 
-def as_markdown(file: str, pages: Sequence[Page], picture: Picture) -> str:
+def as_markdown(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Paragraphs between empty lines; pages, if any of it was read, between rules."""
     return "\n\n---\n\n".join(text for page in pages if (text := _page(complete(page))))
 

@@ -7,7 +7,7 @@ from math import ceil, floor
 from xml.etree import ElementTree
 
 from glyphline.page import Polygon
-from glyphline.reading.formats.complete import Box
+from glyphline.reading.formats.complete import BoundingBox
 
 SOFTWARE = "glyphline"
 Element = ElementTree.Element
@@ -37,7 +37,7 @@ def points(polygon: Polygon) -> str:
     return " ".join(f"{round(x)},{round(y)}" for x, y in polygon)
 
 
-def pixels(box: Box) -> tuple[int, int, int, int]:
+def pixels(box: BoundingBox) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the whole pixels that a box touches."""
     return floor(box[0]), floor(box[1]), ceil(box[2]), ceil(box[3])
 

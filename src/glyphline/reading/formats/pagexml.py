@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 from glyphline.errors import UserError
 from glyphline.page import Character, Line, Page, Polygon, Word
 from glyphline.reading.formats.complete import around, baseline_of, box_of, complete, level, writable
-from glyphline.reading.formats.contract import Picture
+from glyphline.reading.formats.contract import PageImage
 from glyphline.reading.formats.markup import Element, child, document, pixels, points, share, software
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 
 
-def as_page(file: str, pages: Sequence[Page], picture: Picture) -> str:
+def as_page(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """A region a paragraph, with lines, words and characters. Raises UserError unless there is one page."""
     if len(pages) != 1:
         raise UserError(f"PAGE-XML holds one page, {writable(file)} has {len(pages)}: choose alto or hocr for it")
@@ -29,7 +29,7 @@ def as_page(file: str, pages: Sequence[Page], picture: Picture) -> str:
     child(metadata, "Creator", " ".join(software()))
     for tag in ("Created", "LastChange"):
         child(metadata, tag, _now())
-    turned = -page.turned if page.turned < 180 else 360 - page.turned  # clockwise, above -180
+    turned = -page.rotation if page.rotation < 180 else 360 - page.rotation  # clockwise, above -180
     sheet = child(root, "Page", imageFilename=writable(file), imageWidth=page.width, imageHeight=page.height,
                   orientation=turned or None)  # fmt: skip
     if page.lines:
@@ -54,15 +54,15 @@ def _now() -> str:
 
 
 def _add_line(region: Element, line: Line, name: str) -> None:
-    row = child(region, "TextLine", id=name, comments="unread" if line.unread else None)
+    row = child(region, "TextLine", id=name, comments="rejected" if line.rejected else None)
     child(row, "Coords", points=points(_two(line.polygon)))
     child(row, "Baseline", points=points(baseline_of(line.polygon)))
-    for k, (word, characters) in enumerate(line.spelled, 1):
+    for k, (word, characters) in enumerate(line.words_with_characters, 1):
         inside = _add_part(row, "Word", word, f"{name}_{k}")
         for j, character in enumerate(characters, 1):
             _say(_add_part(inside, "Glyph", character, f"{name}_{k}_{j}"), character.text, character.confidence)
         _say(inside, word.text, word.confidence)
-    if not line.unread:
+    if not line.rejected:
         _say(row, line.text, line.confidence)
 
 

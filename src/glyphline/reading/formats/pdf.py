@@ -1,4 +1,4 @@
-"""Pages -> a PDF that can be searched: each picture, and over it its words in letters that cannot be seen.
+"""Pages -> a PDF that can be searched: each image, and over it its words in letters that cannot be seen.
 
 The font draws every character as nothing; a table in the PDF says which character each code means, so that any
 script can be found and copied. Written here byte by byte (ISO 32000-1): no library at hand can write such text.
@@ -14,14 +14,14 @@ from math import hypot
 
 from PIL import Image
 
+from glyphline.imaging.documents import ColourImage
 from glyphline.page import Line, Page
-from glyphline.picture import Colour
 from glyphline.reading.formats.complete import DESCENT, baseline_of, complete, corners_of, writable
-from glyphline.reading.formats.contract import Picture
+from glyphline.reading.formats.contract import PageImage
 from glyphline.reading.formats.markup import SOFTWARE, software
 
-POINTS = 72 / 200  # of a pixel: pictures are shown at 200 px an inch, as those of PDFs are drawn
-LEAST = 360  # points of the longer side; smaller pictures are shown larger, up to a point a pixel
+POINTS = 72 / 200  # of a pixel: images are shown at 200 px an inch, as those of PDFs are drawn
+LEAST = 360  # points of the longer side; smaller images are shown larger, up to a point a pixel
 LONGEST = 14_400  # points; viewers show no longer side
 JPEG_SIDE = 65_500  # px
 JPEG_QUALITY = 85
@@ -29,12 +29,12 @@ EM = 1000  # units of the font; each glyph is as wide
 TALL = 500  # units; lines may overlap by what remains and are still told apart
 
 
-def as_pdf(file: str, pages: Sequence[Page], picture: Picture) -> bytes:
-    """The pictures as JPEG, the words on top of them; a page that lies turned is shown upright."""
+def as_pdf(file: str, pages: Sequence[Page], image: PageImage) -> bytes:
+    """The images as JPEG, the words on top of them; a page that lies turned is shown upright."""
     out = _Objects()
     catalog, tree, font = out.reserve(), out.reserve(), out.reserve()
     codes: dict[str, int] = {}
-    kids = [_add_page(out, page, picture(page), tree, font, codes) for page in pages]
+    kids = [_add_page(out, page, image(page), tree, font, codes) for page in pages]
     out.put(catalog, f"<< /Type /Catalog /Pages {tree} 0 R >>")
     out.put(tree, f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{k} 0 R' for k in kids)}] >>")
     _put_font(out, font, codes)
@@ -42,30 +42,30 @@ def as_pdf(file: str, pages: Sequence[Page], picture: Picture) -> bytes:
     return out.document(catalog, info)
 
 
-def _add_page(out: _Objects, page: Page, picture: Colour, tree: int, font: int, codes: dict[str, int]) -> int:
+def _add_page(out: _Objects, page: Page, image: ColourImage, tree: int, font: int, codes: dict[str, int]) -> int:
     longer = max(1, page.width, page.height)
     scale = min(max(POINTS, min(1.0, LEAST / longer)), LONGEST / longer)
     width, height = page.width * scale, page.height * scale
-    image = Image.fromarray(picture)
-    image.thumbnail((JPEG_SIDE, JPEG_SIDE))
+    shrunk = Image.fromarray(image)
+    shrunk.thumbnail((JPEG_SIDE, JPEG_SIDE))
     jpeg = io.BytesIO()
-    image.save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    shrunk.save(jpeg, "JPEG", quality=JPEG_QUALITY)
     drawn = out.stream(
         jpeg.getvalue(),
-        f"/Type /XObject /Subtype /Image /Width {image.width} /Height {image.height} /ColorSpace /DeviceRGB"
+        f"/Type /XObject /Subtype /Image /Width {shrunk.width} /Height {shrunk.height} /ColorSpace /DeviceRGB"
         " /BitsPerComponent 8 /Filter /DCTDecode",
     )
     lines = [line for line in complete(page).lines if line.words]
     written = "\n".join(shown for line in lines for shown in _shown(line, page.height, scale, codes))
-    # the picture stays as it was given, all that is drawn is turned; 3 Tr: letters neither filled nor outlined
+    # the image stays as it was given, all that is drawn is turned; 3 Tr: letters neither filled nor outlined
     turn = {0: "1 0 0 1 0 0", 90: f"0 1 -1 0 {height:.3f} 0", 180: f"-1 0 0 -1 {width:.3f} {height:.3f}",
-            270: f"0 -1 1 0 0 {width:.3f}"}[page.turned % 360]  # fmt: skip
-    show = f"{turn} cm\nq {width:.3f} 0 0 {height:.3f} 0 0 cm /Picture Do Q\nBT 3 Tr\n{written}\nET"
+            270: f"0 -1 1 0 0 {width:.3f}"}[page.rotation % 360]  # fmt: skip
+    show = f"{turn} cm\nq {width:.3f} 0 0 {height:.3f} 0 0 cm /Image Do Q\nBT 3 Tr\n{written}\nET"
     content = out.packed(show.encode("ascii"))
-    upright = (height, width) if page.turned % 180 else (width, height)
+    upright = (height, width) if page.rotation % 180 else (width, height)
     return out.add(
         f"<< /Type /Page /Parent {tree} 0 R /MediaBox [0 0 {upright[0]:.3f} {upright[1]:.3f}]"
-        f" /Resources << /XObject << /Picture {drawn} 0 R >> /Font << /Text {font} 0 R >> >> /Contents {content} 0 R >>"
+        f" /Resources << /XObject << /Image {drawn} 0 R >> /Font << /Text {font} 0 R >> >> /Contents {content} 0 R >>"
     )
 
 

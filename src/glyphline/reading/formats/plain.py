@@ -8,20 +8,20 @@ import json
 from collections.abc import Sequence
 
 from glyphline.page import Page
-from glyphline.reading.formats.contract import Picture
+from glyphline.reading.formats.contract import PageImage
 
 
-def as_text(file: str, pages: Sequence[Page], picture: Picture) -> str:
+def as_text(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """The lines in reading order, one a line, nothing else."""
-    return _whole("\n".join(line.text for page in pages for line in page.lines if line.text and not line.unread))
+    return _whole("\n".join(line.text for page in pages for line in page.lines if line.text and not line.rejected))
 
 
-def as_json(file: str, pages: Sequence[Page], picture: Picture) -> str:
-    """One object a picture; docs/page.schema.json says what is in it."""
+def as_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """One object an image; docs/page.schema.json says what is in it."""
     return _whole(json.dumps({"file": file, "pages": [page.to_dict() for page in pages]}, ensure_ascii=False))
 
 
-def as_tsv(file: str, pages: Sequence[Page], picture: Picture) -> str:
+def as_tsv(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """A row a line: file, page, line, confidence, text; tabs and quotes of the text escaped as csv does."""
     out = io.StringIO()
     rows = csv.writer(out, dialect="excel-tab", lineterminator="\n")

@@ -1,0 +1,88 @@
+"""`glyphline compose`: compose line images with labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glyphline.cli.options import Split
+from glyphline.cli.terminal import print_status, progress_bar, write_output
+from glyphline.errors import UserError
+from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, load_recipe
+
+#: glyph source -> the alphabet it can draw, where that is not "english"
+SOURCE_ALPHABETS = {
+    "emnist/byclass": "full", "emnist/bymerge": "merged", "emnist/balanced": "merged", "emnist/digits": "digits",
+    "emnist/mnist": "digits", "emnist/letters": " ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+}  # fmt: skip
+SHEET_LINES = 24  # lines of a contact sheet, at most
+
+
+def compose(
+    out: Annotated[Path, typer.Option("--out", "-o", help="the folder to write")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="number of lines")] = 100,
+    glyphs: Annotated[str, typer.Option(help="emnist/byclass, strokes, fonts:FOLDER, folder:FOLDER")] = "strokes",
+    sentences: Annotated[str, typer.Option(help="wikisplit, text:PATH, built-in, generated:COUNT")] = "built-in",
+    layout: Annotated[str, typer.Option(help="tiles, overlap, natural")] = "natural",
+    alphabet: Annotated[
+        str | None, typer.Option(help="a name or the characters; default: what the glyphs draw")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="take lines from a recipe instead of the options above")] = None,
+    seed: Annotated[int, typer.Option(help="line i is a function of (seed, i)")] = 0,
+    split: Split = "train",
+    workers: Annotated[int, typer.Option(min=1, help="processes; the images do not depend on their number")] = 1,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="write the exact box of each character to record.jsonl")
+    ] = False,
+    sheet: Annotated[Path | None, typer.Option(help="also write a contact sheet of the first lines, a PNG")] = None,
+) -> None:
+    """Compose line images 000000.png ... with labels.tsv (file<TAB>text) and record.jsonl.
+
+    A stopped command continues where it stopped.
+    """
+    import cv2
+
+    from glyphline.composing.line_sets import LineSet, contact_sheet, write_lines
+
+    if sheet and sheet.suffix.lower() != ".png":
+        raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
+    lines_recipe = load_recipe(recipe).lines if recipe else _recipe_from_options(layout, glyphs, sentences, alphabet)
+    lines = LineSet(lines_recipe, split, seed)
+    if lines.fit.counts:
+        commonest = ", ".join(f"{c!r} {n}" for c, n in lines.fit.counts.most_common(8))
+        action = "dropped" if lines_recipe.unknown == "drop" else "replaced"
+        print_status(f"characters outside the alphabet were {action}: {commonest}")
+    new = write_lines(
+        lines, count, out, boxes=boxes, workers=workers,
+        progress=lambda chunks, done, total: progress_bar(chunks, "composing", total, done),
+    )  # fmt: skip
+    print_status(f"{out}: {count} lines, {new} of them new")
+    if sheet:
+        first = [lines.line(i) for i in range(min(count, SHEET_LINES))]
+        _, png = cv2.imencode(".png", contact_sheet([(line.image, line.text) for line in first], 2))
+        write_output(sheet, png.tobytes())
+        print_status(f"{sheet}: a contact sheet of {len(first)} lines")
+
+
+def _recipe_from_options(layout: str, glyphs: str, sentences: str, alphabet: str | None) -> LinesRecipe:
+    """The lines recipe for the plain options of `compose`. Raises RecipeError where they contradict each other."""
+    if alphabet is None and glyphs.startswith("folder:"):
+        from glyphline.composing.glyphs import open_glyphs
+
+        alphabet = " " + open_glyphs(glyphs).characters("train")
+    tiled = layout in ("tiles", "overlap")
+    if alphabet is None:
+        # a natural line takes the punctuation that byclass lacks from the strokes
+        alphabet = "english" if not tiled and "byclass" in glyphs else SOURCE_ALPHABETS.get(glyphs, "english")
+    shares: tuple[GlyphShare, ...] = (GlyphShare(glyphs),)
+    if not tiled and glyphs.startswith("emnist"):
+        shares += (GlyphShare("strokes", 0.0),)  # draws the punctuation only
+    lines = LinesRecipe(
+        alphabet=alphabet, layout=layout, glyphs=shares, sentences=(sentences,),
+        punctuation="stripped" if tiled and glyphs.startswith("emnist") else "written",
+        length=(32, 32) if tiled else (4, 48), start="head" if tiled else "word",
+        cut="character" if tiled else "word", height=28 if tiled else 40,
+    )  # fmt: skip
+    return Recipe(lines=lines).lines  # Recipe refuses contradictions

@@ -1,0 +1,228 @@
+"""`glyphline read`: find and read the text of images and documents."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from glyphline.cli.options import DecoderName, model_or_recognizer
+from glyphline.cli.terminal import print_status, progress_bar, write_output
+from glyphline.errors import GlyphlineError, ImageError, UserError
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """The options of `read` that decide what is read. Every process of a batch opens its own reader from them."""
+
+    model: str
+    decoder: str
+    detector: str
+    min_confidence: float | None
+    lexicon: Path | None
+    pattern: str | None
+
+
+def open_page_reader(options: ReaderOptions) -> Any:
+    """The PageReader that the options ask for. Raises UserError or DataError naming the choices, MissingPackage."""
+    from glyphline.reading.pages import open_reader
+    from glyphline.reading.recognition.constraints import Constraint, RegexConstraint, load_lexicon
+    from glyphline.reading.recognition.recognizers import Recognizer, alphabet_of
+
+    constraint: Callable[[Recognizer], Constraint] | None = None
+    if (lexicon := options.lexicon) is not None:
+        constraint = lambda recognizer: load_lexicon(lexicon, alphabet_of(recognizer))  # noqa: E731
+    elif (pattern := options.pattern) is not None:
+        constraint = lambda recognizer: RegexConstraint(pattern)  # noqa: E731
+    recognizer = model_or_recognizer(options.model)
+    return open_reader(recognizer, options.decoder, options.detector, options.min_confidence, constraint)
+
+
+def read(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="images, PDFs, folders, patterns; - reads standard input")
+    ],
+    line: Annotated[bool, typer.Option("--line", help="each image is one line: the same as --detector none")] = False,
+    detector: Annotated[
+        str, typer.Option(help="auto, photo (DBNet), paper (ink), none (the image is one line): finds lines of text")
+    ] = "auto",
+    format_name: Annotated[
+        str, typer.Option("--format", "-f", help="text, json, tsv, markdown, hocr, alto, page, pdf (searchable)")
+    ] = "text",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="auto, a bundled reader, pp-ocr, an .onnx file, or a run folder")
+    ] = "auto",
+    decoder: DecoderName = "beam",
+    lexicon: Annotated[Path | None, typer.Option(help="a file of the texts a line may have, one a row")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="a regular expression that every line matches: [0-9]{2}/[0-9]{4}")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="reject lines with a lower confidence; by default 0.7")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="a file for all results, or a folder for one file an image")
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(help="also draw the lines on the image: a .png, or a folder for several images")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="processes that read into a folder; 0: as many as there are cores")
+    ] = 0,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="fetch images from http and https addresses")
+    ] = False,
+) -> None:
+    """Find and read the text of images. A bad image is reported by name, the others are read; the exit code is then 1.
+
+    With --out FOLDER images are read in parallel, one file an image; results that exist are not made again.
+    """
+    from glyphline.reading.batch import tasks_in
+    from glyphline.reading.formats import open_format
+
+    form = open_format(format_name)
+    if lexicon and pattern is not None:
+        raise UserError("--lexicon and --pattern both constrain the text of a line: give one of them")
+    if line and detector not in ("auto", "none"):
+        raise UserError(f"--line means --detector none, which contradicts --detector {detector}: give one of them")
+    if overlay and not _is_folder(overlay) and overlay.suffix.lower() != ".png":
+        raise UserError(f"--overlay {overlay}: an overlay is a PNG; name it something.png, or give a folder")
+    options = ReaderOptions(model, decoder, "none" if line else detector, min_confidence, lexicon, pattern)
+    names, missing = _expand(images)
+    if not names:
+        raise typer.Exit(2)
+    folders = [Path(name) for name in images if Path(name).is_dir()]
+    if out and _is_folder(out):
+        _read_into_folder(out, names, missing, folders, format_name, options, overlay, jobs)
+        return
+    overlays = {str(Path(names[0])): overlay} if overlay else {}
+    if overlay and _is_folder(overlay):
+        tasks = tasks_in([Path(name) for name in names], folders, overlay, ".png", None)
+        overlays = {str(task.image): task.out for task in tasks}
+        names = [name for name in names if str(Path(name)) in overlays]
+    elif overlay and len(names) > 1:
+        raise UserError(f"--overlay {overlay} is one file for {len(names)} images: give a folder")
+    if not form.joined and len(names) > 1:
+        raise UserError(
+            f"--format {format_name} writes one document an image, {len(names)} are given: use --out FOLDER"
+        )
+    if format_name == "pdf" and not out:
+        raise UserError("--format pdf writes a file: give its name with --out FILE.pdf")
+    _read_to_stream(names, missing, form, open_page_reader(options), out, overlays, allow_urls)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether results that go to this path are files in a folder."""
+    return path.is_dir() or not path.suffix
+
+
+def _expand(arguments: list[str]) -> tuple[list[str], int]:
+    """The names of all images, from folders and patterns too, and how many arguments name nothing (reported here)."""
+    from glyphline.imaging.documents import URL_SCHEMES, image_paths
+
+    names: list[str] = []
+    missing = 0
+    for argument in arguments:
+        try:
+            if argument == STANDARD_INPUT or argument.startswith(URL_SCHEMES):
+                names.append(argument)
+            else:
+                names += map(str, image_paths([argument]))
+        except ImageError as error:
+            missing += 1
+            print_status(f"glyphline: {error}")
+    return names, missing
+
+
+def _read_to_stream(
+    names: list[str], missing: int, form: Any, reader: Any, out: Path | None, overlays: dict[str, Path],
+    allow_urls: bool,
+) -> None:  # fmt: skip
+    """Print the results of each image as soon as it is read, or write all of them to one file.
+
+    overlays: image -> the file its overlay is drawn to. Raises typer.Exit where an image could not be read.
+    """
+    from glyphline.imaging.documents import URL_SCHEMES, fetch
+    from glyphline.reading.batch import results
+
+    written: list[bytes] = []
+    failed, done = missing, 0
+    for name in names:
+        overlay = overlays.get(str(Path(name)))
+        try:
+            source: str | bytes = name
+            if name == STANDARD_INPUT:
+                source = sys.stdin.buffer.read()
+            elif name.startswith(URL_SCHEMES) and allow_urls:
+                source = fetch(name)
+            if overlay:
+                overlay.parent.mkdir(parents=True, exist_ok=True)
+            documents, pages = results(reader, source, name, form, overlay)
+        except GlyphlineError as error:
+            failed += 1
+            print_status(f"glyphline: {error}" if name in str(error) else f"glyphline: {name}: {error}")
+            continue
+        except OSError as error:
+            raise UserError(f"cannot write {error.filename or overlay}: {error.strerror or error}") from None
+        lines = [line for page in pages for line in page.lines]
+        if rejected := sum(line.rejected for line in lines):
+            print_status(
+                f"glyphline: {name}: {rejected} of {len(lines)} lines rejected "
+                f"(--min-confidence {reader.min_confidence:g})"
+            )
+        if len(documents) > 1:
+            raise UserError(f"{name} has {len(documents)} pages, the format holds one: give a folder, --out FOLDER")
+        document = documents[0]
+        if done and document:
+            document = form.between[1:].encode() + document
+        done += 1
+        if out is None:
+            print(document.decode(), end="", flush=True)
+        else:
+            written.append(document)
+    if out is not None and done:
+        write_output(out, b"".join(written))
+    if failed:
+        raise typer.Exit(1 if done else 2)
+
+
+def _read_into_folder(
+    out: Path, names: list[str], missing: int, folders: list[Path], format_name: str, options: ReaderOptions,
+    overlays: Path | None, jobs: int,
+) -> None:  # fmt: skip
+    """Write one file an image into a folder. Raises typer.Exit where an image could not be read."""
+    from glyphline.reading.batch import prepare_folder, read_all, tasks_in
+    from glyphline.reading.formats import open_format
+
+    if overlays and not _is_folder(overlays):
+        raise UserError(f"--overlay {overlays} is one file: give a folder, as --out does")
+    if unnamed := [name for name in names if name == STANDARD_INPUT or "://" in name]:
+        raise UserError(f"{unnamed[0]} has no file name for its results: leave out --out, or give --out FILE")
+    tasks = tasks_in([Path(name) for name in names], folders, out, open_format(format_name).suffix, overlays)
+    open_page_reader(options)  # so that a wrong option is reported before the folder is made
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
+    prepare_folder(out, {"format": format_name, **settings})
+    todo = sum(not task.done for task in tasks)
+    print_status(f"{out}: {len(tasks)} images, {todo} to read")
+    processes = min(jobs or os.cpu_count() or 1, max(1, todo))
+    errors, lines, rejected = [], 0, 0
+    outcomes = read_all(tasks, partial(open_page_reader, options), format_name, processes)
+    for outcome in progress_bar(outcomes, "reading", len(tasks), len(tasks) - todo):
+        lines, rejected = lines + outcome.lines, rejected + outcome.rejected
+        if outcome.error:
+            errors.append(outcome.error)
+    print_status(
+        f"{out}: {todo - len(errors)} read, {lines} lines, {rejected} rejected; {len(errors)} could not be read"
+    )
+    for message in errors:
+        print_status(f"glyphline: {message}")
+    if errors or missing:
+        raise typer.Exit(1 if any(task.done for task in tasks) else 2)

@@ -1,0 +1,47 @@
+"""`glyphline train`: train a network by a recipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glyphline.cli.options import require_training_packages
+from glyphline.cli.terminal import print_status
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="a recipe, such as recipes/tiles.yaml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the run folder")],
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value, overrides a key of the recipe")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run from its last checkpoint")] = False,
+    track: Annotated[list[str] | None, typer.Option(help="wandb, tensorboard, csv, none; may be repeated")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="torch's threads; 0: as many as there are cores")] = 0,
+) -> None:
+    """Train a recipe into a run folder; interrupt it at any time and continue with --resume."""
+    require_training_packages("training")
+    import torch
+
+    from glyphline.recipe import load_recipe
+    from glyphline.training.train import train as run_training
+
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = load_recipe(recipe, change or ())
+    default_trackers = ["csv", "wandb"] if find_spec("wandb") else ["csv"]
+    try:
+        result = run_training(
+            loaded, out, resume=resume, trackers=track or default_trackers, progress=sys.stderr.isatty(),
+            say=print_status,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if (out / "last.ckpt").exists():
+            print_status(f"interrupted; {out} holds everything up to the last epoch: continue with --resume")
+        else:
+            print_status(f"interrupted before the first epoch ended; {out} holds no checkpoint yet: start again")
+        raise
+    print(json.dumps(result))

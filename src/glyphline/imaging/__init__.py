@@ -1,0 +1,1 @@
+"""Images and documents: opened page by page, and line images normalized for the network."""

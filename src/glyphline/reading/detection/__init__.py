@@ -1,0 +1,1 @@
+"""Text detection: the lines of text of a page, their outlines, orientation and reading order."""

@@ -1,0 +1,1 @@
+"""Text recognition: a line image to text, with language models, constraints and calibrated confidence."""
