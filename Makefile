@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 WANDB_MODE=offline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench peers figures fonts language reader constraints clean
+.PHONY: help setup demo test check coverage docs docs-serve bench peers figures fonts language reader constraints clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,6 +33,15 @@ check: $(VENV)/ready  ## format, lint, types, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+coverage: $(VENV)/ready  ## lines of src that the fast tests run, at least 95 %
+	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --cov=glyphline --cov-report=term-missing:skip-covered
+
+docs: $(VENV)/ready  ## the documentation into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/ready  ## show the documentation at http://127.0.0.1:8000 and rebuild it on changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 peers:  ## the readers and frameworks that `make bench` compares with (a second environment)
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
@@ -70,4 +79,4 @@ constraints: $(VENV)/ready  ## pin what is installed now
 	&& mv constraints.tmp constraints.txt && rm constraints.new
 
 clean:  ## remove what was built; runs and data stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache demo
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache demo

@@ -1,8 +1,8 @@
-"""Put a run's best network into the package with its model card, and its numbers into benchmarks/results/runs/NAME/.
+"""Adds the best network of a run to the package, with its model card, and its numbers to benchmarks/results/runs/NAME/.
 
-python benchmarks/bundle.py runs/natural reader       # also src/glyphline/models/NAME.onnx and NAME.json
-python benchmarks/bundle.py runs/seed seed --numbers  # the numbers alone
-python benchmarks/bundle.py recipes/natural.yaml pp-ocr  # how sure PP-OCR's recognizer may be, on a recipe's lines
+python benchmarks/bundle.py runs/natural reader          # writes src/glyphline/models/NAME.onnx and NAME.json too
+python benchmarks/bundle.py runs/seed seed --numbers     # writes the numbers only
+python benchmarks/bundle.py recipes/natural.yaml pp-ocr  # calibrates PP-OCR's recognizer on the lines of a recipe
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from glyphline.reading.recognition.decoders import open_decoder
 from glyphline.reading.recognition.recognizers import PP_OCR, OnnxRecognizer, Recognizer, alphabet_of, open_recognizer
 from glyphline.recipe import load_recipe
 from glyphline.training.calibrate import calibrate, fit_confidence
-from glyphline.training.data import LineBatches
+from glyphline.training.data import LineBatchDataset
 from glyphline.training.evaluate import evaluate
-from glyphline.training.export import export, open_run, weights_of
+from glyphline.training.export import export, open_run, weights_path
 from glyphline.training.network import Network, load_network
 from glyphline.training.quantize import quantize
 from glyphline.training.train import ctc_loss
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "src" / "glyphline" / "models"
-LINES = 1000  # test lines of the run's own recipe
+TEST_LINES = 1000  # of the run's own recipe
+BATCH = 50
+RUN_FILES = ("recipe.yaml", "metrics.csv", "environment.json", "result.json")
+SCORE_KEYS = ("cer", "cer_interval", "wer", "wer_interval", "exact", "normalisation")
 DATA = {
     "emnist": "EMNIST (Cohen et al. 2017), the part of the official train files at hand",
     "strokes": "Hershey vectors (A. V. Hershey 1967, public domain) as OpenCV draws them",
@@ -45,82 +48,89 @@ DATA = {
 }
 
 
-def tested(run: Path, name: str, recognizer: Recognizer) -> dict[str, Any]:
-    """CER, WER and CTC loss (nats a line) on test lines of the run's recipe: unseen glyphs, unseen sentences."""
-    scored = {}
+def evaluate_recognizer(run: Path, name: str, recognizer: Recognizer) -> dict[str, Any]:
+    """CER, WER and mean CTC loss (nats a line) on TEST_LINES test lines of the run's recipe.
+
+    The glyphs and sentences of the test lines are not in the training lines. name: of the model, for the card.
+    """
+    scores = {}
     for spec in ("greedy", "beam"):
         reader = LineReader(recognizer, open_decoder(spec, alphabet_of(recognizer)))
-        scored[spec] = evaluate(
-            str(run / "recipe.yaml"), reader, model=name, decoder=spec, split="test", count=LINES
+        scores[spec] = evaluate(
+            str(run / "recipe.yaml"), reader, model=name, decoder=spec, split="test", count=TEST_LINES
         ).to_dict()
     recipe = load_recipe(run / "recipe.yaml")
-    data = LineBatches(LineSet(recipe.lines, "test", recipe.training.seed))
+    data = LineBatchDataset(LineSet(recipe.lines, "test", recipe.training.seed))
     loss = 0.0
-    for start in range(0, LINES, 50):
-        batch = data[list(range(start, start + 50))]
+    for start in range(0, TEST_LINES, BATCH):
+        batch = data[list(range(start, start + BATCH))]
         log_probs = torch.from_numpy(recognizer.log_probs(batch.lines.numpy()))
         steps = torch.tensor([min(log_probs.shape[1], recognizer.info.steps(int(w))) for w in batch.widths])
         loss += float(ctc_loss(log_probs, batch, steps))
-    kept = ("cer", "cer_interval", "wer", "wer_interval", "exact", "normalisation")
     return {
-        "lines": f"{LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
-        "command": f"glyphline evaluate RUN/recipe.yaml --model {name} --count {LINES} --decoder greedy|beam",
-        **{spec: {k: v for k, v in one.items() if k in kept} for spec, one in scored.items()},
-        "loss": loss / LINES,
+        "lines": f"{TEST_LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
+        "command": f"glyphline evaluate RUN/recipe.yaml --model {name} --count {TEST_LINES} --decoder greedy|beam",
+        **{spec: {k: v for k, v in result.items() if k in SCORE_KEYS} for spec, result in scores.items()},
+        "loss": loss / TEST_LINES,
     }
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("run", type=Path)
-    options.add_argument("name")
-    options.add_argument("--numbers", action="store_true", help="leave the package as it is")
-    chosen = options.parse_args()
-    if chosen.name == PP_OCR:
-        write_photo_card(chosen.run)
+    """Write the files of a run that the arguments name."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a run folder; for pp-ocr a recipe")
+    parser.add_argument("name", help="the name of the model")
+    parser.add_argument("--numbers", action="store_true", help="write the numbers only, not the model and its card")
+    args = parser.parse_args()
+    if args.name == PP_OCR:
+        write_pp_ocr_card(args.run)
         return
-    network, info = load_network(weights_of(chosen.run))
-    kept = ROOT / "benchmarks" / "results" / "runs" / chosen.name
-    kept.mkdir(parents=True, exist_ok=True)
-    for name in ("recipe.yaml", "metrics.csv", "environment.json", "result.json"):
-        if (chosen.run / name).exists():
-            shutil.copy(chosen.run / name, kept / name)
-    if chosen.numbers:
-        test = tested(chosen.run, chosen.name, open_run(chosen.run))
+    network, info = load_network(weights_path(args.run))
+    results = ROOT / "benchmarks" / "results" / "runs" / args.name
+    results.mkdir(parents=True, exist_ok=True)
+    for file in RUN_FILES:
+        if (args.run / file).exists():
+            shutil.copy(args.run / file, results / file)
+    if args.numbers:
+        test = evaluate_recognizer(args.run, args.name, open_run(args.run))
     else:
-        out = MODELS / f"{chosen.name}.onnx"
-        difference = export(chosen.run, out)
+        out = MODELS / f"{args.name}.onnx"
+        difference = export(args.run, out)
         cost = quantize(out, out, network.recipe)
-        print(f"in eight bits: validation CER {cost.before:.2%} -> {cost.after:.2%}")
-        sure = calibrate(out, network.recipe)
-        test = tested(chosen.run, chosen.name, OnnxRecognizer(out))
-        test["calibration"] = {kind: asdict(one) for kind, one in sure.items()}
-        write_card(chosen.name, out, network, info, test, difference)
+        print(f"8-bit quantization: validation CER {cost.before:.2%} -> {cost.after:.2%}")
+        reports = calibrate(out, network.recipe)
+        test = evaluate_recognizer(args.run, args.name, OnnxRecognizer(out))
+        test["calibration"] = {decoder: asdict(report) for decoder, report in reports.items()}
+        write_card(args.name, out, network, info, test, difference)
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
-    (kept / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")
+    (results / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(test, indent=1))
 
 
-def write_photo_card(recipe: Path) -> None:
-    """The card of PP-OCR's recognizer, which is not ours and stays in its own wheel: how sure it may be."""
-    fitted, measured = fit_confidence(open_recognizer(PP_OCR), load_recipe(recipe), LINES)
+def write_pp_ocr_card(recipe: Path) -> None:
+    """Calibrate PP-OCR's recognizer on the lines of a recipe and write its card. The network stays in its own wheel."""
+    weights, reports = fit_confidence(open_recognizer(PP_OCR), load_recipe(recipe), TEST_LINES)
     card = {
         "name": PP_OCR,
-        "about": "PP-OCR's recognizer (PaddleOCR, Apache-2.0) as the wheel of rapidocr carries it; not contained here",
-        "calibration": fitted,
+        "about": "PP-OCR's recognizer (PaddleOCR, Apache-2.0), loaded from the wheel of rapidocr; not contained here",
+        "calibration": weights,
         "test": {
-            "lines": f"{LINES} lines of the test split of {recipe}",
-            "calibration": {kind: asdict(one) for kind, one in measured.items()},
+            "lines": f"{TEST_LINES} lines of the test split of {recipe}",
+            "calibration": {decoder: asdict(report) for decoder, report in reports.items()},
         },
     }
     (MODELS / f"{PP_OCR}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    print({kind: one.after for kind, one in measured.items()})
+    print({decoder: report.after for decoder, report in reports.items()})
 
 
 def write_card(
     name: str, out: Path, network: Network, info: dict[str, Any], test: dict[str, Any], difference: float
 ) -> None:
-    """The model card beside the .onnx file."""
+    """Write the model card beside an .onnx file.
+
+    info: what was saved with the weights, see `load_network`. test: of `evaluate_recognizer`. difference: the largest
+    one between the outputs of the ONNX model and of torch.
+    """
     recipe = network.recipe
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     kinds = [s.source.replace("/", ":").partition(":")[0] for s in recipe.lines.glyphs]
@@ -142,7 +152,7 @@ def write_card(
         "test": test,
         "largest_difference_from_torch": difference,
         "licence": "MIT (weights and code); the data named above keep their own terms and are not contained",
-        "limits": "One line of Latin text an image; joined handwriting is read worse than print.",
+        "limits": "One line of Latin text an image; joined handwriting has a higher error rate than print.",
     }
     (MODELS / f"{name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

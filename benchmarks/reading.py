@@ -1,9 +1,9 @@
-"""CER, WER and lines a second of our readers and of Tesseract and RapidOCR on the same images, in one run.
+"""Measures CER, WER and speed of glyphline, Tesseract and RapidOCR on the same images of lines, in one run.
 
     make peers && python benchmarks/reading.py [--model NAME_OR_FILE]...    # writes benchmarks/results/reading.json
 
-Real lines: every row of kind handprint, granularity line or word, of $GLYPHLINE_DATA/photos/manifest.tsv; those whose
-notes say "clean" are scored, the hard ones listed. Composed lines: the test split of three layouts.
+Real lines: the rows of $GLYPHLINE_DATA/photos/manifest.tsv of kind handprint with granularity line or word. Rows whose
+notes begin with "clean" and the other, hard rows are two sets. Composed lines: the test splits of three layouts.
 """
 
 from __future__ import annotations
@@ -40,74 +40,74 @@ from glyphline.score import score
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
-DECODERS_SHOWN = ("greedy", "beam")
-Pairs = list[tuple[Path, str]]
+DECODERS = ("greedy", "beam")
+CLEAN, HARD = "hand print, clean", "hand print, hard"
+LabelledImages = list[tuple[Path, str]]  # (image file, its text)
 
 
 @dataclass
-class Reading:
-    """What one reader made of some images, and what it took."""
+class Measurement:
+    """The output of a reader for a set of line images, and its cost."""
 
     texts: list[str]
     lines_per_second: float  # in batches, where the reader has them
-    ms_a_line: float  # one line alone, median
+    ms_a_line: float  # median of lines read one by one
     peak_mb: float
-    bytes: int  # of the model's files
+    bytes: int  # of the model files
 
 
-def real_lines() -> dict[str, Pairs]:
-    """The photographs at hand: clean hand-printed lines and words, and the hard ones."""
+def load_real_lines() -> dict[str, LabelledImages]:
+    """The hand-printed lines and words of the photographs, clean ones and hard ones. Empty without the photographs."""
     folder = data_folder() / "photos"
     manifest = folder / "manifest.tsv"
     if not manifest.exists():
         return {}
     with manifest.open(encoding="utf-8") as rows:
         table = list(csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE))
-    out: dict[str, Pairs] = {"real, clean": [], "real, hard": []}
+    sets: dict[str, LabelledImages] = {CLEAN: [], HARD: []}
     for row in table:
         if row["kind"] == "handprint" and row["granularity"] in ("line", "word"):
-            name = "real, clean" if row["notes"].startswith("clean") else "real, hard"
-            out[name].append((folder / "handprint" / row["file"], row["transcript"]))
-    return out
+            name = CLEAN if row["notes"].startswith("clean") else HARD
+            sets[name].append((folder / "handprint" / row["file"], row["transcript"]))
+    return sets
 
 
-def write_real(folder: Path) -> None:
-    """The clean real lines as a labelled folder."""
+def write_real_lines(folder: Path) -> None:
+    """Copy the clean real lines into a folder with labels.tsv."""
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = real_lines().get("real, clean", [])
+    pairs = load_real_lines().get(CLEAN, [])
     for path, _ in pairs:
         shutil.copy(path, folder)
     (folder / "labels.tsv").write_text("".join(f"{path.name}\t{text}\n" for path, text in pairs), encoding="utf-8")
     print(f"{folder}: {len(pairs)} lines")
 
 
-def composed_lines(folder: Path, count: int) -> dict[str, Pairs]:
-    """Test lines of three layouts, written as PNG so that every reader opens the same file."""
+def write_composed_lines(folder: Path, count: int) -> dict[str, LabelledImages]:
+    """Write test lines of three layouts as PNG files, so that every reader opens the same files."""
     tiles = {"layout": "tiles", "punctuation": "stripped", "length": [32, 32], "start": "head", "cut": "character",
              "height": 28, "sentences": ["wikisplit"], "alphabet": "full", "glyphs": ["emnist/byclass"]}  # fmt: skip
-    wanted = {
-        "tiles, merged": {**tiles, "alphabet": "merged", "glyphs": ["emnist/bymerge"]},
-        "tiles, case kept": tiles,
-        "overlap, case kept": {**tiles, "layout": "overlap"},
+    recipes = {
+        "tiles, merged alphabet": {**tiles, "alphabet": "merged", "glyphs": ["emnist/bymerge"]},
+        "tiles, full alphabet": tiles,
+        "overlap, full alphabet": {**tiles, "layout": "overlap"},
     }
-    out: dict[str, Pairs] = {}
-    for name, lines in wanted.items():
+    sets: dict[str, LabelledImages] = {}
+    for name, recipe in recipes.items():
         try:
-            made = LineSet(recipe_from({"lines": lines}).lines, "test", 0)
+            lines = LineSet(recipe_from({"lines": recipe}).lines, "test", 0)
         except UserError as error:
-            print(f"{name} left out: {error}")
+            print(f"{name} is skipped: {error}")
             continue
-        out[name] = _written(made, folder / name.replace(", ", "-").replace(" ", "-"), count)
+        sets[name] = _write_images(lines, folder / name.replace(", ", "-").replace(" ", "-"), count)
     try:
-        out["natural"] = _written(
-            LineSet(load_recipe(ROOT / "recipes" / "natural.yaml").lines, "test", 0), folder / "natural", count
-        )
+        lines = LineSet(load_recipe(ROOT / "recipes" / "natural.yaml").lines, "test", 0)
+        sets["natural"] = _write_images(lines, folder / "natural", count)
     except UserError as error:
-        print(f"natural left out: {error}")
-    return out
+        print(f"natural is skipped: {error}")
+    return sets
 
 
-def _written(lines: LineSet, folder: Path, count: int) -> Pairs:
+def _write_images(lines: LineSet, folder: Path, count: int) -> LabelledImages:
     folder.mkdir()
     pairs = []
     for index in range(count):
@@ -118,42 +118,44 @@ def _written(lines: LineSet, folder: Path, count: int) -> Pairs:
     return pairs
 
 
-def ours(model: str, decoder: str, pairs: Pairs) -> Reading:
-    """Read in a process of its own, so that memory is this reader's alone."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", model, decoder],
+def measure_glyphline(model: str, decoder: str, pairs: LabelledImages) -> Measurement:
+    """Read images in a subprocess, so that the peak memory is that of this reader only."""
+    completed = subprocess.run(
+        [sys.executable, __file__, "--worker", model, decoder],
         input="\n".join(str(path) for path, _ in pairs), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return Reading(**json.loads(done.stdout))
+    return Measurement(**json.loads(completed.stdout))
 
 
-def one(model: str, decoder: str) -> None:
-    """Read the images named on stdin and print what `ours` is made of."""
+def run_worker(model: str, decoder: str) -> None:
+    """Read the images whose paths are on stdin and print a Measurement as JSON."""
     reader = open_line_reader(model, decoder)
-    colours = reader.recognizer.info.normalization == "colour"
-    images = [Document(path).colour(0) if colours else load(path) for path in sys.stdin.read().splitlines()]
+    needs_colour = reader.recognizer.info.normalization == "colour"
+    images = [Document(path).colour(0) if needs_colour else load(path) for path in sys.stdin.read().splitlines()]
     reader.read_lines(images[:2])
     started = time.perf_counter()
     texts = [line.text for line in reader.read_lines(images)]
     speed = len(images) / (time.perf_counter() - started)
-    single = []
+    milliseconds = []
     for image in images[:50]:
         started = time.perf_counter()
         reader.read_lines([image])
-        single.append((time.perf_counter() - started) * 1000)
+        milliseconds.append((time.perf_counter() - started) * 1000)
     status = Path("/proc/self/status").read_text()  # getrusage also counts the process that started this one
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     folder = resources.files("glyphline.models")
-    language = "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.recognizer).merges else "english"
+    language = (
+        "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.recognizer).is_merged else "english"
+    )
     bundled = {name: folder / f"{name}.onnx" for name in bundled_names()}
-    parts = [rapidocr_model_path("rec") if model == PP_OCR else bundled.get(model, Path(model))]
-    parts += [folder / f"{language}.lm"] if language else []
-    size = sum(Path(str(part)).stat().st_size for part in parts)
-    print(json.dumps(asdict(Reading(texts, speed, median(single), peak, size))))
+    files = [rapidocr_model_path("rec") if model == PP_OCR else bundled.get(model, Path(model))]
+    files += [folder / f"{language}.lm"] if language else []
+    size = sum(Path(str(file)).stat().st_size for file in files)
+    print(json.dumps(asdict(Measurement(texts, speed, median(milliseconds), peak, size))))
 
 
-def cold(image: Path) -> float:
-    """Seconds from starting Python to the first line read with the usual reader and its language model, median."""
+def measure_cold_start(image: Path) -> float:
+    """The median of the seconds from starting Python to the first line read with the default model and decoder."""
     times = []
     for _ in range(5):
         started = time.perf_counter()
@@ -162,118 +164,125 @@ def cold(image: Path) -> float:
     return median(times)
 
 
-def suits(model: str, lines: str) -> bool:
-    """Readers of tiles are not asked to read photographs, nor those of the merged alphabet to tell case."""
+def supports(model: str, lines: str) -> bool:
+    """Whether a model is measured on a set of lines.
+
+    Models trained on tiles read only tiled and overlapping lines. Models with the merged alphabet do not tell case and
+    read only lines of that alphabet.
+    """
     recognizer = open_line_reader(model).recognizer
-    tiled = lines.startswith(("tiles", "overlap"))
-    return (recognizer.info.normalization != "whole" or tiled) and not (
-        alphabet_of(recognizer).merges and "merged" not in lines
+    is_tiled = lines.startswith(("tiles", "overlap"))
+    return (recognizer.info.normalization != "whole" or is_tiled) and not (
+        alphabet_of(recognizer).is_merged and "merged" not in lines
     )
 
 
-def peer(python: Path, program: str, pairs: Pairs) -> Reading | None:
-    """What a program of benchmarks/peers/ reads; None where the peer is not installed."""
-    done = subprocess.run(
+def measure_peer(python: Path, program: str, pairs: LabelledImages) -> Measurement | None:
+    """Read images with a program of benchmarks/peers/. None, and a message, if it fails."""
+    completed = subprocess.run(
         [str(python), str(ROOT / "benchmarks" / "peers" / program)],
         input="\n".join(str(path) for path, _ in pairs), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    *rows, info = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")] or [{}]
+    *rows, info = [json.loads(line) for line in completed.stdout.splitlines() if line.startswith("{")] or [{}]
     if len(rows) != len(pairs):
-        print(f"{program} failed: {done.stderr[-300:]}")
+        print(f"{program} failed and is skipped: {completed.stderr[-300:]}")
         return None
     times = [row["seconds"] for row in rows]
-    return Reading(
+    return Measurement(
         [row["text"] for row in rows], len(rows) / sum(times), median(times) * 1000, info["peak_mb"], info["bytes"]
     )
 
 
-def tesseract(pairs: Pairs) -> Reading | None:
-    """Debian's tesseract."""
-    return peer(Path(sys.executable), "tesseract_lines.py", pairs) if shutil.which("tesseract") else None
+def measure_tesseract(pairs: LabelledImages) -> Measurement | None:
+    """Read images with Debian's tesseract. None if it is not installed."""
+    return measure_peer(Path(sys.executable), "tesseract_lines.py", pairs) if shutil.which("tesseract") else None
 
 
-def rapidocr(pairs: Pairs) -> Reading | None:
-    """RapidOCR's recognizer, detection and direction off."""
-    return peer(PEERS, "rapidocr_lines.py", pairs) if PEERS.exists() else None
+def measure_rapidocr(pairs: LabelledImages) -> Measurement | None:
+    """Read images with RapidOCR's recognizer, without detection and classification. None without `make peers`."""
+    return measure_peer(PEERS, "rapidocr_lines.py", pairs) if PEERS.exists() else None
 
 
-def over_writers(texts: list[str], pairs: Pairs, fold: str) -> float | None:
-    """The mean of the writers' CER, so that who wrote most does not count most; None where no writer is named."""
+def mean_cer_of_writers(texts: list[str], pairs: LabelledImages, fold: str) -> float | None:
+    """The mean of the writers' CER: all writers count equally. None if the writer of a line is unknown."""
     with (data_folder() / "photos" / "manifest.tsv").open(encoding="utf-8") as rows:
         table = csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE)
-        who = {row["file"]: found[1] for row in table if (found := re.search(r"writer=(\w+)", row["notes"]))}
-    by: dict[str, tuple[list[str], list[str]]] = {}
+        writers = {row["file"]: match[1] for row in table if (match := re.search(r"writer=(\w+)", row["notes"]))}
+    by_writer: dict[str, tuple[list[str], list[str]]] = {}
     for (path, truth), text in zip(pairs, texts, strict=True):
-        truths, read = by.setdefault(who.get(path.name, ""), ([], []))
+        truths, predictions = by_writer.setdefault(writers.get(path.name, ""), ([], []))
         truths.append(truth)
-        read.append(text)
-    return mean(score(*one, fold).cer for one in by.values()) if "" not in by else None
+        predictions.append(text)
+    return mean(score(*lists, fold).cer for lists in by_writer.values()) if "" not in by_writer else None
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--model", action="append", help="a bundled reader or an .onnx file; may be repeated")
-    options.add_argument("-n", type=int, default=100, help="composed lines of each layout")
-    options.add_argument("--show", action="store_true", help="print every real line with all readings")
-    options.add_argument(
-        "--real", type=Path, help="only write the clean real lines into this folder, for training.watch"
+    """Read all sets of lines with all readers, print the table and write it to results/reading.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", help="a bundled reader or an .onnx file; may be repeated")
+    parser.add_argument("-n", type=int, default=100, help="composed lines of each layout")
+    parser.add_argument("--show", action="store_true", help="print every real line with the output of all readers")
+    parser.add_argument(
+        "--real", type=Path, help="write the clean real lines into this folder, for training.watch, and exit"
     )
-    chosen = options.parse_args()
-    if chosen.real:
-        write_real(chosen.real)
+    args = parser.parse_args()
+    if args.real:
+        write_real_lines(args.real)
         return
-    models = chosen.model or [*bundled_names(), *([PP_OCR] if find_spec("rapidocr") else [])]
+    models = args.model or [*bundled_names(), *([PP_OCR] if find_spec("rapidocr") else [])]
     table = []
     with tempfile.TemporaryDirectory() as folder:
-        seed = None
+        seed_model = None
         if (ROOT / "runs" / "seed" / "best.pt").exists():
-            from glyphline.training.export import export  # torch, which would count as the readers' memory in `one`
+            from glyphline.training.export import export  # not on top: torch would count as memory of the workers
 
-            seed = Path(folder) / "seed.onnx"
-            export(ROOT / "runs" / "seed", seed)
-        sets = {**real_lines(), **composed_lines(Path(folder), chosen.n)}
+            seed_model = Path(folder) / "seed.onnx"
+            export(ROOT / "runs" / "seed", seed_model)
+        sets = {**load_real_lines(), **write_composed_lines(Path(folder), args.n)}
         for name, pairs in sets.items():
-            runs = {
-                f"glyphline {Path(m).stem}, {decoder}": ours(m, decoder, pairs)
-                for m in models
-                if suits(m, name)
-                for decoder in DECODERS_SHOWN
+            measurements = {
+                f"glyphline {Path(model).stem}, {decoder}": measure_glyphline(model, decoder, pairs)
+                for model in models
+                if supports(model, name)
+                for decoder in DECODERS
             }
-            if name == "tiles, merged" and seed is not None:
-                runs["the report's network, greedy"] = ours(str(seed), "greedy", pairs)
-            runs |= {
-                who: made for who, act in (("Tesseract", tesseract), ("RapidOCR", rapidocr)) if (made := act(pairs))
-            }
+            if name == "tiles, merged alphabet" and seed_model is not None:
+                measurements["network of the W&B report, greedy"] = measure_glyphline(str(seed_model), "greedy", pairs)
+            for peer, measure in (("Tesseract", measure_tesseract), ("RapidOCR", measure_rapidocr)):
+                if (measured := measure(pairs)) is not None:
+                    measurements[peer] = measured
             truths = [text for _, text in pairs]
-            for who, made in runs.items():
+            for reader, measurement in measurements.items():
                 folds = ("none", "loose") if "merged" not in name else ("merged", "loose")
                 for fold in folds:
-                    told = [fold_merged(t) for t in truths] if fold == "merged" else truths
-                    s = score(told, made.texts, fold)
-                    info = {k: v for k, v in asdict(made).items() if k != "texts"}
-                    writers = over_writers(made.texts, pairs, fold) if name.startswith("real") else None
-                    table.append({"lines": name, "reader": who, "fold": fold, "count": s.lines, "cer": s.cer,
-                                  "cer_interval": s.cer_interval, "wer": s.wer, "exact": s.exact, **info,
-                                  "over_writers": writers})  # fmt: skip
+                    folded = [fold_merged(truth) for truth in truths] if fold == "merged" else truths
+                    s = score(folded, measurement.texts, fold)
+                    cost = {k: v for k, v in asdict(measurement).items() if k != "texts"}
+                    is_real = name in (CLEAN, HARD)
+                    writer_cer = mean_cer_of_writers(measurement.texts, pairs, fold) if is_real else None
+                    table.append({"lines": name, "reader": reader, "fold": fold, "count": s.lines, "cer": s.cer,
+                                  "cer_interval": s.cer_interval, "wer": s.wer, "exact": s.exact, **cost,
+                                  "mean_cer_of_writers": writer_cer})  # fmt: skip
                     low, high = s.cer_interval
                     print(
-                        f"{name:20s} {who:32s} {fold:6s} CER {s.cer:7.2%} [{low:6.2%}, {high:6.2%}]  WER {s.wer:7.2%}  "
-                        f"{made.lines_per_second:7.1f} lines/s  {made.ms_a_line:6.1f} ms  {made.peak_mb:5.0f} MB"
+                        f"{name:22s} {reader:34s} {fold:6s} CER {s.cer:7.2%} [{low:6.2%}, {high:6.2%}]  "
+                        f"WER {s.wer:7.2%}  {measurement.lines_per_second:7.1f} lines/s  "
+                        f"{measurement.ms_a_line:6.1f} ms  {measurement.peak_mb:5.0f} MB"
                     )
-            if chosen.show and name.startswith("real"):
+            if args.show and name in (CLEAN, HARD):
                 for k, (path, truth) in enumerate(pairs):
                     print(f"    {path.name:26s} {truth!r}")
-                    for who, made in runs.items():
-                        print(f"        {who:32s} {made.texts[k]!r}")
+                    for reader, measurement in measurements.items():
+                        print(f"        {reader:34s} {measurement.texts[k]!r}")
     RESULTS.mkdir(exist_ok=True)
-    first = cold(ROOT / "examples" / "lines" / "example-0.png")
-    print(f"cold: {first:.2f} s from starting Python to the first line read")
-    kept = {"cores": os.cpu_count(), "cold_seconds": first, "rows": table}
-    (RESULTS / "reading.json").write_text(json.dumps(kept, indent=1) + "\n")
+    cold_start = measure_cold_start(ROOT / "examples" / "lines" / "example-0.png")
+    print(f"cold start: {cold_start:.2f} s from starting Python to the first line read")
+    results = {"cores": os.cpu_count(), "cold_seconds": cold_start, "rows": table}
+    (RESULTS / "reading.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        one(*sys.argv[2:])
+    if sys.argv[1:2] == ["--worker"]:
+        run_worker(*sys.argv[2:])
     else:
         main()

@@ -1,4 +1,4 @@
-"""The bundled readers looked at closer: decoders on several kinds of text, long lines, boxes, confidence.
+"""Studies of the bundled readers: decoders on several kinds of text, long lines, accuracy of character positions.
 
 python benchmarks/studies.py [--model FILE] [--tiles FILE]    # writes benchmarks/results/studies.json
 """
@@ -21,19 +21,19 @@ from glyphline.imaging.documents import load
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe, load_recipe
 from glyphline.score import score
-from reading import real_lines
+from reading import load_real_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-LINES = 500  # of each kind
-DECODERS_SHOWN = ("greedy", "beam-alone", "beam")
-TIMES = (1, 2, 3, 4)  # the longest line of training
+LINES = 500  # of each kind of text
+DECODERS = ("greedy", "beam-no-lm", "beam")
+LENGTH_FACTORS = (1, 2, 3, 4)  # multiples of the length of the longest line of training
 NAMES = ["Marta Lindqvist", "Joao Ferreira", "Anneke de Vries", "Siobhan Kelly", "Tomasz Wojcik", "Priya Nair",
          "Oluwaseun Adeyemi", "Katrin Vogel", "Hiroshi Tanaka", "Zuzana Novakova"]  # fmt: skip
 
 
-def random_strings(count: int, alphabet: str) -> list[str]:
-    """Words of 2 to 8 characters that no language model expects, three to five a line."""
+def make_random_strings(count: int, alphabet: str) -> list[str]:
+    """Draw lines of three to five random words of 2 to 8 letters and digits, which no language model predicts."""
     rng = random.Random(0)
     letters = [c for c in alphabet if c.isalnum()]
     return [
@@ -42,8 +42,8 @@ def random_strings(count: int, alphabet: str) -> list[str]:
     ]
 
 
-def names(count: int) -> list[str]:
-    """Two names and a number, such as forms hold."""
+def make_names(count: int) -> list[str]:
+    """Draw lines of a first name, two last names and a number."""
     rng = random.Random(1)
     parts = [name.split(" ", 1) for name in NAMES]
     return [
@@ -52,104 +52,114 @@ def names(count: int) -> list[str]:
     ]
 
 
-def order_regions(recipe: LinesRecipe, texts: list[str], path: Path) -> LineSet:
-    """The recipe's lines saying these texts, kept in a file meanwhile, in test glyphs."""
+def lines_of_texts(recipe: LinesRecipe, texts: list[str], path: Path) -> LineSet:
+    """Open test lines of the recipe with these texts, which are written to `path`."""
     path.write_text("\n".join(f"{text}." for text in texts) + "\n", encoding="utf-8")
     return LineSet(replace(recipe, sentences=(f"text:{path}",)), "test", 0)
 
 
-def decoders(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
-    """CER and WER of every decoder on prose, numbers, names, random strings, and the real lines."""
-    kinds: dict[str, tuple[list[Any], list[str]]] = {}
+def compare_decoders(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
+    """Measure CER and WER of every decoder on prose, numbers, names, random strings and the real lines."""
+    sets: dict[str, tuple[list[Any], list[str]]] = {}  # kind of text -> (images, truths)
     with tempfile.TemporaryDirectory() as folder:
         alphabet = open_line_reader(model).recognizer.info.alphabet
+        strings = make_random_strings(12 * LINES, alphabet)
         for kind, lines in {
-            "prose": LineSet(replace(recipe, sentences=prose_of(recipe)), "test", 0),
+            "prose": LineSet(replace(recipe, sentences=prose_sources(recipe)), "test", 0),
             "numbers, dates, addresses": LineSet(replace(recipe, sentences=("generated:20000",)), "test", 0),
-            "names": order_regions(recipe, names(12 * LINES), Path(folder) / "names.txt"),
-            "random strings": order_regions(recipe, random_strings(12 * LINES, alphabet), Path(folder) / "random.txt"),
+            "names": lines_of_texts(recipe, make_names(12 * LINES), Path(folder) / "names.txt"),
+            "random strings": lines_of_texts(recipe, strings, Path(folder) / "random.txt"),
         }.items():
-            made = [lines.line(index) for index in range(LINES)]
-            kinds[kind] = [one.image for one in made], [one.text for one in made]
-    for kind, pairs in real_lines().items():
-        kinds[kind] = [load(path) for path, _ in pairs], [text for _, text in pairs]
+            composed = [lines.line(index) for index in range(LINES)]
+            sets[kind] = [line.image for line in composed], [line.text for line in composed]
+    for kind, pairs in load_real_lines().items():
+        sets[kind] = [load(path) for path, _ in pairs], [text for _, text in pairs]
     rows = []
-    for kind, (images, texts) in kinds.items():
-        for decoder in DECODERS_SHOWN:
-            read = [line.text for line in open_line_reader(model, decoder).read_lines(images)]
-            result = score(texts, read)
-            rows.append({"kind": kind, "decoder": decoder, "count": len(texts), "cer": result.cer,
+    for kind, (images, truths) in sets.items():
+        for decoder in DECODERS:
+            predictions = [line.text for line in open_line_reader(model, decoder).read_lines(images)]
+            result = score(truths, predictions)
+            rows.append({"kind": kind, "decoder": decoder, "count": len(truths), "cer": result.cer,
                          "cer_interval": result.cer_interval, "wer": result.wer})  # fmt: skip
             print(f"{kind:28s} {decoder:10s} CER {result.cer:.2%}  WER {result.wer:.2%}", flush=True)
     return rows
 
 
-def prose_of(recipe: LinesRecipe) -> tuple[str, ...]:
+def prose_sources(recipe: LinesRecipe) -> tuple[str, ...]:
+    """The sentence sources of a recipe without the generated texts."""
     return tuple(source for source in recipe.sentences if not source.startswith("generated"))
 
 
-def lengths(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
-    """CER on lines up to four times as long as those of training."""
+def measure_long_lines(model: str, recipe: LinesRecipe) -> list[dict[str, Any]]:
+    """Measure the CER of lines up to four times as long as the longest line of training."""
     longest, rows = recipe.length[1], []
-    for times in TIMES:
-        wanted = (longest * times - longest // 4, longest * times)
+    for factor in LENGTH_FACTORS:
+        length = (longest * factor - longest // 4, longest * factor)
         # several sentences make one long line
         with tempfile.TemporaryDirectory() as folder:
-            source = LineSet(replace(recipe, sentences=prose_of(recipe), length=(longest, longest)), "test", 0)
+            source = LineSet(replace(recipe, sentences=prose_sources(recipe), length=(longest, longest)), "test", 0)
             texts = [" ".join(source.text(k * 5 + j) for j in range(5)) for k in range(LINES * 12 // 5)]
             path = Path(folder) / "long.txt"
             path.write_text("\n".join(t.replace(".", ",").replace("!", ",").replace("?", ",") for t in texts))
-            lines = LineSet(replace(recipe, sentences=(f"text:{path}",), length=wanted, start="head"), "test", 0)
-            made = [lines.line(index) for index in range(LINES // times)]
-        made = [one for one in made if len(one.text) >= wanted[0] - 10]
+            lines = LineSet(replace(recipe, sentences=(f"text:{path}",), length=length, start="head"), "test", 0)
+            composed = [lines.line(index) for index in range(LINES // factor)]
+        composed = [line for line in composed if len(line.text) >= length[0] - 10]
         for decoder in ("greedy", "beam"):
-            read = [line.text for line in open_line_reader(model, decoder).read_lines([one.image for one in made])]
-            result = score([one.text for one in made], read)
-            rows.append({"times": times, "characters": longest * times, "decoder": decoder, "count": len(made),
+            reader = open_line_reader(model, decoder)
+            predictions = [line.text for line in reader.read_lines([line.image for line in composed])]
+            result = score([line.text for line in composed], predictions)
+            rows.append({"times": factor, "characters": longest * factor, "decoder": decoder, "count": len(composed),
                          "cer": result.cer, "cer_interval": result.cer_interval})  # fmt: skip
-            print(f"{times} x {longest} characters, {decoder:6s} CER {result.cer:.2%} ({len(made)} lines)", flush=True)
+            print(
+                f"{factor} x {longest} characters, {decoder:6s} CER {result.cer:.2%} ({len(composed)} lines)",
+                flush=True,
+            )
     return rows
 
 
-def boxes(model: str, recipe: LinesRecipe, decoder: str) -> dict[str, float]:
-    """How well the columns of rightly read characters overlap with the composer's exact ones."""
+def measure_character_positions(model: str, recipe: LinesRecipe, decoder: str) -> dict[str, float]:
+    """Compare the columns of correctly recognized characters with the composer's exact boxes (IoU along the line)."""
     lines, reader = LineSet(recipe, "test", 0), open_line_reader(model, decoder)
-    made = [lines.line(index, boxes=True) for index in range(LINES)]
-    overlaps, inside = [], []
-    for one, line in zip(made, reader.read_lines([m.image for m in made]), strict=True):
-        told = [c for c in line.characters if c.text != " "]
-        for part in Levenshtein.opcodes(one.text.replace(" ", ""), [c.text for c in told]):
-            if part.tag != "equal":
+    composed = [lines.line(index, boxes=True) for index in range(LINES)]
+    overlaps, centre_inside = [], []
+    for truth, line in zip(composed, reader.read_lines([line.image for line in composed]), strict=True):
+        characters = [c for c in line.characters if c.text != " "]
+        for operation in Levenshtein.opcodes(truth.text.replace(" ", ""), [c.text for c in characters]):
+            if operation.tag != "equal":
                 continue
-            exact = one.boxes[part.src_start : part.src_end]
-            for (x0, _, x1, _), c in zip(exact, told[part.dest_start : part.dest_end], strict=True):
+            boxes = truth.boxes[operation.src_start : operation.src_end]
+            for (x0, _, x1, _), c in zip(boxes, characters[operation.dest_start : operation.dest_end], strict=True):
                 overlaps.append(max(0.0, min(x1, c.right) - max(x0, c.left)) / (max(x1, c.right) - min(x0, c.left)))
-                inside.append(x0 <= (c.left + c.right) / 2 <= x1)
-    found = {
+                centre_inside.append(x0 <= (c.left + c.right) / 2 <= x1)
+    result = {
         "count": len(overlaps),
         "iou": float(np.mean(overlaps)),
         "median_iou": float(np.median(overlaps)),
         "over_half": float(np.mean(np.array(overlaps) > 0.5)),
-        "centre_inside": float(np.mean(inside)),
+        "centre_inside": float(np.mean(centre_inside)),
     }
-    print(f"boxes, {decoder}: IoU {found['iou']:.3f}, {found['over_half']:.1%} above one half", flush=True)
-    return found
+    print(f"boxes, {decoder}: IoU {result['iou']:.3f}, {result['over_half']:.1%} above one half", flush=True)
+    return result
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--model", default="reader")
-    options.add_argument("--tiles", default="tiles-byclass")
-    chosen = options.parse_args()
-    out: dict[str, Any] = {}
-    for name, model in (("natural", chosen.model), ("tiles-byclass", chosen.tiles)):
+    """Run all studies and write results/studies.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="reader", help="the reader of natural lines")
+    parser.add_argument("--tiles", default="tiles-byclass", help="the reader of tiles")
+    args = parser.parse_args()
+    results: dict[str, Any] = {}
+    for name, model in (("natural", args.model), ("tiles-byclass", args.tiles)):
         recipe = load_recipe(ROOT / "recipes" / f"{name}.yaml").lines
         print(f"--- {model} on {name}")
-        out[name] = {"lengths": lengths(model, recipe), "boxes": boxes(model, recipe, "beam")}
+        results[name] = {
+            "lengths": measure_long_lines(model, recipe),
+            "boxes": measure_character_positions(model, recipe, "beam"),
+        }
         if name == "natural":
-            out[name]["decoders"] = decoders(model, recipe)
+            results[name]["decoders"] = compare_decoders(model, recipe)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "studies.json").write_text(json.dumps(out, indent=1) + "\n")
+    (RESULTS / "studies.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The figures of the W&B report, made anew: python docs/figures.py (make figures), into docs/figures/.
+"""Draws the figures of the documentation into docs/figures/: python docs/figures.py (make figures).
 
-Fig 1 a view of the training images, Fig 2 an integer encoding, Fig 3 the model summary, then the training curves of the
-runs whose numbers are kept in benchmarks/results/runs/, predictions of the bundled readers, and what
-benchmarks/studies.py found: long lines, and whether confidence means what it says.
+Figures 1 to 3 are those of the W&B report: training lines, the integer encoding of a line, the model summary. The
+others are training curves of the runs in benchmarks/results/runs/, predictions of the bundled readers, the CER of long
+lines from benchmarks/results/studies.json, and reliability diagrams of the confidences from the model cards.
 
-Drawn from what is embedded (strokes and the built-in sentences), so that they can be committed. With --data they are
-drawn from EMNIST and WikiSplit, as the report's were, into docs/figures/data/, which git ignores.
+The lines are composed of embedded data, strokes and built-in sentences, so that the figures may be committed. With
+--data they are composed of EMNIST and WikiSplit, as in the report, and written to docs/figures/data/ (ignored by git).
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.ticker import PercentFormatter
 
+import glyphline
 from glyphline.composing.fetch import data_folder
-from glyphline.composing.line_sets import LineSet, contact_sheet
+from glyphline.composing.layouts import GlyphPool
+from glyphline.composing.line_sets import LineSet, draw_contact_sheet, open_cached_glyphs, open_layout
 from glyphline.errors import UserError
 from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader
+from glyphline.reading.overlay import draw_overlay
 from glyphline.reading.recognition.recognizers import bundled_card, bundled_names, open_recognizer
 from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe, recipe_from
 from glyphline.score import character_error_rate
@@ -40,54 +44,54 @@ ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "figures"
 RESULTS = ROOT / "benchmarks" / "results"
 RUNS = RESULTS / "runs"
+TILE = 28  # px
 
 
-def embedded(recipe: LinesRecipe) -> LinesRecipe:
-    """The same lines of what is embedded."""
+def use_embedded_data(recipe: LinesRecipe) -> LinesRecipe:
+    """The same lines, composed of strokes and built-in sentences."""
     return replace(recipe, glyphs=(GlyphShare("strokes"),), sentences=("built-in",), sentence_limit=None)
 
 
-def saved(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
     figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
     print(path)
 
 
-def training_images(lines: LineSet, out: Path, name: str, count: int = 8) -> None:
-    """Fig 1, and the same view of natural lines."""
+def draw_training_lines(lines: LineSet, out: Path, name: str, count: int = 8) -> None:
+    """Draw the first lines of a set with their texts (figure 1)."""
     figure, axes = plt.subplots(count, 1, figsize=(10, 0.85 * count), layout="constrained")
     for axis, index in zip(axes, range(count), strict=True):
         line = lines.line(index)
-        image, text = line.image, line.text
-        axis.imshow(image, cmap="gray", vmin=0, vmax=255)
+        axis.imshow(line.image, cmap="gray", vmin=0, vmax=255)
         axis.set_anchor("W")
-        axis.set_title(text, fontsize=8, loc="left", pad=2, family="monospace")
+        axis.set_title(line.text, fontsize=8, loc="left", pad=2, family="monospace")
         axis.axis("off")
-    saved(figure, out / name)
+    save_figure(figure, out / name)
 
 
-def integer_encoding(lines: LineSet, out: Path) -> None:
-    """Fig 2."""
+def draw_integer_encoding(lines: LineSet, out: Path) -> None:
+    """Draw a line of tiles with the class of each character (figure 2)."""
     image, text = lines.canonical_line(0)
     ids = lines.alphabet.encode(text)
     figure, axis = plt.subplots(figsize=(12, 1.3))
     axis.imshow(image, cmap="gray")
-    places = np.arange(len(text)) * 28 + 14
-    axis.set_xticks(places, [f"{c}\n{i}" for c, i in zip(text.replace(" ", "␣"), ids, strict=True)], fontsize=8)
+    centres = np.arange(len(text)) * TILE + TILE // 2
+    axis.set_xticks(centres, [f"{c}\n{i}" for c, i in zip(text.replace(" ", "␣"), ids, strict=True)], fontsize=8)
     axis.set_yticks([])
     axis.set_title("each character and its class; 0 is the CTC blank", fontsize=9, loc="left")
-    saved(figure, out / "fig2-integer-encoding.png")
+    save_figure(figure, out / "fig2-integer-encoding.png")
 
 
-def model_summary(out: Path) -> None:
-    """Fig 3, as a table of layers."""
+def write_model_summary(out: Path) -> None:
+    """Write the layers of the W&B report's network as a Markdown table (figure 3)."""
     recipe = load_recipe(ROOT / "recipes" / "seed.yaml")
     network = Network(recipe).eval()
     rows: list[tuple[str, str, int]] = []
 
-    def watch(name: str) -> Any:
-        def hook(module: torch.nn.Module, _: Any, out: Any) -> None:
-            shape = tuple(out[0].shape if isinstance(out, tuple) else out.shape)
+    def make_hook(name: str) -> Any:
+        def hook(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+            shape = tuple(output[0].shape if isinstance(output, tuple) else output.shape)
             count = sum(p.numel() for p in module.parameters(recurse=False) if p.requires_grad)
             rows.append((f"{name} ({type(module).__name__})", str(("N", *shape[1:])).replace("'", ""), count))
 
@@ -95,24 +99,25 @@ def model_summary(out: Path) -> None:
 
     for name, module in network.named_modules():
         if not list(module.children()) and name:
-            module.register_forward_hook(watch(name))
+            module.register_forward_hook(make_hook(name))
     with torch.no_grad():
-        network(torch.zeros(1, 28, 896, dtype=torch.uint8))
+        network(torch.zeros(1, TILE, 32 * TILE, dtype=torch.uint8))
     body = "\n".join(f"| {layer} | {shape} | {count:,} |" for layer, shape, count in rows)
     total = network.parameter_count()
     (out / "fig3-model-summary.md").write_text(
-        "The report's network (recipes/seed.yaml) on a line of 28 x 896 px; the convolutions run over the whole line, "
-        "windows of\n8 pooled columns every 7 are the report's patches.\n\n"
+        "# Model summary of the W&B report's network\n\n"
+        "The layers of `recipes/seed.yaml` for a line of 28 x 896 px. The convolutions run over the whole line. "
+        "Windows of 8 pooled\ncolumns, every 7 columns, are the patches of the report.\n\n"
         f"| layer | output | parameters |\n|---|---|---|\n{body}\n| **total** | | **{total:,}** |\n\n"
-        "Keras counts 3,236,913 for the same network. Its LSTM has one bias; torch's second is held at zero here and "
-        "not counted.\n",
+        "Keras counts 3,236,913 parameters for the same network. Its LSTM has one bias; the second bias of torch's "
+        "LSTM is fixed\nat zero here and not counted.\n",
         encoding="utf-8",
     )
     print(out / "fig3-model-summary.md")
 
 
-def curves(out: Path) -> None:
-    """Loss and CER of every kept run."""
+def draw_training_curves(out: Path) -> None:
+    """Draw loss, CER and WER of every run in benchmarks/results/runs/."""
     for folder in sorted(p for p in RUNS.glob("*") if (p / "metrics.csv").exists()):
         series: dict[str, list[tuple[int, float]]] = {}
         with (folder / "metrics.csv").open(newline="") as rows:
@@ -128,36 +133,36 @@ def curves(out: Path) -> None:
         for axis in (left, right):
             axis.legend(fontsize=8)
             axis.grid(alpha=0.3, which="both")
-        saved(figure, out / f"curves-{folder.name}.png")
+        save_figure(figure, out / f"curves-{folder.name}.png")
 
 
-def predictions(out: Path, data: bool, count: int = 8) -> None:
-    """Unseen lines with truth and reading, for every bundled reader."""
+def draw_predictions(out: Path, use_data: bool, count: int = 8) -> None:
+    """Draw test lines with their text, the prediction and its CER, for every bundled reader."""
     for name in bundled_names():
         recognizer = open_recognizer(name)
         recipe = recipe_from(recognizer.info.recipe)
         try:
-            lines = LineSet(recipe.lines if data else embedded(recipe.lines), "test", 0)
+            lines = LineSet(recipe.lines if use_data else use_embedded_data(recipe.lines), "test", 0)
         except UserError as error:
-            print(f"predictions of {name} left out: {error}")
+            print(f"predictions of {name} are skipped: {error}")
             continue
         reader = LineReader(recognizer)
         figure, axes = plt.subplots(count, 1, figsize=(10, 1.1 * count), layout="constrained")
         for axis, index in zip(axes, range(count), strict=True):
             line = lines.line(index)
-            read = reader.read_lines([line.image])[0].text
+            prediction = reader.read_lines([line.image])[0].text
             axis.imshow(line.image, cmap="gray", vmin=0, vmax=255)
             axis.set_anchor("W")
-            rate = character_error_rate(line.text.strip(), read.strip())
+            cer = character_error_rate(line.text.strip(), prediction.strip())
             axis.set_title(
-                f"{line.text.strip()}\n{read}   CER {rate:.0%}", fontsize=8, loc="left", pad=2, family="monospace"
+                f"{line.text.strip()}\n{prediction}   CER {cer:.0%}", fontsize=8, loc="left", pad=2, family="monospace"
             )
             axis.axis("off")
-        saved(figure, out / f"predictions-{name}.png")
+        save_figure(figure, out / f"predictions-{name}.png")
 
 
-def beside_real(out: Path, count: int = 12) -> None:
-    """Composed lines on the left, real ones on the right: a stranger should hesitate. Only where photographs are."""
+def draw_composed_beside_real(out: Path, count: int = 12) -> None:
+    """Draw composed lines on the left and real hand print on the right. Draws nothing without the photographs."""
     folder = data_folder() / "photos"
     if not (folder / "manifest.tsv").exists():
         return
@@ -166,70 +171,141 @@ def beside_real(out: Path, count: int = 12) -> None:
     real = [(load(folder / r["kind"] / r["file"]), r["transcript"]) for r in table
             if r["kind"] == "handprint" and r["granularity"] in ("line", "word")]  # fmt: skip
     lines = LineSet(load_recipe(ROOT / "recipes" / "natural.yaml").lines, "train", 1)
-    made = [(one.image, one.text) for one in (lines.line(index) for index in range(8 * count))]
-    made = [one for one in made if 5 <= len(one[1]) <= 40][:count]
-    pairs = [one for both in zip(made, real[:: max(1, len(real) // count)], strict=False) for one in both]
-    cv2.imwrite(str(out / "composed-beside-real.png"), contact_sheet(pairs, 2))
+    composed = [(line.image, line.text) for line in (lines.line(index) for index in range(8 * count))]
+    composed = [(image, text) for image, text in composed if 5 <= len(text) <= 40][:count]
+    pairs = zip(composed, real[:: max(1, len(real) // count)], strict=False)
+    cells = [cell for pair in pairs for cell in pair]
+    cv2.imwrite(str(out / "composed-beside-real.png"), draw_contact_sheet(cells, 2))
     print(out / "composed-beside-real.png")
 
 
-def lengths(out: Path) -> None:
-    """CER of lines up to four times as long as those of training."""
+def draw_long_lines(out: Path) -> None:
+    """Draw the CER of lines up to four times as long as the longest line of training."""
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
-    for name, one in json.loads((RESULTS / "studies.json").read_text()).items():
+    for name, study in json.loads((RESULTS / "studies.json").read_text()).items():
         for decoder, style in (("greedy", "o--"), ("beam", "o-")):
-            rows = [r for r in one["lengths"] if r["decoder"] == decoder]
+            rows = [r for r in study["lengths"] if r["decoder"] == decoder]
             rates = np.array([[r["cer"], *r["cer_interval"]] for r in rows])
             axis.errorbar(
                 [r["times"] for r in rows], rates[:, 0], (rates[:, :1] - rates[:, 1:]).T * [[1], [-1]], fmt=style,
                 ms=4, lw=1, capsize=3, label=f"{name}, {decoder}",
             )  # fmt: skip
-    axis.set(title="CER by the length of the line", xlabel="times the longest line of training", xticks=(1, 2, 3, 4))
+    axis.set(
+        title="CER by length of the line, 95 % intervals",
+        xlabel="length, in lengths of the longest line of training",
+        ylabel="CER",
+        xticks=(1, 2, 3, 4),
+    )
     axis.set_ylim(bottom=0)
     axis.yaxis.set_major_formatter(PercentFormatter(1))
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    saved(figure, out / "lengths.png")
+    save_figure(figure, out / "lengths.png")
 
 
-def reliability(out: Path) -> None:
-    """Of the words read with some confidence, how many were right; of every bundled reader, with its language model."""
+def draw_reliability(out: Path) -> None:
+    """Draw reliability diagrams, fraction correct by confidence, of every bundled reader with its language model."""
     names = bundled_names()
     figure, axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3.6), layout="constrained", sharey=True)
     for axis, name in zip(axes, names, strict=True):
-        told = bundled_card(name)["test"]["calibration"]["beam"]
+        report = bundled_card(name)["test"]["calibration"]["beam"]
         axis.plot([0, 1], [0, 1], color="0.7", lw=0.8)
         for unit in ("character", "word", "line"):
-            said, right, count = zip(*told["reliability"][unit], strict=True)
-            axis.plot(said, right, "-", lw=0.8, color="0.5", zorder=1)
-            axis.scatter(said, right, s=4 + 60 * np.sqrt(np.array(count) / sum(count)), zorder=2,
-                         label=f"{unit}: ECE {told['after'][unit]:.1%}")  # fmt: skip
+            confidences, fractions_correct, counts = zip(*report["reliability"][unit], strict=True)
+            axis.plot(confidences, fractions_correct, "-", lw=0.8, color="0.5", zorder=1)
+            axis.scatter(confidences, fractions_correct, s=4 + 60 * np.sqrt(np.array(counts) / sum(counts)), zorder=2,
+                         label=f"{unit}: ECE {report['after'][unit]:.1%}")  # fmt: skip
         axis.set(title=name, xlabel="confidence", xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axis.legend(fontsize=8, loc="upper left")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("share that was right")
-    saved(figure, out / "reliability.png")
+    axes[0].set_ylabel("fraction correct")
+    save_figure(figure, out / "reliability.png")
+
+
+NOTE = (
+    "Shopping for Saturday:",
+    "2 loaves of bread, milk,",
+    "a dozen eggs, 500 g butter.",
+    "Meet Anna at 6:45 pm and",
+    "bring the blue chairs!",
+)
+
+
+def draw_photograph(texts: tuple[str, ...] = NOTE, seed: int = 7) -> npt.NDArray[np.uint8]:
+    """Draw a photograph of a handwritten note on a wooden table, (900, 1200, 3) RGB."""
+    rng = np.random.default_rng(seed)
+    pool = GlyphPool((open_cached_glyphs("strokes"),), (1.0,), "test")
+    layout = open_layout(LinesRecipe(layout="natural", effects={}))
+    sheet = np.full((600, 900, 3), (252, 248, 238), np.float64)
+    pitch = 95  # px from line to line
+    for k in range(len(texts) + 1):
+        sheet[pitch * k + 94 : pitch * k + 96] = (190, 206, 226)
+    writer = int(rng.integers(1000))
+    for k, text in enumerate(texts):
+        image, _ = layout.draw(layout.sample(text, np.random.default_rng(writer), pool), pool)
+        paper = np.median(image)
+        ink = ((paper - image) / (paper - image.min())).clip(0, 1)
+        ink[ink < 0.1] = 0
+        ink = cv2.resize(ink, None, fx=62 / len(ink), fy=62 / len(ink), interpolation=cv2.INTER_AREA)[..., None]
+        top, left = pitch * k + 44, 60 + int(rng.integers(12))
+        part = sheet[top : top + len(ink), left : left + ink.shape[1]]
+        part += (np.array((30, 42, 96.0)) - part) * ink[:, : part.shape[1]]
+    return photograph_sheet(sheet, rng)
+
+
+def photograph_sheet(sheet: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Draw a sheet (h, w, 3) on a table as a camera sees it, (900, 1200, 3): perspective, shadow, noise, blur."""
+    width, height = size = (1200, 900)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (height // 6, width)), (0, 0), 12, sigmaY=1.2)
+    table = np.array((132, 92, 60.0)) * (1 + 0.9 * cv2.resize(grain, size, interpolation=cv2.INTER_CUBIC)[..., None])
+    h, w = sheet.shape[:2]
+    corners = np.array([(150, 110), (1085, 60), (1130, 800), (60, 745)], np.float32)
+    perspective = cv2.getPerspectiveTransform(np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float32), corners)
+    mask = cv2.warpPerspective(np.ones((h, w)), perspective, size)[..., None]
+    shadow = cv2.GaussianBlur(np.roll(mask[..., 0], (14, 10), (0, 1)), (0, 0), 14)[..., None]
+    photo = table * (1 - 0.5 * shadow) * (1 - mask) + cv2.warpPerspective(sheet, perspective, size) * mask
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    light = 1.02 - 0.3 * x * y - 0.22 / (1 + np.exp(-(x * 1.1 + y * 0.5 - 1.05) * 30))
+    photo = photo * light[..., None] + rng.normal(0, 4, photo.shape)
+    return np.asarray(cv2.GaussianBlur(photo.clip(0, 255).astype(np.uint8), (0, 0), 0.7), np.uint8)
+
+
+def draw_first_pictures(out: Path) -> None:
+    """Draw the pictures at the top of the README: a photograph with its overlay, and a composed line."""
+    image = draw_photograph()
+    page = glyphline.open_reader().read(image)
+    overlay = draw_overlay(image, page)
+    cv2.imwrite(str(out / "photograph-overlay.png"), cv2.resize(overlay, None, fx=0.6, fy=0.6)[..., ::-1])
+    print(out / "photograph-overlay.png")
+    line = glyphline.compose("Composed of single letters, 26 of them.", seed=12)
+    cv2.imwrite(str(out / "composed-line.png"), line.image)
+    print(out / "composed-line.png")
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--data", action="store_true", help="draw from EMNIST and WikiSplit, into docs/figures/data/")
-    data = options.parse_args().data
-    out = FIGURES / "data" if data else FIGURES
+    """Draw all figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data", action="store_true", help="compose of EMNIST and WikiSplit, write to docs/figures/data/"
+    )
+    use_data = parser.parse_args().data
+    out = FIGURES / "data" if use_data else FIGURES
     out.mkdir(parents=True, exist_ok=True)
     tiles, natural = (load_recipe(ROOT / "recipes" / f"{name}.yaml").lines for name in ("seed", "natural"))
-    lines = LineSet(tiles if data else embedded(tiles), "train", 0)
-    training_images(lines, out, "fig1-training-images.png")
-    training_images(LineSet(natural if data else embedded(natural), "train", 0), out, "natural-lines.png")
-    integer_encoding(lines, out)
-    model_summary(out)
-    curves(out)
-    predictions(out, data)
-    if data:
-        beside_real(out)
+    lines = LineSet(tiles if use_data else use_embedded_data(tiles), "train", 0)
+    draw_training_lines(lines, out, "fig1-training-images.png")
+    natural_lines = LineSet(natural if use_data else use_embedded_data(natural), "train", 0)
+    draw_training_lines(natural_lines, out, "natural-lines.png")
+    draw_integer_encoding(lines, out)
+    write_model_summary(out)
+    draw_training_curves(out)
+    draw_predictions(out, use_data)
+    if use_data:
+        draw_composed_beside_real(out)
     else:
-        lengths(out)
-        reliability(out)
+        draw_long_lines(out)
+        draw_reliability(out)
+        draw_first_pictures(out)
 
 
 if __name__ == "__main__":

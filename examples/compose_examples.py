@@ -1,6 +1,6 @@
-"""The images in examples/lines: test lines in open fonts and strokes, written once and committed.
+"""Composes the images and labels of examples/lines: lines of the test split, from open fonts and strokes.
 
-make fonts && .venv/bin/python examples/compose_examples.py
+The files are committed. To make them again: make fonts && .venv/bin/python examples/compose_examples.py
 """
 
 from __future__ import annotations
@@ -9,25 +9,26 @@ from pathlib import Path
 
 import cv2
 
-from glyphline.composing.effects import USUAL
+from glyphline.composing.effects import DEFAULT_EFFECT_SHARES
 from glyphline.composing.line_sets import LABELS, LineSet
 from glyphline.recipe import GlyphShare, LinesRecipe
 
-HERE = Path(__file__).resolve().parent
-COUNT = 8
+EXAMPLES = Path(__file__).resolve().parent
+LINE_COUNT = 8
 
 
 def main() -> None:
-    fonts = HERE.parent / "recipes" / "fonts" / "hand"
+    fonts = EXAMPLES.parent / "recipes" / "fonts" / "hand"
     shares = (GlyphShare("strokes", 0.4), GlyphShare(f"fonts:{fonts}", 0.6))
-    effects = {name: share / 2 for name, share in USUAL.items()}  # as a careful hand and camera would
+    # each effect is half as frequent as by default, as in lines that are written and photographed with care
+    effects = {name: share / 2 for name, share in DEFAULT_EFFECT_SHARES.items()}
     lines = LineSet(LinesRecipe(glyphs=shares, length=(18, 44), start="head", effects=effects), "test", 3)
-    out = HERE / "lines"
-    out.mkdir(exist_ok=True)
-    with (out / LABELS).open("w", encoding="utf-8") as labels:
-        for index in range(COUNT):
+    folder = EXAMPLES / "lines"
+    folder.mkdir(exist_ok=True)
+    with (folder / LABELS).open("w", encoding="utf-8") as labels:
+        for index in range(LINE_COUNT):
             line = lines.line(index)
-            cv2.imwrite(str(out / f"example-{index}.png"), line.image)
+            cv2.imwrite(str(folder / f"example-{index}.png"), line.image)
             labels.write(f"example-{index}.png\t{line.text}\n")
 
 

@@ -1,4 +1,4 @@
-"""The demo: what it shows in the terminal and on its page is what was composed and read."""
+"""Tests of the demo: the terminal and the HTML page show the composed lines and the recognized texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glyphline.cli import demonstration
-from glyphline.cli.demonstration import Shown, run_demonstration, terminal_image
+from glyphline.cli.demonstration import DemoLine, render_half_blocks, run_demonstration
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import UserError
 from glyphline.imaging.documents import GreyImage, load
@@ -23,18 +23,18 @@ from glyphline.reading.recognition.recognizers import bundled_names
 EXAMPLES = Path(__file__).parents[1] / "examples" / "lines"
 IMAGE = re.compile(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]+)">')
 FIGURE = re.compile(r"<figure>.*?</figure>", re.DOTALL)
-NEEDS_A_READER = pytest.mark.skipif(not bundled_names(), reason="no reader is bundled yet")
+NEEDS_BUNDLED_READER = pytest.mark.skipif(not bundled_names(), reason="no reader is bundled yet")
 
 
-class Forgetful:
-    """A reader that knows the truth, and leaves out the last character of every second line."""
+class ImperfectReader:
+    """A reader that returns the truth, without the last character of every second line."""
 
     def __init__(self) -> None:
-        self.truths = [LineSet(demonstration.COMPOSED, "test", 0).text(k) for k in range(4)] + ['<b>"&"</b>']
+        self.truths = [LineSet(demonstration.DEMO_RECIPE, "test", 0).text(k) for k in range(4)] + ['<b>"&"</b>']
 
     def read_lines(self, images: list[GreyImage]) -> list[Line]:
-        said = [text if k % 2 else text[:-1] for k, text in enumerate(self.truths[: len(images)])]
-        return [Line(text, 0.75, (), "forgetful") for text in said]
+        texts = [text if k % 2 else text[:-1] for k, text in enumerate(self.truths[: len(images)])]
+        return [Line(text, 0.75, (), "imperfect") for text in texts]
 
 
 @pytest.fixture
@@ -47,90 +47,88 @@ def examples(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> list[Shown]:
-    monkeypatch.setattr(demonstration, "open_line_reader", Forgetful)
+def demo_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> list[DemoLine]:
+    monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
     return run_demonstration(tmp_path / "page" / "demo.html", 4, examples, 0)
 
 
-# ------------------------------------------------------------------------------------------------------------- the page
+# ----------------------------------------------------------------------------------------------------------- HTML page
 
 
-def test_composed_lines_and_examples_are_read(shown: list[Shown], examples: Path) -> None:
-    lines = LineSet(demonstration.COMPOSED, "test", 0)
-    assert [each.truth for each in shown] == [lines.text(k) for k in range(4)] + ['<b>"&"</b>']
-    for k, each in enumerate(shown[:4]):
-        assert np.array_equal(each.image, lines.line(k).image)
-    assert shown[4].name == "a.png" and np.array_equal(shown[4].image, load(examples / "a.png"))
+def test_demo_reads_composed_lines_and_examples(demo_lines: list[DemoLine], examples: Path) -> None:
+    line_set = LineSet(demonstration.DEMO_RECIPE, "test", 0)
+    assert [line.truth for line in demo_lines] == [line_set.text(k) for k in range(4)] + ['<b>"&"</b>']
+    for k, line in enumerate(demo_lines[:4]):
+        assert np.array_equal(line.image, line_set.line(k).image)
+    assert demo_lines[4].name == "a.png" and np.array_equal(demo_lines[4].image, load(examples / "a.png"))
 
 
-def test_the_page_holds_every_picture_and_its_texts(shown: list[Shown], tmp_path: Path) -> None:
+def test_page_holds_every_image_and_its_texts(demo_lines: list[DemoLine], tmp_path: Path) -> None:
     page = (tmp_path / "page" / "demo.html").read_text(encoding="utf-8")
     figures = FIGURE.findall(page)
-    assert len(figures) == len(shown)
-    for figure, each in zip(figures, shown, strict=True):
+    assert len(figures) == len(demo_lines)
+    for figure, line in zip(figures, demo_lines, strict=True):
         ((alt, data),) = IMAGE.findall(figure)
-        assert html.unescape(alt) == each.truth
-        assert np.array_equal(load(base64.b64decode(data)), each.image)
-        assert f"<dd>{html.escape(each.truth)}</dd>" in figure
-        plain = html.unescape(re.sub(r"<[^>]+>", "", figure))
-        assert f"read{each.read}" in plain.replace("‸", "")
-        assert ("<mark>" in figure) == (each.read != each.truth)  # what differs is marked
-        assert ("CER 0.0%" in figure) == (each.read == each.truth)
-    assert "http" not in page and "<script" not in page  # nothing is loaded from elsewhere
+        assert html.unescape(alt) == line.truth
+        assert np.array_equal(load(base64.b64decode(data)), line.image)
+        assert f"<dd>{html.escape(line.truth)}</dd>" in figure
+        figure_text = html.unescape(re.sub(r"<[^>]+>", "", figure))
+        assert f"read{line.prediction}" in figure_text.replace("‸", "")
+        assert ("<mark>" in figure) == (line.prediction != line.truth)  # differences are marked
+        assert ("CER 0.0%" in figure) == (line.prediction == line.truth)
+    assert "http" not in page and "<script" not in page  # the page loads nothing
 
 
-def test_the_terminal_tells_truth_and_reading(
+def test_terminal_shows_truth_and_recognized_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demonstration, "open_line_reader", Forgetful)
-    shown = run_demonstration(tmp_path / "demo.html", 4, examples, 0)
-    said = capsys.readouterr().out
-    for each in shown:
-        assert f"truth  {each.truth}" in said and f"read   {each.read}" in said
-    assert f"({len(shown)} lines)" in said and "CER" in said
+    monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
+    demo_lines = run_demonstration(tmp_path / "demo.html", 4, examples, 0)
+    output = capsys.readouterr().out
+    for line in demo_lines:
+        assert f"truth  {line.truth}" in output and f"read   {line.prediction}" in output
+    assert f"({len(demo_lines)} lines)" in output and "CER" in output
 
 
-def test_the_demo_goes_without_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(demonstration, "open_line_reader", Forgetful)
+def test_demo_runs_without_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
     assert len(run_demonstration(tmp_path / "demo.html", 2, tmp_path / "missing", 0)) == 2
 
 
-def test_a_page_that_cannot_be_written_is_a_mistake(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path
-) -> None:
-    monkeypatch.setattr(demonstration, "open_line_reader", Forgetful)
+def test_unwritable_page_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> None:
+    monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
     for out in (tmp_path, examples / "labels.tsv" / "demo.html"):
         with pytest.raises(UserError, match="cannot write"):
             run_demonstration(out, 1, examples, 0)
 
 
-# --------------------------------------------------------------------------------------------------------- the terminal
+# ------------------------------------------------------------------------------------------------------------- terminal
 
 
 @pytest.mark.parametrize("shape", [(28, 900), (300, 40), (1, 1), (3, 2000), (2000, 3)])
-def test_a_picture_fits_the_terminal(shape: tuple[int, int]) -> None:
+def test_half_blocks_fit_rows_and_columns(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    rows = terminal_image(image, rows=5, columns=60).plain.splitlines()
+    rows = render_half_blocks(image, rows=5, columns=60).plain.splitlines()
     assert 1 <= len(rows) <= 5 and {len(row) for row in rows} <= set(range(1, 61))
     assert len({len(row) for row in rows}) == 1
 
 
-def test_half_blocks_keep_the_greys() -> None:
+def test_half_blocks_keep_grey_values() -> None:
     image = np.array([[0, 255], [255, 0]], np.uint8)
-    said = terminal_image(image, rows=1, columns=2)
-    assert said.plain == "▀▀\n"
-    assert [str(span.style) for span in said.spans] == [
+    rendered = render_half_blocks(image, rows=1, columns=2)
+    assert rendered.plain == "▀▀\n"
+    assert [str(span.style) for span in rendered.spans] == [
         "rgb(0,0,0) on rgb(255,255,255)",
         "rgb(255,255,255) on rgb(0,0,0)",
     ]
 
 
-# --------------------------------------------------------------------------------------------------- the bundled reader
+# ------------------------------------------------------------------------------------------------------- bundled reader
 
 
-@NEEDS_A_READER
-def test_the_demo_reads_well(tmp_path: Path, capsys: Any) -> None:
+@NEEDS_BUNDLED_READER
+def test_bundled_reader_reads_the_demo(tmp_path: Path, capsys: Any) -> None:
     from glyphline.score import score
 
-    shown = run_demonstration(tmp_path / "demo.html", 6, EXAMPLES, 0)
-    assert score([each.truth for each in shown], [each.read for each in shown]).cer < 0.15
+    demo_lines = run_demonstration(tmp_path / "demo.html", 6, EXAMPLES, 0)
+    assert score([line.truth for line in demo_lines], [line.prediction for line in demo_lines]).cer < 0.15

@@ -1,6 +1,6 @@
-"""Damaged and hostile images: each ends in text or in one line that names it; none crashes, hangs or fills memory.
+"""Damaged and hostile images: each is read, or refused with one line that names it. None crashes or fills memory.
 
-They are read in a process of their own, which this file is when it is run.
+They are read in a subprocess, which runs this file.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from typing import Any
 import pytest
 
 from glyphline.imaging.documents import Document
-from hostile import DAMAGES, crowded, for_a_while, hostile, sound
+from hostile import CORRUPTIONS, crowded_page, hostile_images, temporary_file, valid_images
 
-SECONDS = 20.0  # for one image
-MEMORY = 1.5e9  # bytes resident
-WHOLE = 3  # every so many-th is read, the others are opened and unpacked: reading takes most of the time
-PAGES = 3  # of one file
-DETECTORS = ("auto", "paper", "none")  # in turn
+SECONDS = 20.0  # time limit for one image
+MEMORY = 1.5e9  # bytes, limit of the resident memory
+READ_EVERY = 3  # one image in so many is read, the others are only decoded: reading takes most of the time
+PAGES = 3  # pages that are read of one file
+DETECTORS = ("auto", "paper", "none")  # used in turn
 
 
-class Victim:
-    """A process with the real reader in it, which may die."""
+class ReaderProcess:
+    """A subprocess with a page reader, which may be killed or crash."""
 
     def __init__(self) -> None:
-        here = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what libtiff and others print
-            env=here,
+            stderr=subprocess.DEVNULL,  # libtiff and other libraries print warnings there
+            env=environment,
         )
-        self.process.stdout.readline()  # it is ready
+        self.process.stdout.readline()  # the subprocess is ready
 
-    def __enter__(self) -> Victim:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.process.kill()
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
 
     def read(self, path: Path, detector: str, limit: float) -> dict[str, Any]:
-        """How it ended: {"end", "said", "seconds", "memory"}; without a detector it is only opened."""
+        """Read an image, or only decode it if the detector is "". Returns {"status", "output", "seconds", "memory"}.
+
+        status: "read", "refused" (a GlyphlineError), "error" (any other exception), "hang" or "crash". limit: seconds.
+        """
         timer = threading.Timer(limit + 5, self.process.kill)
         timer.start()
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             self.process.stdin.write(json.dumps([os.fsencode(path).hex(), detector]).encode() + b"\n")
             self.process.stdin.flush()
@@ -68,99 +68,101 @@ class Victim:
             timer.cancel()
         if line:
             return json.loads(line)
-        hung = time.monotonic() - began > limit
-        return {"end": "hang" if hung else f"crash, exit {self.process.wait()}", "said": "", "seconds": 0, "memory": 0}
+        hung = time.monotonic() - start > limit
+        status = "hang" if hung else f"crash, exit {self.process.wait()}"
+        return {"status": status, "output": "", "seconds": 0, "memory": 0}
 
 
-def violations(images: Iterator[Path], seconds: float = SECONDS) -> tuple[list[str], dict[str, Any]]:
-    """What was not as it should be, and what it took."""
-    wrong: list[str] = []
-    most: dict[str, Any] = {"read": 0, "refused": 0, "slowest": (0.0, ""), "largest": (0, "")}
-    victim = Victim()
+def find_violations(images: Iterator[Path], limit: float = SECONDS) -> tuple[list[str], dict[str, Any]]:
+    """Read images and return a message for each violation, and statistics. limit: seconds for one image."""
+    violations: list[str] = []
+    statistics: dict[str, Any] = {"read": 0, "refused": 0, "slowest": (0.0, ""), "largest": (0, "")}
+    reader = ReaderProcess()
     try:
         for number, path in enumerate(images):
-            turn, opened = divmod(number, WHOLE)
-            told = victim.read(path, "" if opened else DETECTORS[turn % len(DETECTORS)], seconds)
-            name = repr(path.name[:80])
-            if told["end"] == "text":
-                most["read"] += 1
-            elif told["end"] == "named":
-                most["refused"] += 1
-                if "\n" in told["said"] or not told["said"].isprintable():
-                    wrong.append(f"{name}: more than one line: {told['said']!r}")
-                if path.name.isprintable() and path.name not in told["said"]:
-                    wrong.append(f"{name}: does not say which: {told['said'][:200]!r}")
+            turn, decode_only = divmod(number, READ_EVERY)
+            result = reader.read(path, "" if decode_only else DETECTORS[turn % len(DETECTORS)], limit)
+            name, output = repr(path.name[:80]), result["output"]
+            if result["status"] == "read":
+                statistics["read"] += 1
+            elif result["status"] == "refused":
+                statistics["refused"] += 1
+                if "\n" in output or not output.isprintable():
+                    violations.append(f"{name}: more than one line: {output!r}")
+                if path.name.isprintable() and path.name not in output:
+                    violations.append(f"{name}: the message does not name the file: {output[:200]!r}")
             else:
-                wrong.append(f"{name}: {told['end']}: {told['said'][-600:]}")
-            if told["seconds"] > seconds:
-                wrong.append(f"{name}: {told['seconds']:.1f} s")
-            if told["memory"] > MEMORY:
-                wrong.append(f"{name}: {told['memory'] / 1e6:.0f} MB")
-            most["slowest"] = max(most["slowest"], (told["seconds"], name))
-            most["largest"] = max(most["largest"], (told["memory"], name))
-            if victim.process.poll() is not None:
-                victim.__exit__()
-                victim = Victim()
+                violations.append(f"{name}: {result['status']}: {output[-600:]}")
+            if result["seconds"] > limit:
+                violations.append(f"{name}: {result['seconds']:.1f} s")
+            if result["memory"] > MEMORY:
+                violations.append(f"{name}: {result['memory'] / 1e6:.0f} MB")
+            statistics["slowest"] = max(statistics["slowest"], (result["seconds"], name))
+            statistics["largest"] = max(statistics["largest"], (result["memory"], name))
+            if reader.process.poll() is not None:
+                reader.close()
+                reader = ReaderProcess()
     finally:
-        victim.__exit__()
-    return wrong, most
+        reader.close()
+    return violations, statistics
 
 
-def test_the_sound_ones_are_opened() -> None:
-    """Or all that follows would prove nothing."""
-    for name, data in sound().items():
-        with Document(data) as pages:
-            high, wide, _ = pages.colour(0).shape
-            assert min(high, wide) >= 60, name
+def test_valid_images_are_opened() -> None:
+    """The images that are corrupted below are valid before that."""
+    for name, data in valid_images().items():
+        with Document(data) as document:
+            height, width, _ = document.colour(0).shape
+            assert min(height, width) >= 60, name
 
 
-def test_hostile_pictures_are_the_same_every_time() -> None:
-    for kind, damage in DAMAGES.items():
-        data = sound()["rgb.png"]
-        assert damage(data, random.Random("1")) == damage(data, random.Random("1")), kind
+def test_corruptions_are_reproducible() -> None:
+    for kind, corrupt in CORRUPTIONS.items():
+        data = valid_images()["rgb.png"]
+        assert corrupt(data, random.Random("1")) == corrupt(data, random.Random("1")), kind
 
 
-def test_some_hostile_pictures(tmp_path: Path) -> None:
-    wrong, most = violations(islice(hostile(tmp_path, 290, slow=False), 0, None, 2))
-    print(most)
-    assert not wrong, "\n".join(wrong)
-    assert most["read"] > 20 and most["refused"] > 20
-
-
-@pytest.mark.slow
-def test_two_thousand_hostile_pictures(tmp_path: Path) -> None:
-    wrong, most = violations(hostile(tmp_path, 2200))
-    print(most)
-    assert not wrong, "\n".join(wrong)
-    assert most["read"] > 200 and most["refused"] > 500
-    assert most["read"] + most["refused"] >= 2000
+def test_hostile_images_are_read_or_refused(tmp_path: Path) -> None:
+    violations, statistics = find_violations(islice(hostile_images(tmp_path, 290, include_slow=False), 0, None, 2))
+    print(statistics)
+    assert not violations, "\n".join(violations)
+    assert statistics["read"] > 20 and statistics["refused"] > 20
 
 
 @pytest.mark.slow
-def test_a_crowded_page(tmp_path: Path) -> None:
-    """Some 3,000 pieces of text: they take as long to read as they are many, but no more memory."""
-    wrong, most = violations(for_a_while(tmp_path, "crowded.png", crowded()), seconds=120)
-    print(most)
-    assert not wrong, "\n".join(wrong)
+def test_two_thousand_hostile_images_are_read_or_refused(tmp_path: Path) -> None:
+    violations, statistics = find_violations(hostile_images(tmp_path, 2200))
+    print(statistics)
+    assert not violations, "\n".join(violations)
+    assert statistics["read"] > 200 and statistics["refused"] > 500
+    assert statistics["read"] + statistics["refused"] >= 2000
 
 
-# ---------------------------------------------------------------------- inside the process
+@pytest.mark.slow
+def test_crowded_page_stays_within_memory(tmp_path: Path) -> None:
+    """The time to read some 3,000 text regions grows with their number, the memory does not."""
+    violations, statistics = find_violations(temporary_file(tmp_path, "crowded.png", crowded_page()), limit=120)
+    print(statistics)
+    assert not violations, "\n".join(violations)
 
 
-def peak() -> int:
-    """Bytes, the most that were resident since the last reset."""
+# ---------------------------------------------------------------------- inside the subprocess
+
+
+def peak_memory() -> int:
+    """The peak of the resident memory since the last reset, in bytes."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
-def reset() -> None:
+def reset_peak_memory() -> None:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def read_what_is_named() -> None:
+def serve() -> None:
+    """Read the images that are requested on stdin, and print the result of each as a line of JSON."""
     from glyphline import open_reader
     from glyphline.errors import GlyphlineError
 
@@ -169,23 +171,23 @@ def read_what_is_named() -> None:
     for line in sys.stdin:
         name, detector = json.loads(line)
         path = Path(os.fsdecode(bytes.fromhex(name)))
-        reset()
-        began, said = time.monotonic(), ""
+        reset_peak_memory()
+        start, output = time.monotonic(), ""
         try:
             if detector:
-                said = "".join(page.text for page in islice(readers[detector].read_pages(path), PAGES))
+                output = "".join(page.text for page in islice(readers[detector].read_pages(path), PAGES))
             else:
-                with Document(path) as pages:
-                    for number in range(min(PAGES, len(pages))):
-                        pages.colour(number)
-            end = "text"
+                with Document(path) as document:
+                    for number in range(min(PAGES, len(document))):
+                        document.colour(number)
+            status = "read"
         except GlyphlineError as error:
-            end, said = "named", str(error)
-        except BaseException as error:
-            end, said = "unnamed", f"{type(error).__name__}: {error}"
-            said = traceback.format_exc()
-        print(json.dumps({"end": end, "said": said, "seconds": time.monotonic() - began, "memory": peak()}), flush=True)
+            status, output = "refused", str(error)
+        except BaseException:
+            status, output = "error", traceback.format_exc()
+        result = {"status": status, "output": output, "seconds": time.monotonic() - start, "memory": peak_memory()}
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
-    read_what_is_named()
+    serve()

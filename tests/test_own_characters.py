@@ -1,4 +1,4 @@
-"""docs/own-characters.md does what it says, command by command; only its training is cut short here."""
+"""Runs the commands of docs/own-characters.md in order, with a shortened training."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ pytest.importorskip("onnx")
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "own-characters.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ {4}((?:glyphline|python) .+)$", PAGE, re.MULTILINE)
-SHORT = ["--set", "training.epochs=3", "--set", "training.epoch_lines=640", "--set", "training.validation_lines=40",
-         "--set", "training.learning_rate=0.006", "--track", "csv"]  # fmt: skip
+SHORT_TRAINING = [
+    "--set", "training.epochs=3", "--set", "training.epoch_lines=640", "--set", "training.validation_lines=40",
+    "--set", "training.learning_rate=0.006", "--track", "csv",
+]  # fmt: skip
 
 
 @pytest.mark.slow
-def test_the_page_leads_from_a_folder_to_a_reader(
+def test_commands_of_the_page_train_a_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verbs = [command.split()[1] for command in COMMANDS]
@@ -34,24 +36,24 @@ def test_the_page_leads_from_a_folder_to_a_reader(
     for name in ("recipes", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    said = {}
+    outputs = {}
     for command in COMMANDS:
-        who, verb, *rest = shlex.split(command)
+        program, verb, *arguments = shlex.split(command)
         capsys.readouterr()
-        if who == "python":
-            subprocess.run([sys.executable, verb, *rest], check=True)
+        if program == "python":
+            subprocess.run([sys.executable, verb, *arguments], check=True)
             continue
-        more = SHORT if verb == "train" else ["--count", "40", "--json"] if verb == "evaluate" else []
+        options = SHORT_TRAINING if verb == "train" else ["--count", "40", "--json"] if verb == "evaluate" else []
         if verb == "read":
-            more = ["--min-confidence", "0"]  # so little trained, it would leave everything rejected
-        with pytest.raises(SystemExit) as ended:
-            main([verb, *rest, *more])
-        assert ended.value.code == 0, command
-        said[verb] = capsys.readouterr().out
-    curve = [float(row.split(",")[2]) for row in Path("runs/own/metrics.csv").read_text().splitlines()
-             if row.split(",")[1] == "val_loss"]  # fmt: skip
-    assert len(curve) == 3 and curve[-1] < curve[0]
+            options = ["--min-confidence", "0"]  # after so little training every line would be rejected
+        with pytest.raises(SystemExit) as exited:
+            main([verb, *arguments, *options])
+        assert exited.value.code == 0, command
+        outputs[verb] = capsys.readouterr().out
+    rows = [row.split(",") for row in Path("runs/own/metrics.csv").read_text().splitlines()]
+    validation_losses = [float(row[2]) for row in rows if row[1] == "val_loss"]
+    assert len(validation_losses) == 3 and validation_losses[-1] < validation_losses[0]
     assert alphabet_of(open_recognizer("own/runes.onnx")).characters == load_recipe("recipes/own.yaml").lines.alphabet
     assert Path("own/sheet.png").stat().st_size > 1000
-    result = json.loads(said["evaluate"])
+    result = json.loads(outputs["evaluate"])
     assert result["lines"] == 40 and result["decoder"] == "beam:own/runes.lm" and 0 < result["cer"] <= 1

@@ -1,6 +1,8 @@
-"""The report's network in its own framework: training lines a second. Run with the peers' Python (make peers).
+"""Measures the training speed of the W&B report's network in Keras. Run with the peers' Python (make peers).
 
-Prints one JSON object: lines_per_second, parameters, peak_mb.
+python keras_seed.py [STEPS]    # prints one JSON object: {"lines_per_second", "parameters", "peak_mb", "tensorflow"}
+
+The lines are random numbers, composed before the measurement; 64 lines of 32 characters a step.
 """
 
 import json
@@ -18,15 +20,17 @@ from tensorflow import keras
 from tensorflow.keras import layers
 
 BATCH, LENGTH, CLASSES = 64, 32, 49
+PATCHES = 63  # of 28 x 20 px, every 14 px
 
 
-def build() -> keras.Model:
+def build_network() -> keras.Model:
+    """The network: lines (N, 28, 896, 1) -> class probabilities (N, 63, 49)."""
     line = keras.Input((28, 896, 1))
     patches = layers.Lambda(
         lambda x: tf.reshape(
-            tf.image.extract_patches(x, [1, 28, 20, 1], [1, 1, 14, 1], [1, 1, 1, 1], "VALID"), (-1, 63, 28, 20, 1)
+            tf.image.extract_patches(x, [1, 28, 20, 1], [1, 1, 14, 1], [1, 1, 1, 1], "VALID"), (-1, PATCHES, 28, 20, 1)
         ),
-        output_shape=(63, 28, 20, 1),
+        output_shape=(PATCHES, 28, 20, 1),
     )(line)
     cnn = keras.Sequential(
         [
@@ -38,46 +42,49 @@ def build() -> keras.Model:
             layers.Flatten(),
         ]
     )
-    steps = layers.TimeDistributed(cnn)(patches)
-    out = layers.Dense(CLASSES, activation="softmax")(layers.LSTM(128, return_sequences=True)(steps))
-    return keras.Model(line, out)
+    features = layers.TimeDistributed(cnn)(patches)
+    probabilities = layers.Dense(CLASSES, activation="softmax")(layers.LSTM(128, return_sequences=True)(features))
+    return keras.Model(line, probabilities)
 
 
 def main(steps: int) -> None:
-    model = build()
+    """Train the network for some steps and print the median speed."""
+    network = build_network()
     optimizer = keras.optimizers.Adam()
 
     @tf.function
-    def step(lines: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def train_step(lines: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            said = model(lines, training=True)
+            probabilities = network(lines, training=True)
             loss = tf.reduce_mean(
-                keras.backend.ctc_batch_cost(labels, said, tf.fill((BATCH, 1), 63), tf.fill((BATCH, 1), LENGTH))
+                keras.backend.ctc_batch_cost(
+                    labels, probabilities, tf.fill((BATCH, 1), PATCHES), tf.fill((BATCH, 1), LENGTH)
+                )
                 if hasattr(keras.backend, "ctc_batch_cost")
                 else tf.nn.ctc_loss(
-                    labels, tf.math.log(said + 1e-7), tf.fill((BATCH,), LENGTH), tf.fill((BATCH,), 63), False,
-                    blank_index=CLASSES - 1,
+                    labels, tf.math.log(probabilities + 1e-7), tf.fill((BATCH,), LENGTH), tf.fill((BATCH,), PATCHES),
+                    False, blank_index=CLASSES - 1,
                 )
             )  # fmt: skip
         optimizer.apply_gradients(
-            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+            zip(tape.gradient(loss, network.trainable_variables), network.trainable_variables, strict=True)
         )
         return loss
 
     rng = np.random.default_rng(0)
     lines = rng.random((BATCH, 28, 896, 1), np.float32)
     labels = rng.integers(0, CLASSES - 1, (BATCH, LENGTH)).astype(np.int32)
-    step(lines, labels)
+    train_step(lines, labels)
     times = []
     for _ in range(steps):
         started = time.perf_counter()
-        step(lines, labels)
+        train_step(lines, labels)
         times.append(time.perf_counter() - started)
     print(
         json.dumps(
             {
                 "lines_per_second": BATCH / float(np.median(times)),
-                "parameters": int(model.count_params()),
+                "parameters": int(network.count_params()),
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "tensorflow": tf.__version__,
             }

@@ -1,7 +1,7 @@
-"""RapidOCR's recognizer alone on line images. Run with the peers' Python (make peers).
+"""Reads line images with RapidOCR's recognizer, without detection. Run with the peers' Python (make peers).
 
-Reads image paths from standard input, prints one JSON object a line: {"file", "text", "seconds"}, and at the end
-{"peak_mb", "bytes"}: memory with all of RapidOCR's models loaded, size of the recognizer's.
+The paths of the images come on stdin. Prints a JSON object for each image, {"file", "text", "seconds"}, and a last one,
+{"peak_mb", "bytes"}: the peak memory with all models of RapidOCR loaded, and the size of the recognizer's model.
 """
 
 import json
@@ -18,15 +18,16 @@ logging.disable(logging.CRITICAL)
 
 
 def main() -> None:
-    recognizer = RapidOCR()
+    """Read the images. The first image is read once more before, untimed, to warm up."""
+    ocr = RapidOCR()
     paths = [line.strip() for line in sys.stdin if line.strip()]
-    # all three flags at every call: they stick
+    # RapidOCR keeps the flags of the last call, so all three are passed to every call
     flags = {"use_det": False, "use_cls": False, "use_rec": True}
-    recognizer(cv2.imread(paths[0]), **flags)
+    ocr(cv2.imread(paths[0]), **flags)
     for path in paths:
         image = cv2.imread(path)
         started = time.perf_counter()
-        result = recognizer(image, **flags)
+        result = ocr(image, **flags)
         seconds = time.perf_counter() - started
         print(json.dumps({"file": path, "text": (result.txts or ("",))[0], "seconds": seconds}))
     models = Path(rapidocr.__file__).parent.glob("models/*rec*.onnx")

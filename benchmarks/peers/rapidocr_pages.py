@@ -1,7 +1,7 @@
-"""RapidOCR with its defaults, finding and reading, on whole images. Run with the peers' Python (make peers).
+"""Detects and recognizes the text of whole images with RapidOCR's defaults. Run with the peers' Python (make peers).
 
-Reads image paths from standard input, prints one JSON object a line as it is done with each: {"text", "seconds"},
-its lines joined by spaces in its own order.
+The paths of the images come on stdin. Prints a JSON object for each image, {"text", "seconds"}. The text is that of all
+lines in RapidOCR's order, joined by spaces.
 """
 
 import json
@@ -16,11 +16,12 @@ logging.disable(logging.CRITICAL)
 
 
 def main() -> None:
-    recognizer = RapidOCR()
+    """Read the images."""
+    ocr = RapidOCR()
     for path in (line.strip() for line in sys.stdin):
         image = cv2.imread(path)
         started = time.perf_counter()
-        result = recognizer(image)
+        result = ocr(image)
         seconds = time.perf_counter() - started
         print(json.dumps({"text": " ".join(result.txts or ()), "seconds": seconds}), flush=True)
 

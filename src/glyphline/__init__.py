@@ -1,4 +1,4 @@
-"""glyphline composes handwritten sentences out of single characters, trains a reader on them, reads images with it.
+"""glyphline composes handwritten sentences from single characters, trains a reader on them and reads images with it.
 
 >>> sorted(__all__)
 ['Page', '__version__', 'compose', 'open_reader', 'read']
@@ -20,18 +20,19 @@ __all__ = ["Page", "__version__", "compose", "open_reader", "read"]
 
 
 def open_reader(model: str = "auto", decoder: str = "beam", detector: str = "auto") -> PageReader:
-    """A reader of pages; see `glyphline.reading.pages.open_reader`, whose names and errors it shares."""
-    from glyphline.reading.pages import open_reader as opened
+    """Open a reader of pages. See `glyphline.reading.pages.open_reader` for the names and the errors."""
+    from glyphline.reading import pages
 
-    return opened(model, decoder, detector)
+    return pages.open_reader(model, decoder, detector)
 
 
 def read(image: Any, model: str = "auto", decoder: str = "beam", detector: str = "auto") -> Page:
-    """Find and read the text of an image (of a file of many pages, the first).
+    """Find and read the text of an image. Of a file with several pages, the first page is read.
 
-    image: a path, bytes, a PIL image or an array (H, W[, 3 or 4]); model, decoder, detector: as for `open_reader`,
-    which to keep is quicker for many images. detector "none": the image is one line. Raises ImageError for no
-    image, UserError naming the choices for unknown names.
+    image: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4). model, decoder,
+    detector: names, as for `open_reader`; detector "none" reads the whole image as one line. Each call opens a new
+    reader: to read many images, open one with `open_reader` and call its `read`. Raises ImageError if the image cannot
+    be opened, UserError with the choices for an unknown name.
 
     >>> read(compose("Hello there", seed=3).image, detector="none").text
     'Hello there'
@@ -40,9 +41,10 @@ def read(image: Any, model: str = "auto", decoder: str = "beam", detector: str =
 
 
 def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "strokes") -> ComposedLine:
-    """Compose one line that says `text`, drawn by a glyph source; the same arguments give the same bytes.
+    """Compose one line image with the text `text`. The same arguments give the same bytes.
 
-    Raises AlphabetError for a character the glyphs cannot draw.
+    seed: 0 or more. layout: "natural", "tiles" or "overlap". glyphs: a glyph source, from which test glyphs are drawn.
+    Raises AlphabetError for a character that the glyphs lack, UserError for a negative seed or an unknown name.
 
     >>> compose("Hello, world!").image.ndim
     2
@@ -50,14 +52,14 @@ def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "st
     import numpy as np
 
     from glyphline.composing.layouts import GlyphPool
-    from glyphline.composing.line_sets import ComposedLine, cached_glyphs, open_layout
+    from glyphline.composing.line_sets import ComposedLine, open_cached_glyphs, open_layout
     from glyphline.recipe import LinesRecipe
 
     if seed < 0:
-        raise UserError(f"the seed is {seed}: give a whole number from 0 up")
-    pool = GlyphPool((cached_glyphs(glyphs),), (1.0,), "test")
-    pool.need(text)
-    made = open_layout(LinesRecipe(layout=layout))
-    record = made.sample(text, np.random.default_rng(seed), pool)
-    image, boxes = made.draw(record, pool, boxes=True)
+        raise UserError(f"the seed is {seed}: give a whole number, 0 or more")
+    pool = GlyphPool((open_cached_glyphs(glyphs),), (1.0,), "test")
+    pool.check_characters(text)
+    line_layout = open_layout(LinesRecipe(layout=layout))
+    record = line_layout.sample(text, np.random.default_rng(seed), pool)
+    image, boxes = line_layout.draw(record, pool, boxes=True)
     return ComposedLine(0, image, text, record, boxes)

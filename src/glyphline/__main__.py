@@ -1,4 +1,4 @@
-"""`python -m glyphline`."""
+"""Run the command line with `python -m glyphline`."""
 
 from glyphline.cli import main
 

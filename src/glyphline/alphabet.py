@@ -1,4 +1,4 @@
-"""Characters <-> ids: the CTC blank is 0, characters count from 1; named alphabets and the folds they need."""
+"""Alphabets: map characters to the ids of a CTC network (0 is the blank, characters count from 1), and fold texts."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import numpy.typing as npt
 
 from glyphline.errors import AlphabetError, nearest
 
-BLANK = 0  # id of the CTC blank, a step that says nothing (Graves et al. 2006)
+BLANK = 0  # id of the CTC blank, which stands for no character (Graves et al. 2006)
 
 DIGITS = string.digits
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
-#: The 15 lower-case letters that EMNIST "by merge" files under their capitals (Cohen et al. 2017, arXiv 1702.05373).
+#: The 15 lower-case letters that EMNIST "by merge" labels as their capitals (Cohen et al. 2017, arXiv 1702.05373).
 MERGED_LETTERS = "cijklmopsuvwxyz"
 PUNCTUATION = "!\"#$%&'()*+,-./:;=?@"
 
-#: Named alphabets; a recipe may also spell out its own characters.
+#: name -> characters in the order of their ids; a recipe may list its own characters instead
 ALPHABETS: dict[str, str] = {
     "digits": " " + DIGITS,
     "merged": " " + DIGITS + string.ascii_uppercase + "abdefghnqrt",  # 47 classes and the space
     "full": " " + DIGITS + LETTERS,  # 62 classes and the space
-    "english": " " + PUNCTUATION + DIGITS + LETTERS,  # what notes, forms and signs need
+    "english": " " + PUNCTUATION + DIGITS + LETTERS,  # the characters of notes, forms and signs
     "ascii": "".join(map(chr, range(32, 127))),
 }
 
 _MERGE = str.maketrans(MERGED_LETTERS, MERGED_LETTERS.upper())
-#: Typographic characters and the plain ones they are written with.
+#: typographic character -> the plain characters that replace it
 _PLAIN = str.maketrans(
     {
         "‘": "'", "’": "'", "‚": "'", "′": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "″": '"',
@@ -46,7 +46,7 @@ _PLAIN = str.maketrans(
 
 
 def fold_merged(text: str) -> str:
-    """The 15 letters that EMNIST merges, as their capitals: what a reader of the merged alphabet can say.
+    """Replace the 15 lower-case letters in MERGED_LETTERS by their capitals, as the merged alphabet requires.
 
     >>> fold_merged("jacob")
     'JaCOb'
@@ -55,7 +55,7 @@ def fold_merged(text: str) -> str:
 
 
 def fold_plain(text: str) -> str:
-    """Typographic quotes, dashes and accents as the plain characters people type instead.
+    """Replace typographic characters by the plain ones that people type, and remove accents (Unicode NFKD).
 
     >>> fold_plain("“Café” déjà vu…")
     '"Cafe" deja vu...'
@@ -67,24 +67,24 @@ def fold_plain(text: str) -> str:
 
 
 def collapse(path: Iterable[int]) -> list[int]:
-    """A CTC path as the ids it says: repeats merged, then blanks dropped (Graves et al. 2006).
+    """Collapse a CTC path, one id a time step, to its label sequence (Graves et al. 2006): merge repeats, drop blanks.
 
     >>> collapse([0, 3, 3, 0, 3, 5, 5, 0])
     [3, 3, 5]
     """
-    said: list[int] = []
+    ids: list[int] = []
     previous = BLANK
     for step in path:
         if step != previous and step != BLANK:
-            said.append(int(step))
+            ids.append(int(step))
         previous = step
-    return said
+    return ids
 
 
-def steps_needed(ids: Sequence[int] | npt.NDArray[np.integer]) -> int:
-    """The fewest time steps in which CTC can say these ids: one each, and a blank between equal neighbours.
+def min_ctc_steps(ids: Sequence[int] | npt.NDArray[np.integer]) -> int:
+    """Count the time steps of the shortest CTC path for these ids: one each, and a blank between equal neighbours.
 
-    >>> steps_needed([1, 2, 2, 3])
+    >>> min_ctc_steps([1, 2, 2, 3])
     5
     """
     return len(ids) + sum(1 for a, b in pairwise(ids) if a == b)
@@ -92,7 +92,9 @@ def steps_needed(ids: Sequence[int] | npt.NDArray[np.integer]) -> int:
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The characters a reader knows, in the order of their ids.
+    """The characters that a network can output, in the order of their ids.
+
+    Raises AlphabetError if `characters` is empty or contains a character twice.
 
     >>> tiny = Alphabet(" ab")
     >>> tiny.encode("a b").tolist()
@@ -107,53 +109,54 @@ class Alphabet:
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        twice = sorted(c for c, count in Counter(self.characters).items() if count > 1)
-        if not self.characters or twice:
-            said = f"holds {', '.join(map(repr, twice))} more than once" if twice else "is empty"
-            raise AlphabetError(f"the alphabet {said}: list every character exactly once")
+        duplicates = sorted(c for c, count in Counter(self.characters).items() if count > 1)
+        if not self.characters or duplicates:
+            problem = f"contains {', '.join(map(repr, duplicates))} more than once" if duplicates else "is empty"
+            raise AlphabetError(f"the alphabet {problem}: list every character exactly once")
         object.__setattr__(self, "_ids", {c: i for i, c in enumerate(self.characters, start=1)})
 
     @classmethod
-    def named(cls, name: str) -> Alphabet:
-        """The alphabet of this name, or of these very characters when it is longer than any name's mistake.
+    def from_name(cls, name: str) -> Alphabet:
+        """Return the alphabet with this name in ALPHABETS. Any other string is itself the list of characters.
 
-        Raises AlphabetError for a word that looks like a name and is none.
+        Raises AlphabetError for a string that looks like a misspelt name: one that is similar to a name, or one of
+        lower-case ASCII letters and digits that contains a character twice.
         """
         if name in ALPHABETS:
             return cls(ALPHABETS[name])
-        repeats = name.isascii() and name.isalnum() and name.islower() and len(set(name)) < len(name)
-        if repeats or difflib.get_close_matches(name, ALPHABETS, n=1):
+        looks_like_word = name.isascii() and name.isalnum() and name.islower() and len(set(name)) < len(name)
+        if looks_like_word or difflib.get_close_matches(name, ALPHABETS, n=1):
             raise AlphabetError(f'no alphabet "{name}"; {nearest(name, ALPHABETS)}, or the characters themselves')
         return cls(name)
 
     def __len__(self) -> int:
-        """How many classes a network needs: the characters and the blank."""
+        """The number of classes of a network: the characters and the blank."""
         return len(self.characters) + 1
 
     def __contains__(self, character: object) -> bool:
         return character in self._ids
 
     @property
-    def merges(self) -> bool:
-        """True where this alphabet lacks exactly the letters that EMNIST merges, so texts must be folded first."""
+    def is_merged(self) -> bool:
+        """Whether of all LETTERS exactly the MERGED_LETTERS are missing. Texts then need `fold_merged` first."""
         missing = [c for c in LETTERS if c not in self._ids]
         return missing == list(MERGED_LETTERS)
 
-    def unknown(self, text: str) -> list[str]:
-        """The characters of the text that the alphabet lacks, each once, in order of appearance."""
+    def unknown_characters(self, text: str) -> list[str]:
+        """List the characters of the text that are not in the alphabet, each once, in order of appearance."""
         return [c for c in dict.fromkeys(text) if c not in self._ids]
 
     def encode(self, text: str) -> npt.NDArray[np.int64]:
-        """The ids of a text, shape (L,). Raises AlphabetError naming every character that has no id."""
+        """Encode a text as ids, int64 of shape (len(text),). Raises AlphabetError listing characters without an id."""
         try:
             return np.array([self._ids[c] for c in text], dtype=np.int64)
         except KeyError:
-            missing = ", ".join(repr(c) for c in self.unknown(text))
+            missing = ", ".join(repr(c) for c in self.unknown_characters(text))
             raise AlphabetError(
                 f"{missing} in {text[:60]!r} is not in the alphabet of {len(self.characters)} characters: "
-                f"choose a wider alphabet ({', '.join(ALPHABETS)}) or let the recipe drop or replace it"
+                f"choose a wider alphabet ({', '.join(ALPHABETS)}) or set `unknown` in the recipe to drop or replace"
             ) from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids; blanks say nothing."""
+        """Decode ids to a text. Blanks are skipped; repeats are kept, see `collapse`."""
         return "".join(self.characters[i - 1] for i in ids if i != BLANK)

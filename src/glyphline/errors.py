@@ -1,11 +1,11 @@
-"""What the user can mend: every message names what happened, what was expected, the remedy and the choices.
+"""Exceptions. Every message is one line: what is wrong, what was expected, what to do, and the choices, if any.
 
-GlyphlineError               anything glyphline raises on purpose; exit code 1
-└── UserError                the user's mistake, one line, exit code 2
-    ├── DataError            a file or a set of data is missing, broken or does not fit
-    ├── AlphabetError        a character that the alphabet or the glyphs do not have
-    ├── RecipeError          an unknown key, a wrong type or a contradiction in a recipe
-    ├── ImageError         an image that cannot be opened or is too large
+GlyphlineError               base of all exceptions that glyphline raises on purpose; exit code 1
+└── UserError                a mistake that the user can correct; exit code 2
+    ├── DataError            a file or a data set is missing, damaged or inconsistent
+    ├── AlphabetError        a character is missing from the alphabet or from the glyphs
+    ├── RecipeError          a recipe has an unknown key, a value of the wrong type or a contradiction
+    ├── ImageError           an image cannot be opened, is empty or is too large
     └── MissingPackage       an optional package is not installed
 """
 
@@ -16,47 +16,51 @@ from collections.abc import Iterable
 
 
 class GlyphlineError(Exception):
-    """Anything glyphline raises on purpose; the command line ends with `exit_code`."""
+    """Base of all exceptions that glyphline raises on purpose. The command line exits with `exit_code`."""
 
     exit_code = 1
 
 
 class UserError(GlyphlineError):
-    """A mistake the user can mend; shown as one line, without a traceback."""
+    """A mistake that the user can correct. The command line prints it as one line, without a traceback."""
 
     exit_code = 2
 
 
 class DataError(UserError):
-    """A file or a set of data is missing, broken or does not fit the rest."""
+    """A file or a data set is missing, damaged or inconsistent with other data."""
 
 
 class AlphabetError(UserError):
-    """A character that the alphabet does not hold or that no glyph source can draw."""
+    """A character is missing from the alphabet, or no glyph source can draw it."""
 
 
 class RecipeError(UserError):
-    """A recipe with an unknown key, a wrong type or a contradiction."""
+    """A recipe has an unknown key, a value of the wrong type or a contradiction."""
 
 
 class ImageError(UserError):
-    """An image that cannot be opened, is empty, or is larger than the limits."""
+    """An image cannot be opened, is empty, or exceeds a limit on its size."""
 
 
 class MissingPackage(UserError):
-    """An optional package is not installed; the message holds the line that installs it."""
+    """An optional package is not installed. The message contains the command that installs it.
 
-    def __init__(self, package: str, extra: str, what: str) -> None:
-        super().__init__(f'{what} needs the package {package}: pip install "glyphline[{extra}]"')
+    package: name of the package. extra: the extra of glyphline that installs it. purpose: what needs the package, the
+    subject of the message.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f'{purpose} needs the package {package}: pip install "glyphline[{extra}]"')
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The tail of a message about an unknown name: the nearest choice and all of them.
+    """Format the choices for a message about an unknown name. The choice most similar to `word`, if any, comes first.
 
     >>> nearest("tile", ["tiles", "natural"])
     'did you mean "tiles"? choices: natural, tiles'
     """
     known = sorted(choices)
-    close = difflib.get_close_matches(word, known, n=1)
-    hint = f'did you mean "{close[0]}"? ' if close else ""
+    matches = difflib.get_close_matches(word, known, n=1)
+    hint = f'did you mean "{matches[0]}"? ' if matches else ""
     return f"{hint}choices: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, so that a kill or a full disk leaves the one before."""
+"""Atomic writes: after a kill or a full disk a file holds either its old or its new content, never a part."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to: it takes the place of `path` when the block ends, and is gone when it fails.
+def replace_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`. When the block ends, the file there replaces `path`.
 
-    Raises OSError where the place cannot be taken.
+    If the block raises, the temporary file is deleted and `path` stays as it was. Raises OSError if `path` cannot be
+    replaced.
     """
-    beside = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(path.name + ".tmp")
     try:
-        yield beside
-        os.replace(beside, path)
+        yield temporary
+        os.replace(temporary, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError."""
-    with replacing(path) as beside:
-        beside.write_bytes(data)
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that the file is never incomplete. Raises OSError if it cannot be written."""
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,4 +1,4 @@
-"""The typed result of reading: Page > Line > Word > Character, with confidences and places."""
+"""The typed result of reading: Page > Line > Word > Character, with confidences and positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the image, clockwise f
 
 @dataclass(frozen=True)
 class Character:
-    """One character and where it stands: its columns, and its corners, which follow a line that is not level."""
+    """One recognized character and its position.
+
+    `left` and `right` are columns of the image. `polygon` holds the corners, which follow a slanted line. It is empty
+    if the corners are unknown.
+    """
 
     text: str
     confidence: float  # 0..1
@@ -23,106 +27,112 @@ class Character:
 
 @dataclass(frozen=True)
 class Word:
-    """Characters between spaces."""
+    """The characters between two spaces, with the fields of `Character`."""
 
     text: str
     confidence: float  # 0..1
-    left: float
+    left: float  # px of the image
     right: float
     polygon: Polygon = ()
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text; its words, where none are given, follow from its characters.
+    """One line of text. If no words are passed, they are built by splitting `characters` at spaces.
 
-    >>> one = Line("a b", 0.5, (), "", tuple(Character(c, 0.5, i, i + 1) for i, c in enumerate("a b")))
-    >>> [w.text for w in one.words]
+    The confidence of a word built so is the lowest confidence of its characters.
+
+    >>> line = Line("a b", 0.5, (), "", tuple(Character(c, 0.5, i, i + 1) for i, c in enumerate("a b")))
+    >>> [word.text for word in line.words]
     ['a', 'b']
     """
 
     text: str
-    confidence: float  # 0..1; 1 for nothing read
+    confidence: float  # 0..1; 1 for an empty text
     polygon: Polygon
     recognizer: str
     characters: tuple[Character, ...] = ()
     words: tuple[Word, ...] = ()
-    rejected: bool = False  # True where the reader would have had to guess; the text is then empty
-    paragraph: int = 0  # the number of its paragraph on the page
-    visual_confidence: float = (
-        1.0  # share 0..1 that a network of photographs gave its characters, on average; 1 where none did
-    )
+    rejected: bool = False  # True if the reader rejected the line; its text is then empty
+    paragraph: int = 0  # number of its paragraph on the page, from 0
+    visual_confidence: float = 1.0  # 0..1, mean posterior of its characters by PP-OCR; 1 by other recognizers
 
     def __post_init__(self) -> None:
         if not self.words:
             groups = split_words(self.characters)
-            object.__setattr__(
-                self, "words", tuple(word_from_characters(g, min(c.confidence for c in g)) for g in groups)
-            )
+            words = tuple(word_from_characters(group, min(c.confidence for c in group)) for group in groups)
+            object.__setattr__(self, "words", words)
 
     @property
     def words_with_characters(self) -> list[tuple[Word, tuple[Character, ...]]]:
-        """Each word with its characters; without them where they spell something else."""
+        """Each word and its characters. The characters are left out if they spell other words than `words`."""
         groups = split_words(self.characters)
-        fit = ["".join(c.text for c in group) for group in groups] == [word.text for word in self.words]
-        return [(word, tuple(groups[k]) if fit else ()) for k, word in enumerate(self.words)]
+        match = ["".join(c.text for c in group) for group in groups] == [word.text for word in self.words]
+        return [(word, tuple(groups[i]) if match else ()) for i, word in enumerate(self.words)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as `read --format json` prints it."""
+        """The line as plain data, as `read --format json` prints it."""
         return {
             "text": self.text,
             "confidence": round(self.confidence, 4),
-            "polygon": _rounded(self.polygon),
+            "polygon": _round_polygon(self.polygon),
             "recognizer": self.recognizer,
             "paragraph": self.paragraph,
-            "words": [_plain(w) for w in self.words],
-            "characters": [_plain(c) for c in self.characters],
+            "words": [_to_dict(word) for word in self.words],
+            "characters": [_to_dict(character) for character in self.characters],
             "rejected": self.rejected,
         }
 
 
-def _plain(part: Character | Word) -> dict[str, Any]:
-    out = {"text": part.text, "confidence": round(part.confidence, 4), "left": round(part.left, 1),
-           "right": round(part.right, 1)}  # fmt: skip
-    return {**out, "polygon": _rounded(part.polygon)} if part.polygon else out
+def _to_dict(element: Character | Word) -> dict[str, Any]:
+    data = {"text": element.text, "confidence": round(element.confidence, 4), "left": round(element.left, 1),
+            "right": round(element.right, 1)}  # fmt: skip
+    return {**data, "polygon": _round_polygon(element.polygon)} if element.polygon else data
 
 
-def _rounded(polygon: Polygon) -> list[list[float]]:
+def _round_polygon(polygon: Polygon) -> list[list[float]]:
     return [[round(x, 1), round(y, 1)] for x, y in polygon]
 
 
 def split_words(characters: Iterable[Character]) -> list[list[Character]]:
-    """The characters between spaces, word by word."""
+    """Split characters at white space into one list a word. The white space is dropped; no list is empty."""
     groups: list[list[Character]] = [[]]
     for character in characters:
         if character.text.isspace():
             groups.append([])
         else:
             groups[-1].append(character)
-    return [g for g in groups if g]
+    return [group for group in groups if group]
 
 
 def word_from_characters(group: list[Character], confidence: float) -> Word:
-    """One word of its characters, at least one."""
+    """Join characters (at least one) into a word that covers all of them.
+
+    Its polygon has the left corners of the first and the right corners of the last character; it is empty if one of the
+    two has no polygon.
+    """
     first, last = group[0].polygon, group[-1].polygon
-    around = (first[0], last[1], last[2], first[3]) if first and last else ()
+    polygon = (first[0], last[1], last[2], first[3]) if first and last else ()
     left, right = min(c.left for c in group), max(c.right for c in group)
-    return Word("".join(c.text for c in group), confidence, left, right, around)
+    return Word("".join(c.text for c in group), confidence, left, right, polygon)
 
 
 @dataclass(frozen=True)
 class Page:
-    """One image and its lines in reading order; places are px of the image as it was given, turned or not."""
+    """One page and its lines in reading order.
+
+    All positions are px of the page image as it was passed in, before any rotation by the reader.
+    """
 
     width: int  # px
     height: int
     lines: tuple[Line, ...] = ()
-    number: int = 1  # in its file
-    rotation: int = 0  # degrees anticlockwise, a multiple of 90, by which it had to be turned to stand upright
+    number: int = 1  # in its file, from 1
+    rotation: int = 0  # degrees anticlockwise, a multiple of 90, that turn the page upright
 
     @property
     def text(self) -> str:
-        """The lines in reading order, one a line; what was rejected leaves nothing.
+        """The texts of the lines in reading order, joined by newlines. Rejected lines are left out.
 
         >>> Page(10, 10, (Line("one", 1.0, (), ""), Line("two", 1.0, (), ""))).text
         'one\\ntwo'
@@ -131,7 +141,7 @@ class Page:
 
     @property
     def paragraphs(self) -> list[list[Line]]:
-        """The lines, paragraph by paragraph.
+        """The lines grouped by paragraph, in reading order. Neighbours with an equal `paragraph` form a group.
 
         >>> lines = (Line("one", 1.0, (), ""), Line("two", 1.0, (), "", paragraph=1))
         >>> [[line.text for line in lines] for lines in Page(10, 10, lines).paragraphs]
@@ -140,7 +150,7 @@ class Page:
         return [list(group) for _, group in groupby(self.lines, lambda line: line.paragraph)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as `read --format json` prints it."""
+        """The page as plain data, as `read --format json` prints it."""
         return {
             "number": self.number,
             "width": self.width,

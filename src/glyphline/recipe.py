@@ -1,4 +1,9 @@
-"""A recipe (YAML) <-> frozen dataclasses; unknown or contradicting keys are refused with the nearest name."""
+"""Recipes: the YAML files that decide a training run, as frozen dataclasses.
+
+`recipe_from` and `load_recipe` check keys, types, ranges and contradictions. They raise RecipeError, which names the
+nearest key or value. Each field describes itself: `field.metadata["help"]` is one line with the meaning, the unit and
+the range, and `field.metadata["unit"]` is the unit alone, "" for a value without one.
+"""
 
 from __future__ import annotations
 
@@ -15,180 +20,372 @@ import yaml
 
 from glyphline.errors import RecipeError, nearest
 
-ENDINGS = (".yaml", ".yml")
+RECIPE_SUFFIXES = (".yaml", ".yml")
+
+
+def _describe(description: str, unit: str = "") -> dict[str, str]:
+    """The metadata of a field: what the documentation and its table of recipe keys say about it."""
+    return {"help": description, "unit": unit}
 
 
 @dataclass(frozen=True)
 class GlyphShare:
-    """A glyph source and how many of the lines it writes, relative to the others."""
+    """A glyph source and its share of the lines."""
 
-    source: str
-    weight: float = 1.0
+    source: str = field(
+        metadata=_describe("Glyph source: strokes, emnist/SET (byclass, bymerge, ...), fonts:FOLDER or folder:FOLDER.")
+    )
+    weight: float = field(
+        default=1.0,
+        metadata=_describe("Share of the lines from this source, relative to the other weights, 0 or more."),
+    )
 
 
 @dataclass(frozen=True)
 class LinesRecipe:
-    """Which lines are composed."""
+    """The lines to compose: characters, glyphs, texts and layout."""
 
-    alphabet: str = "english"  # a name (digits, merged, full, english, ascii) or the characters themselves
-    layout: str = "natural"  # tiles, overlap, natural
-    glyphs: tuple[GlyphShare, ...] = (GlyphShare("strokes"),)  # the first also draws what the others lack
-    sentences: tuple[str, ...] = ("built-in",)
-    punctuation: str = "written"  # written, stripped
-    unknown: str = "drop"  # a character outside the alphabet: replace, drop, refuse
-    replacement: str = " "
-    length: tuple[int, int] = (4, 48)  # characters of a line, from .. to; drawn evenly
-    start: str = "word"  # head: every line begins its sentence; word: at any word
-    cut: str = "word"  # word: never inside a word; character: exactly at the length
-    pad: bool = False  # spaces up to the length, in image and label
-    capitals: float = 0.0  # share of the lines set in CAPITALS
-    letter_spaced: float = 0.0  # share of the lines s p e l l e d, half of them in capitals
-    variants: int = 1  # lines of each sentence in a row
-    sentence_limit: int | None = None  # only so many sentences of each split
-    effects: dict[str, float] | None = None  # effect -> share of lines; null: the usual ones (natural only)
-    jitter: float = 0.0  # how far each training tile is bent (tiles, overlap); 0: not at all, 1: strongly
-    height: int = 40  # px of the canonical line
+    alphabet: str = field(
+        default="english",
+        metadata=_describe("Name of an alphabet (digits, merged, full, english, ascii), or its characters themselves."),
+    )
+    layout: str = field(
+        default="natural",
+        metadata=_describe(
+            "Arrangement of the glyphs: tiles (side by side), overlap (overlapping tiles) or natural (handwriting)."
+        ),
+    )
+    glyphs: tuple[GlyphShare, ...] = field(
+        default=(GlyphShare("strokes"),),
+        metadata=_describe(
+            "Glyph sources: a line uses one, and others for characters it lacks; tiles and overlap take one source."
+        ),
+    )
+    sentences: tuple[str, ...] = field(
+        default=("built-in",),
+        metadata=_describe(
+            "Text sources, 1 or more: built-in, wikisplit, wikisplit:split or :unsplit, text:PATH, generated:COUNT."
+        ),
+    )
+    punctuation: str = field(
+        default="written",
+        metadata=_describe(
+            "Punctuation: written (WikiSplit's is untokenised first) or stripped (only ASCII letters, digits, spaces)."
+        ),
+    )
+    unknown: str = field(
+        default="drop",
+        metadata=_describe(
+            "Treatment of a character outside the alphabet: replace (see replacement), drop or refuse (an error)."
+        ),
+    )
+    replacement: str = field(
+        default=" ", metadata=_describe("Character of the alphabet that stands for an unknown one (unknown: replace).")
+    )
+    length: tuple[int, int] = field(
+        default=(4, 48),
+        metadata=_describe(
+            "Least and greatest length limit in characters, 1 or more; the limit of a line is drawn uniformly.",
+            "characters",
+        ),
+    )
+    start: str = field(
+        default="word",
+        metadata=_describe(
+            "Start of a line in a sentence above the length limit: head (its first word) or word (a random word)."
+        ),
+    )
+    cut: str = field(
+        default="word",
+        metadata=_describe(
+            "End of a line that is too long: word (between words) or character (exactly at the length limit)."
+        ),
+    )
+    pad: bool = field(
+        default=False,
+        metadata=_describe(
+            "Whether spaces fill image and label up to the length limit; needs a single length and cut: character."
+        ),
+    )
+    capitals: float = field(
+        default=0.0, metadata=_describe("Share of the lines that are set in capitals, 0 to 1.", "share")
+    )
+    letter_spaced: float = field(
+        default=0.0,
+        metadata=_describe(
+            "Share of the lines with a space between all characters, 0 to 1; half of them are in capitals.", "share"
+        ),
+    )
+    variants: int = field(
+        default=1, metadata=_describe("Number of consecutive lines of the same sentence, 1 or more.", "lines")
+    )
+    sentence_limit: int | None = field(
+        default=None, metadata=_describe("Number of sentences to use of each split, 1 or more; null: all.", "sentences")
+    )
+    effects: dict[str, float] | None = field(
+        default=None,
+        metadata=_describe(
+            "Share of the lines, 0 to 1, by name of pen, paper or camera effect (only natural); null: the defaults.",
+            "share",
+        ),
+    )
+    jitter: float = field(
+        default=0.0,
+        metadata=_describe(
+            "Strength of the random distortion of training tiles (layouts tiles and overlap), 0 (none) to 2."
+        ),
+    )
+    height: int = field(default=40, metadata=_describe("Height of the normalised line image in px, 16 to 128.", "px"))
 
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """Which network learns them."""
+    """The network to train: an encoder, a context and their sizes."""
 
-    encoder: str = "conv"  # patches (the report's), conv
-    channels: tuple[int, ...] = (32, 64, 128)  # of the encoder's stages
-    stride: int = 8  # px of width a time step (conv): 4 for narrow letters, 8 for tiles
-    features: int = 256  # width of a time step after the encoder
-    context: str = "mixer"  # none, lstm, bilstm, mixer, attention
-    layers: int = 4  # of the context: bilstm, mixer, attention
-    kernel_size: int = 9  # time steps a mixer or attention layer's convolution sees
-    dropout: float = 0.1
+    encoder: str = field(
+        default="conv",
+        metadata=_describe(
+            "Layers that turn the image into time steps: conv, or patches (the W&B report's 20 px windows)."
+        ),
+    )
+    channels: tuple[int, ...] = field(
+        default=(32, 64, 128),
+        metadata=_describe(
+            "Channels of each stage of the encoder, 1 or more; two stages for the encoder patches.", "channels"
+        ),
+    )
+    stride: int = field(
+        default=8,
+        metadata=_describe("Width of a time step of the encoder conv in px: 2, 4, 8 or 16; patches: always 14.", "px"),
+    )
+    features: int = field(
+        default=256,
+        metadata=_describe(
+            "Features of a time step after the encoder conv, and units of lstm and bilstm, 1 or more.", "features"
+        ),
+    )
+    context: str = field(
+        default="mixer",
+        metadata=_describe("Layers that relate the time steps to one another: none, lstm, bilstm, mixer or attention."),
+    )
+    layers: int = field(
+        default=4,
+        metadata=_describe("Number of layers of the contexts bilstm, mixer and attention, 1 or more.", "layers"),
+    )
+    kernel_size: int = field(
+        default=9,
+        metadata=_describe(
+            "Width of the convolutions of mixer and attention in time steps, an odd number, 1 or more.", "time steps"
+        ),
+    )
+    dropout: float = field(
+        default=0.1,
+        metadata=_describe("Share of the values that dropout sets to 0 in training, 0 to below 1.", "share"),
+    )
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How long and how."""
+    """The training: data, duration, optimizer and validation."""
 
-    seed: int = 0
-    initial_weights: str | None = None  # a run folder or its best.pt, whose weights to begin with; null: from scratch
-    epochs: int = 100
-    epoch_lines: int = 4000  # lines between two validations
-    distinct_lines: int | None = None  # null: never the same line twice
-    validation_lines: int = 500
-    watch: str | None = None  # a folder with labels.tsv, real lines say, read after every epoch; decides nothing
-    validation_glyphs: str = "val"  # val: unseen; train: those of training in unseen sentences, as the report did
-    batch: int = 64
-    gradient_accumulation: int = (
-        1  # a batch is computed in so many, their gradients added: less memory, kinder to small caches
+    seed: int = field(
+        default=0, metadata=_describe("Seed of the composed lines, the initial weights and dropout, any whole number.")
     )
-    optimizer: str = "adamw"  # adam, adamw, sgd
-    learning_rate: float = 1e-3  # the peak
-    weight_decay: float = 0.01
-    schedule: str = "cosine"  # constant, cosine, onecycle, plateau
-    warmup: float = 0.02  # share of all steps
-    gradient_clip: float = 1.0  # gradient norm; 0: never
-    patience: int = 0  # epochs without a better validation loss before it stops; 0: never stops early
-    ema_decay: float = 0.0  # decay of the weights' moving average; 0: none
-    precision: str = "bf16"  # bf16 (autocast), fp32
-    workers: int = 0  # processes that compose ahead; 0: in the training process
+    initial_weights: str | None = field(
+        default=None,
+        metadata=_describe(
+            "Run folder or its best.pt with the weights that training starts from; null: random weights."
+        ),
+    )
+    epochs: int = field(default=100, metadata=_describe("Greatest number of epochs, 1 or more.", "epochs"))
+    epoch_lines: int = field(
+        default=4000,
+        metadata=_describe("Number of lines in an epoch, 1 or more; a validation follows each epoch.", "lines"),
+    )
+    distinct_lines: int | None = field(
+        default=None,
+        metadata=_describe(
+            "Number of different training lines, 1 or more, which epochs repeat; null: no line is repeated.", "lines"
+        ),
+    )
+    validation_lines: int = field(default=500, metadata=_describe("Number of validation lines, 1 or more.", "lines"))
+    watch: str | None = field(
+        default=None,
+        metadata=_describe(
+            "Folder with labels.tsv whose lines are read and scored after each epoch, for information; null: none."
+        ),
+    )
+    validation_glyphs: str = field(
+        default="val",
+        metadata=_describe(
+            "Split of the validation glyphs: val (not in training) or train (those of training, as in the report)."
+        ),
+    )
+    batch: int = field(default=64, metadata=_describe("Number of lines in a batch, 1 or more.", "lines"))
+    gradient_accumulation: int = field(
+        default=1,
+        metadata=_describe(
+            "Number of equal parts of a batch, 1 or more, that are computed in turn to save memory; must divide batch.",
+            "parts",
+        ),
+    )
+    optimizer: str = field(default="adamw", metadata=_describe("Optimizer: adam, adamw or sgd."))
+    learning_rate: float = field(default=1e-3, metadata=_describe("Highest learning rate, above 0."))
+    weight_decay: float = field(default=0.01, metadata=_describe("Weight decay of adamw and sgd, 0 or more."))
+    schedule: str = field(
+        default="cosine", metadata=_describe("Schedule of the learning rate: constant, cosine, onecycle or plateau.")
+    )
+    warmup: float = field(
+        default=0.02,
+        metadata=_describe(
+            "Share of the steps in which the learning rate rises, 0 to below 1; onecycle: 0.3 or more; plateau: 0.",
+            "share",
+        ),
+    )
+    gradient_clip: float = field(
+        default=1.0, metadata=_describe("Greatest norm of the gradient, 0 or more; 0: gradients are not clipped.")
+    )
+    patience: int = field(
+        default=0,
+        metadata=_describe(
+            "Number of epochs without a lower validation loss before training stops, 0 or more; 0: never.", "epochs"
+        ),
+    )
+    ema_decay: float = field(
+        default=0.0,
+        metadata=_describe("Decay of the exponential moving average of the weights, 0 to below 1; 0: no average."),
+    )
+    precision: str = field(default="bf16", metadata=_describe("Number format of training: bf16 (autocast) or fp32."))
+    workers: int = field(
+        default=0,
+        metadata=_describe(
+            "Number of processes that compose lines in advance, 0 or more; 0: the training process does.", "processes"
+        ),
+    )
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run."""
+    """All settings of a training run. Raises RecipeError for a value out of range or a contradiction."""
 
-    name: str = "unnamed"
-    about: str = ""
-    lines: LinesRecipe = field(default_factory=LinesRecipe)
-    network: NetworkRecipe = field(default_factory=NetworkRecipe)
-    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    name: str = field(default="unnamed", metadata=_describe("Name of the recipe and of its runs."))
+    about: str = field(default="", metadata=_describe("Description of the recipe."))
+    lines: LinesRecipe = field(default_factory=LinesRecipe, metadata=_describe("Settings of the lines to compose."))
+    network: NetworkRecipe = field(default_factory=NetworkRecipe, metadata=_describe("Settings of the network."))
+    training: TrainingRecipe = field(default_factory=TrainingRecipe, metadata=_describe("Settings of the training."))
 
     def __post_init__(self) -> None:
-        _check(self)
+        _validate(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `recipe_from` reads back to an equal recipe."""
-        return _plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
+        """The recipe as dicts, lists and scalars; `recipe_from` turns them back into an equal recipe."""
+        return _to_plain_data(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
     def to_yaml(self) -> str:
+        """The recipe as YAML text, every key with its value."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain_data(value: Any) -> Any:
+    """The value with lists in place of tuples, at every depth."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+        return {k: _to_plain_data(v) for k, v in value.items()}
+    return [_to_plain_data(v) for v in value] if isinstance(value, tuple | list) else value
 
 
-def _check(recipe: Recipe) -> None:
-    """Refuse what contradicts itself, in a sentence each."""
-    lines, training = recipe.lines, recipe.training
+def _validate(recipe: Recipe) -> None:
+    """Raise RecipeError for the first value that is out of range or contradicts another."""
+    lines, network, training = recipe.lines, recipe.network, recipe.training
     low, high = lines.length
     rules = (
-        (not 1 <= low <= high, f"lines.length is {low}..{high}: give two numbers from 1 up, the smaller one first"),
-        (lines.pad and low != high, "lines.pad needs one length: give lines.length twice the same number"),
-        (lines.pad and lines.cut == "word", "lines.pad fills to an exact length: set lines.cut to character"),
-        (lines.layout in ("tiles", "overlap") and bool(lines.effects), "lines.effects belong to the natural layout"),
+        (
+            not 1 <= low <= high,
+            f"lines.length is {low}..{high}: give two numbers of 1 or more, the smaller one first",
+        ),
+        (lines.pad and low != high, "lines.pad needs a single length: set lines.length to the same number twice"),
+        (lines.pad and lines.cut == "word", "lines.pad fills lines to an exact length: set lines.cut to character"),
+        (
+            lines.layout in ("tiles", "overlap") and bool(lines.effects),
+            f"lines.effects need the layout natural, but lines.layout is {lines.layout}: remove the effects",
+        ),
         (
             lines.layout in ("tiles", "overlap") and len(lines.glyphs) > 1,
-            f"the layout {lines.layout} draws from one glyph source: name one, or choose the natural layout",
+            f"the layout {lines.layout} takes one glyph source: leave one in lines.glyphs, or choose natural",
         ),
         (not 0 <= lines.jitter <= 2, f"lines.jitter is {lines.jitter}: give a number from 0 to 2"),
-        (lines.layout == "natural" and lines.jitter > 0, "lines.jitter bends tiles: natural lines have lines.effects"),
+        (
+            lines.layout == "natural" and lines.jitter > 0,
+            "lines.jitter needs the layout tiles or overlap: set it to 0, or use lines.effects for natural lines",
+        ),
         (not 16 <= lines.height <= 128, f"lines.height is {lines.height} px: give a number from 16 to 128"),
-        (not 0 <= lines.capitals <= 1, "lines.capitals is a share of the lines, from 0 to 1"),
-        (not 0 <= lines.letter_spaced <= 1, "lines.letter_spaced is a share of the lines, from 0 to 1"),
+        (not 0 <= lines.capitals <= 1, f"lines.capitals is {lines.capitals}: give a share from 0 to 1"),
+        (not 0 <= lines.letter_spaced <= 1, f"lines.letter_spaced is {lines.letter_spaced}: give a share from 0 to 1"),
         (
             lines.letter_spaced > 0 and low == high,
-            "lines.letter_spaced makes lines shorter: give lines.length two different numbers",
+            "lines.letter_spaced shortens lines: set lines.length to two different numbers",
         ),
-        (lines.variants < 1, "lines.variants must be 1 or more"),
-        (min(training.epochs, training.epoch_lines, training.batch) < 1, "training needs epochs, lines and a batch"),
+        (lines.variants < 1, f"lines.variants is {lines.variants}: give 1 or more"),
+        (
+            min(training.epochs, training.epoch_lines, training.batch) < 1,
+            "training.epochs, training.epoch_lines and training.batch must each be 1 or more",
+        ),
         (
             training.schedule == "plateau" and training.warmup > 0,
-            "training.warmup goes with the schedules cosine and onecycle: set it to 0 for plateau",
+            "training.warmup belongs to the schedules cosine and onecycle: set it to 0 for plateau",
         ),
         (
-            recipe.network.encoder == "patches" and len(recipe.network.channels) != 2,
-            "network.channels of the encoder patches are two numbers, such as [32, 64]",
+            network.encoder == "patches" and len(network.channels) != 2,
+            f"network.channels has {len(network.channels)} numbers: the encoder patches takes two, such as [32, 64]",
         ),
         (
             training.gradient_accumulation < 1 or training.batch % training.gradient_accumulation != 0,
-            "training.gradient_accumulation must divide training.batch",
+            f"training.gradient_accumulation is {training.gradient_accumulation}: "
+            f"give a divisor of training.batch ({training.batch})",
         ),
-        (training.validation_lines < 1, "training.validation_lines must be 1 or more"),
-        (not 0 < training.learning_rate < math.inf, "training.learning_rate must be a number above 0"),
-        (not 0 <= training.weight_decay < math.inf, "training.weight_decay must be 0 or more"),
-        (not 0 <= training.warmup < 1, "training.warmup is a share of the run, from 0 to below 1"),
+        (training.validation_lines < 1, f"training.validation_lines is {training.validation_lines}: give 1 or more"),
+        (
+            not 0 < training.learning_rate < math.inf,
+            f"training.learning_rate is {training.learning_rate}: give a finite number above 0",
+        ),
+        (
+            not 0 <= training.weight_decay < math.inf,
+            f"training.weight_decay is {training.weight_decay}: give a finite number of 0 or more",
+        ),
+        (not 0 <= training.warmup < 1, f"training.warmup is {training.warmup}: give a share from 0 to below 1"),
         (min(training.patience, training.workers) < 0, "training.patience and training.workers must be 0 or more"),
-        (training.gradient_clip < 0, "training.gradient_clip must be 0 (never) or more"),
+        (training.gradient_clip < 0, f"training.gradient_clip is {training.gradient_clip}: give 0 (off) or more"),
         (
             training.distinct_lines is not None and training.distinct_lines < 1,
-            "training.distinct_lines must be above 0",
-        ),
-        (lines.sentence_limit is not None and lines.sentence_limit < 1, "lines.sentence_limit must be 1 or more"),
-        (not lines.glyphs or not lines.sentences, "lines needs at least one of glyphs and one of sentences"),
-        (any(g.weight < 0 for g in lines.glyphs), "a glyph source's weight must be 0 or more"),
-        (min(recipe.network.channels, default=0) < 1, "network.channels needs at least one stage, each above 0"),
-        (
-            min(recipe.network.features, recipe.network.layers) < 1,
-            "network.features and network.layers must be above 0",
-        ),
-        (recipe.network.kernel_size < 1, "network.kernel_size must be 1 or more"),
-        (not 0 <= training.ema_decay < 1, "training.ema_decay is a decay from 0 to below 1"),
-        (not 0 <= recipe.network.dropout < 1, "network.dropout is a share from 0 to below 1"),
-        (
-            recipe.network.encoder == "conv" and recipe.network.stride not in (2, 4, 8, 16),
-            "network.stride must be 2, 4, 8 or 16 px a time step",
+            f"training.distinct_lines is {training.distinct_lines}: give 1 or more, or null for no repeated line",
         ),
         (
-            recipe.network.encoder == "conv" and recipe.network.stride > 2 ** len(recipe.network.channels),
-            "network.stride needs as many stages (network.channels) as it has factors of two",
+            lines.sentence_limit is not None and lines.sentence_limit < 1,
+            f"lines.sentence_limit is {lines.sentence_limit}: give 1 or more, or null for all sentences",
         ),
-        (recipe.network.kernel_size % 2 == 0, "network.kernel_size must be odd, so that it has a middle"),
+        (not lines.glyphs or not lines.sentences, "lines.glyphs and lines.sentences each need at least one source"),
+        (any(share.weight < 0 for share in lines.glyphs), "the weights in lines.glyphs must be 0 or more"),
+        (
+            min(network.channels, default=0) < 1,
+            f"network.channels is {list(network.channels)}: give at least one number, each 1 or more",
+        ),
+        (min(network.features, network.layers) < 1, "network.features and network.layers must be 1 or more"),
+        (network.kernel_size < 1, f"network.kernel_size is {network.kernel_size}: give an odd number of 1 or more"),
+        (not 0 <= training.ema_decay < 1, f"training.ema_decay is {training.ema_decay}: give 0 to below 1"),
+        (not 0 <= network.dropout < 1, f"network.dropout is {network.dropout}: give a share from 0 to below 1"),
+        (
+            network.encoder == "conv" and network.stride not in (2, 4, 8, 16),
+            f"network.stride is {network.stride} px: give 2, 4, 8 or 16",
+        ),
+        (
+            network.encoder == "conv" and network.stride > 2 ** len(network.channels),
+            f"network.stride is {network.stride} px, but {len(network.channels)} stages (network.channels) give at "
+            f"most {2 ** len(network.channels)}: add stages or choose a smaller stride",
+        ),
+        (network.kernel_size % 2 == 0, f"network.kernel_size is {network.kernel_size}: give an odd number"),
     )
-    for broken, sentence in rules:
-        if broken:
-            raise RecipeError(sentence)
+    for violated, message in rules:
+        if violated:
+            raise RecipeError(message)
     choices = {
         "lines.layout": (lines.layout, ("tiles", "overlap", "natural")),
         "lines.unknown": (lines.unknown, ("replace", "drop", "refuse")),
@@ -203,50 +400,57 @@ def _check(recipe: Recipe) -> None:
             raise RecipeError(f'{name} is "{value}"; {nearest(value, allowed)}')
 
 
-def recipe_from(data: Any, where: str = "the recipe") -> Recipe:
-    """A recipe from plain data. Raises RecipeError for an unknown key, a wrong type or a contradiction."""
-    return typing.cast(Recipe, _build(Recipe, data, "", where))
+def recipe_from(data: Any, source: str = "the recipe") -> Recipe:
+    """The recipe in plain data, such as parsed YAML or JSON.
+
+    data: a mapping with the keys of Recipe; a missing key has its default. A glyph source may be written as a string,
+    a tuple of one value as that value. source: the file or object that error messages name.
+    Raises RecipeError for an unknown key, a wrong type, a value out of range or a contradiction.
+    """
+    return typing.cast(Recipe, _build_dataclass(Recipe, data, "", source))
 
 
-def _build(cls: type, data: Any, path: str, where: str) -> Any:
+def _build_dataclass(cls: type, data: Any, path: str, source: str) -> Any:
     if not isinstance(data, dict):
-        raise RecipeError(f"{where}: {path or 'the whole'} must be a mapping of keys, found {type(data).__name__}")
+        raise RecipeError(
+            f"{source}: {path or 'the whole file'} must be a mapping of keys to values, found {type(data).__name__}"
+        )
     fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
     values = {}
     for name, value in data.items():
-        full = f"{path}.{name}" if path else str(name)
+        key = f"{path}.{name}" if path else str(name)
         if name not in fields:
-            raise RecipeError(f'{where}: no key "{full}"; {nearest(str(name), fields)}')
-        values[name] = _convert(hints[name], value, full, where)
+            raise RecipeError(f'{source}: no key "{key}"; {nearest(str(name), fields)}')
+        values[name] = _convert(hints[name], value, key, source)
     return cls(**values)
 
 
-def _convert(hint: Any, value: Any, path: str, where: str) -> Any:
-    """A YAML value as the type a field asks for."""
+def _convert(hint: Any, value: Any, path: str, source: str) -> Any:
+    """A YAML value converted to the type of its field. Raises RecipeError where that is impossible."""
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _convert(next(a for a in arguments if a is not type(None)), value, path, where)
+        return _convert(next(a for a in arguments if a is not type(None)), value, path, source)
     if origin is tuple:
         items = value if isinstance(value, list | tuple) else [value]
         if arguments[-1] is Ellipsis:
-            return tuple(_convert(arguments[0], v, f"{path}[{i}]", where) for i, v in enumerate(items))
+            return tuple(_convert(arguments[0], item, f"{path}[{i}]", source) for i, item in enumerate(items))
         if len(items) == 1:
             items = list(items) * len(arguments)
         if len(items) != len(arguments):
-            raise RecipeError(f"{where}: {path} takes {len(arguments)} values, found {len(items)}")
-        return tuple(_convert(a, v, path, where) for a, v in zip(arguments, items, strict=True))
+            raise RecipeError(f"{source}: {path} takes {len(arguments)} values, found {len(items)}")
+        return tuple(_convert(a, item, path, source) for a, item in zip(arguments, items, strict=True))
     if origin is dict:
         if not isinstance(value, dict):
-            raise RecipeError(f"{where}: {path} must be a mapping, found {value!r}")
-        return {str(k): _convert(arguments[1], v, f"{path}.{k}", where) for k, v in value.items()}
+            raise RecipeError(f"{source}: {path} must be a mapping of keys to values, found {value!r}")
+        return {str(k): _convert(arguments[1], v, f"{path}.{k}", source) for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         if hint is GlyphShare and isinstance(value, str):
             return GlyphShare(value)
-        return _build(typing.cast(type, hint), value, path, where)
+        return _build_dataclass(typing.cast(type, hint), value, path, source)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
@@ -255,39 +459,42 @@ def _convert(hint: Any, value: Any, path: str, where: str) -> Any:
         except ValueError:
             pass
     if type(value) is not hint:
-        raise RecipeError(f"{where}: {path} must be {hint.__name__}, found {value!r}")
+        raise RecipeError(f"{source}: {path} must be of type {hint.__name__}, found {value!r}")
     return value
 
 
-def load_recipe(path: str | Path, sets: Iterable[str] = ()) -> Recipe:
-    """A recipe file with `key=value` changes laid over it, keys dotted: training.batch=32.
+def load_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file and apply changes to it.
 
-    Raises RecipeError for a missing file, broken YAML, and whatever `recipe_from` refuses.
+    path: a YAML file in UTF-8. changes: `key=value` texts with dotted keys and YAML values, such as training.batch=32;
+    later ones win. Raises RecipeError for a missing or unreadable file, broken YAML, a malformed change, and whatever
+    `recipe_from` refuses.
     """
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
-        near = sorted(str(p) for p in Path("recipes").glob("*.yaml"))
-        raise RecipeError(f"no recipe {path}; recipes here: {', '.join(near) or 'none'}") from None
+        available = sorted(str(p) for p in Path("recipes").glob("*.yaml"))
+        raise RecipeError(f"no recipe {path}; recipes here: {', '.join(available) or 'none'}") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from None
-    for change in sets:
+        raise RecipeError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    for change in changes:
         key, equals, value = change.partition("=")
         if not equals or not key:
-            raise RecipeError(f'"{change}" is no change: write key=value, such as training.batch=32')
+            raise RecipeError(f'"{change}" is not a change of the recipe: write key=value, such as training.batch=32')
         try:
-            _lay(data, key.split("."), yaml.safe_load(value), change)
+            _set_key(data, key.split("."), yaml.safe_load(value), change)
         except yaml.YAMLError:
-            raise RecipeError(f'"{change}": {value!r} is no YAML value: quote it') from None
+            raise RecipeError(f'"{change}": {value!r} is not a YAML value: check brackets and quotes') from None
     return recipe_from(data, str(path))
 
 
-def _lay(data: Any, keys: list[str], value: Any, change: str) -> None:
+def _set_key(data: Any, keys: list[str], value: Any, change: str) -> None:
+    """Set the value at a path of keys in nested mappings; a mapping that is missing is added."""
     if not isinstance(data, dict):
-        raise RecipeError(f'"{change}": the recipe is no mapping of keys')
+        raise RecipeError(f'"{change}": the recipe file is not a mapping of keys to values')
     for key in keys[:-1]:
         data = data.setdefault(key, {}) if isinstance(data, dict) else None
         if not isinstance(data, dict):
-            raise RecipeError(f'"{change}": {key} holds no keys of its own')
+            raise RecipeError(f'"{change}": {key} is a value and holds no keys')
     data[keys[-1]] = value

@@ -1,7 +1,7 @@
-"""One definition of right: edit distance, CER, WER, exact match, bootstrap intervals and confusion pairs.
+"""Scores of recognized lines: edit distance, CER, WER, exact lines, bootstrap intervals and confusion pairs.
 
-Validation while training, `glyphline evaluate` and every published number come from `score`.
-Rates are fractions: total edits over total reference length (micro average), so they can exceed 1.
+Validation during training, `glyphline evaluate` and every published number use `score`. Rates are fractions: all edits
+divided by the length of all references (micro average). They can exceed 1.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from glyphline.alphabet import fold_merged
 from glyphline.errors import UserError, nearest
 
 _SPACES = re.compile(r"\s+")
-_LOOSE = re.compile(r"[^\w ]+|_+")  # letters and digits of any script stay
-#: Look-alikes worth a row of their own in every report (peers.md E3).
+_LOOSE = re.compile(r"[^\w ]+|_+")  # everything but letters and digits of any script and spaces
+#: groups of characters that look alike; every report has a row for each
 LOOKALIKES = ("0Oo", "1Iil", "5Ss", "2Zz", "9gq", "6b", "8B", "cC", "kK", "pP", "uUvV", "wW", "xX", "yY", "mM")
 
 
 def fold_none(text: str) -> str:
-    """Runs of white space as one space, none at the ends; the strict score.
+    """Replace each run of white space by one space and strip the ends. This is the strict fold.
 
     >>> fold_none("  Two   words ")
     'Two words'
@@ -34,17 +34,17 @@ def fold_none(text: str) -> str:
 
 
 def fold_case(text: str) -> str:
-    """As `fold_none`, and case ignored."""
+    """Apply `fold_none` and lower the case."""
     return fold_none(text).lower()
 
 
 def fold_merged_letters(text: str) -> str:
-    """As `fold_none`, and the 15 letters EMNIST merges ignored in case."""
+    """Apply `fold_none`, and replace the 15 letters that EMNIST merges by their capitals."""
     return fold_merged(fold_none(text))
 
 
 def fold_loose(text: str) -> str:
-    """As `fold_case`, and everything but letters, digits and single spaces dropped.
+    """Apply `fold_case`, and remove everything but letters, digits and single spaces.
 
     >>> fold_loose("Don't  STOP - now!")
     'dont stop now'
@@ -52,7 +52,7 @@ def fold_loose(text: str) -> str:
     return fold_none(_LOOSE.sub("", _SPACES.sub(" ", text).lower()))
 
 
-#: name -> (function, the sentence that stands beside every number folded so)
+#: name -> (function, description that is reported with every score)
 FOLDS: dict[str, tuple[Callable[[str], str], str]] = {
     "none": (fold_none, "strict; runs of white space count as one space, words split at spaces"),
     "case": (fold_case, "case ignored; runs of white space count as one space, words split at spaces"),
@@ -63,29 +63,32 @@ FOLDS: dict[str, tuple[Callable[[str], str], str]] = {
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often a piece of truth was read as something else; an empty side is a deletion or an insertion."""
+    """How often one character was recognized as another.
+
+    An empty `prediction` is a deletion. An empty `truth` is an insertion.
+    """
 
     truth: str
-    read: str
+    prediction: str
     count: int
 
 
 @dataclass(frozen=True)
 class Score:
-    """Rates of a set of lines as fractions, each interval a 95 % bootstrap over lines."""
+    """The scores of a set of lines. Rates are fractions; intervals are 95 % bootstrap intervals over lines."""
 
     lines: int
-    characters: int
-    words: int
+    characters: int  # of the truths
+    words: int  # of the truths
     cer: float
     cer_interval: tuple[float, float]
     wer: float
     wer_interval: tuple[float, float]
-    exact: float
-    normalisation: str
+    exact: float  # share of the lines without any edit
+    normalisation: str  # description of the fold
     confusions: tuple[Confusion, ...] = ()
-    lookalikes: tuple[tuple[str, int, int], ...] = ()  # (group, errors inside the group, characters of it in the truth)
-    case_errors: int = 0  # letters right but for their case
+    lookalikes: tuple[tuple[str, int, int], ...] = ()  # (group, confusions inside it, its characters in the truths)
+    case_errors: int = 0  # substitutions that differ in case only
 
     def __str__(self) -> str:
         low, high = self.cer_interval
@@ -95,77 +98,82 @@ class Score:
         )
 
 
-def edit_distance(truth: Sequence[str] | str, read: Sequence[str] | str) -> int:
-    """Levenshtein distance in characters, or in items of two sequences.
+def edit_distance(truth: Sequence[str] | str, prediction: Sequence[str] | str) -> int:
+    """Compute the Levenshtein distance of two strings in characters, or of two sequences in items.
 
     >>> edit_distance("kitten", "sitting")
     3
     >>> edit_distance("a b c".split(), "a c".split())
     1
     """
-    return int(Levenshtein.distance(truth, read))
+    return int(Levenshtein.distance(truth, prediction))
 
 
-def character_error_rate(truth: str, read: str) -> float:
-    """Edits per character of one pair; the length of the reading when the truth is empty."""
-    return edit_distance(truth, read) / max(1, len(truth))
+def character_error_rate(truth: str, prediction: str) -> float:
+    """Compute edits per character of the truth for one line. For an empty truth it is the length of the prediction."""
+    return edit_distance(truth, prediction) / max(1, len(truth))
 
 
 def bootstrap_interval(
-    errors: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], draws: int = 1000, seed: int = 0
+    errors: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """The 95 % percentile interval of sum(errors) / sum(lengths), lines drawn with replacement (Efron 1979).
+    """Compute the 95 % bootstrap interval of sum(errors) / sum(lengths) by the percentile method (Efron 1979).
 
-    errors, lengths: shape (lines,).
+    errors, lengths: of each line, shape (lines,). Lines are resampled with replacement. Returns (low, high), (0, 0) for
+    no lines.
     """
     n = len(errors)
     if n == 0:
         return (0.0, 0.0)
     rng = np.random.default_rng(seed)
-    rates = np.empty(draws)
-    for k in range(draws):
-        chosen = rng.integers(0, n, n)
-        rates[k] = errors[chosen].sum() / max(1, lengths[chosen].sum())
+    rates = np.empty(resamples)
+    for i in range(resamples):
+        sample = rng.integers(0, n, n)
+        rates[i] = errors[sample].sum() / max(1, lengths[sample].sum())
     low, high = np.percentile(rates, [2.5, 97.5])
     return (float(low), float(high))
 
 
-def confusion_pairs(truths: Sequence[str], readings: Sequence[str]) -> Counter[tuple[str, str]]:
-    """(truth, read) -> count over an optimal alignment of each pair of lines; '' stands for nothing."""
+def confusion_pairs(truths: Sequence[str], predictions: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Count the edits of an optimal alignment of each line, as (truth, prediction) -> count.
+
+    The prediction of a deletion and the truth of an insertion are "".
+    """
     pairs: Counter[tuple[str, str]] = Counter()
-    for truth, read in zip(truths, readings, strict=True):
-        for op in Levenshtein.editops(truth, read):
+    for truth, prediction in zip(truths, predictions, strict=True):
+        for op in Levenshtein.editops(truth, prediction):
             if op.tag == "replace":
-                pairs[truth[op.src_pos], read[op.dest_pos]] += 1
+                pairs[truth[op.src_pos], prediction[op.dest_pos]] += 1
             elif op.tag == "delete":
                 pairs[truth[op.src_pos], ""] += 1
             else:
-                pairs["", read[op.dest_pos]] += 1
+                pairs["", prediction[op.dest_pos]] += 1
     return pairs
 
 
 def check_fold(fold: str) -> None:
-    """Raises UserError for a fold that does not exist."""
+    """Raise UserError if there is no fold of this name."""
     if fold not in FOLDS:
         raise UserError(f'no fold "{fold}"; {nearest(fold, FOLDS)}')
 
 
-def score(truths: Sequence[str], readings: Sequence[str], fold: str = "none", top: int = 20) -> Score:
-    """Score readings against truths, both folded first.
+def score(truths: Sequence[str], predictions: Sequence[str], fold: str = "none", top: int = 20) -> Score:
+    """Score the predictions for lines against the truths. Both are folded first.
 
-    Raises UserError for an unknown fold or lists of different lengths.
+    fold: a name in FOLDS. top: the number of confusions in the result, the most frequent first.
+    Raises UserError for an unknown fold, or if the two sequences differ in length.
     """
     check_fold(fold)
-    if len(truths) != len(readings):
-        raise UserError(f"{len(truths)} truths but {len(readings)} readings: give one reading for each line")
-    function, sentence = FOLDS[fold]
-    truths, readings = [function(t) for t in truths], [function(r) for r in readings]
-    errors = np.array([edit_distance(t, r) for t, r in zip(truths, readings, strict=True)], dtype=np.int64)
+    if len(truths) != len(predictions):
+        raise UserError(f"{len(truths)} truths but {len(predictions)} predictions: give one prediction for each line")
+    apply_fold, description = FOLDS[fold]
+    truths, predictions = [apply_fold(t) for t in truths], [apply_fold(p) for p in predictions]
+    errors = np.array([edit_distance(t, p) for t, p in zip(truths, predictions, strict=True)], dtype=np.int64)
     lengths = np.array([len(t) for t in truths], dtype=np.int64)
-    words = [(t.split(), r.split()) for t, r in zip(truths, readings, strict=True)]
-    word_errors = np.array([edit_distance(t, r) for t, r in words], dtype=np.int64)
+    words = [(t.split(), p.split()) for t, p in zip(truths, predictions, strict=True)]
+    word_errors = np.array([edit_distance(t, p) for t, p in words], dtype=np.int64)
     word_counts = np.array([len(t) for t, _ in words], dtype=np.int64)
-    pairs = confusion_pairs(truths, readings)
+    pairs = confusion_pairs(truths, predictions)
     letters = Counter("".join(truths))
     return Score(
         lines=len(truths),
@@ -176,12 +184,12 @@ def score(truths: Sequence[str], readings: Sequence[str], fold: str = "none", to
         wer=float(word_errors.sum() / max(1, word_counts.sum())),
         wer_interval=bootstrap_interval(word_errors, word_counts),
         exact=float(np.mean(errors == 0)) if len(truths) else 0.0,
-        normalisation=sentence,
-        confusions=tuple(Confusion(t, r, n) for (t, r), n in pairs.most_common(top)),
+        normalisation=description,
+        confusions=tuple(Confusion(t, p, n) for (t, p), n in pairs.most_common(top)),
         lookalikes=tuple(
-            (group, sum(n for (t, r), n in pairs.items() if t and r and t in group and r in group),
+            (group, sum(n for (t, p), n in pairs.items() if t and p and t in group and p in group),
              sum(letters[c] for c in group))
             for group in LOOKALIKES
         ),
-        case_errors=sum(n for (t, r), n in pairs.items() if t and r and t.lower() == r.lower()),
+        case_errors=sum(n for (t, p), n in pairs.items() if t and p and t.lower() == p.lower()),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Effects: every random number is drawn first, and what is drawn decides the image."""
+"""effects: `sample` draws every random number, `apply` is a pure function of the image and these numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glyphline.composing.effects import (
+    DEFAULT_EFFECT_SHARES,
     EFFECTS,
-    USUAL,
     GreyImage,
     apply_effects,
     check_effects,
@@ -21,8 +21,8 @@ from glyphline.errors import RecipeError
 SIZES = [(1, 1), (2, 9), (9, 2), (40, 300), (130, 1200)]
 
 
-def line(size: tuple[int, int] = (60, 400), stage: str = "photo") -> GreyImage:
-    """Writing on grey paper, or bare ink bright on 0."""
+def draw_line(size: tuple[int, int] = (60, 400), stage: str = "photo") -> GreyImage:
+    """A line of text: dark on grey paper for the stage "photo", ink bright on 0 for the stage "ink"."""
     image = np.full(size, 190 if stage == "photo" else 0, np.uint8)
     ink = 40 if stage == "photo" else 255
     cv2.putText(image, "an effect or two", (10, size[0] * 2 // 3), cv2.FONT_HERSHEY_SIMPLEX, 1, ink, 2, cv2.LINE_AA)
@@ -31,32 +31,32 @@ def line(size: tuple[int, int] = (60, 400), stage: str = "photo") -> GreyImage:
 
 @pytest.mark.parametrize("name", EFFECTS)
 @pytest.mark.parametrize("size", SIZES)
-def test_an_effect_is_a_pure_function_of_what_was_drawn(name: str, size: tuple[int, int]) -> None:
+def test_apply_is_a_pure_function_of_image_and_params(name: str, size: tuple[int, int]) -> None:
     effect = EFFECTS[name]
     for seed in range(6):
-        image = line(size, effect.stage)
+        image = draw_line(size, effect.stage)
         image.setflags(write=False)
         before = image.copy()
         params = effect.sample(np.random.default_rng(seed), (8.0, 20.0, 50.0)[seed % 3], 40.0)
-        said = json.dumps(params)
+        params_json = json.dumps(params)
         after = effect.apply(image, params)
         assert after.shape == size and after.dtype == np.uint8
-        assert np.array_equal(image, before) and json.dumps(params) == said
+        assert np.array_equal(image, before) and json.dumps(params) == params_json
         assert np.array_equal(effect.apply(image, params), after)
-        assert np.array_equal(effect.apply(image, json.loads(said)), after)  # a record redraws the line
+        assert np.array_equal(effect.apply(image, json.loads(params_json)), after)
 
 
 @pytest.mark.parametrize("name", EFFECTS)
-def test_the_same_seed_draws_the_same_numbers(name: str) -> None:
-    one, two = (EFFECTS[name].sample(np.random.default_rng(5), 20.0, 30.0) for _ in (0, 1))
-    assert one == two
+def test_same_seed_samples_the_same_params(name: str) -> None:
+    first, second = (EFFECTS[name].sample(np.random.default_rng(5), 20.0, 30.0) for _ in (0, 1))
+    assert first == second
 
 
 @pytest.mark.parametrize("name", EFFECTS)
-def test_an_effect_has_a_stage_and_help_and_does_something(name: str) -> None:
+def test_effect_has_stage_and_help_and_changes_the_image(name: str) -> None:
     effect = EFFECTS[name]
     assert effect.stage in ("ink", "photo") and effect.help
-    image = line(stage=effect.stage)
+    image = draw_line(stage=effect.stage)
     changed = [
         not np.array_equal(effect.apply(image, effect.sample(np.random.default_rng(seed), 20.0, 30.0)), image)
         for seed in range(10)
@@ -64,71 +64,74 @@ def test_an_effect_has_a_stage_and_help_and_does_something(name: str) -> None:
     assert sum(changed) >= 5
 
 
-@pytest.mark.parametrize("name", [n for n, e in EFFECTS.items() if n != "negative"])
-def test_the_writing_survives(name: str) -> None:
-    effect, image = EFFECTS[name], line(stage=EFFECTS[name].stage)
+@pytest.mark.parametrize("name", [name for name in EFFECTS if name != "negative"])
+def test_text_stays_visible(name: str) -> None:
+    effect, image = EFFECTS[name], draw_line(stage=EFFECTS[name].stage)
     for seed in range(8):
         after = effect.apply(image, effect.sample(np.random.default_rng(seed), 20.0, 30.0))
         assert np.corrcoef(image.ravel(), after.ravel())[0, 1] > 0.3
 
 
-def test_a_negative_of_a_negative_is_the_picture() -> None:
+def test_negative_of_negative_is_the_image() -> None:
     negative = EFFECTS["negative"]
-    once = negative.apply(line(), {})
-    assert np.array_equal(negative.apply(once, {}), line()) and once.min() == 255 - line().max()
+    once = negative.apply(draw_line(), {})
+    assert np.array_equal(negative.apply(once, {}), draw_line()) and once.min() == 255 - draw_line().max()
 
 
-def test_a_fixed_grain_gives_the_same_window_anywhere() -> None:
-    params = {"y": 500, "x": 2040, "depth": 8.0, "size": 0.0}  # wraps around both edges
+def test_grain_depends_on_position_not_on_image_size() -> None:
+    params = {"y": 500, "x": 2040, "depth": 8.0, "size": 0.0}  # the window wraps around both edges of the noise field
     whole = EFFECTS["grain"].apply(np.full((60, 60), 128, np.uint8), params)
     part = EFFECTS["grain"].apply(np.full((20, 30), 128, np.uint8), params)
     assert np.array_equal(whole[:20, :30], part) and whole.std() > 1
 
 
-# ---------------------------------------------------------------------- choosing
+# ---------------------------------------------------------------------- sampling by share
 
 
-def test_shares_of_nothing_and_of_all() -> None:
+def test_share_0_gives_no_effect_and_share_1_all() -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
         assert sample_effects({}, rng, 20.0, 30.0) == sample_effects(dict.fromkeys(EFFECTS, 0.0), rng, 20.0, 30.0) == []
-        chosen = sample_effects(dict.fromkeys(EFFECTS, 1.0), rng, 20.0, 30.0)
-        assert [name for name, _ in chosen] == list(EFFECTS)  # in the order of the table
+        sampled = sample_effects(dict.fromkeys(EFFECTS, 1.0), rng, 20.0, 30.0)
+        assert [name for name, _ in sampled] == list(EFFECTS)  # in the order of the table
 
 
-def test_a_share_is_the_share_of_the_lines() -> None:
+def test_share_is_the_fraction_of_lines_with_the_effect() -> None:
     rng = np.random.default_rng(0)
-    visits = [name for _ in range(600) for name, _ in sample_effects({"jpeg": 0.25, "negative": 0.75}, rng, 20.0, 30.0)]
-    assert visits.count("jpeg") / 600 == pytest.approx(0.25, abs=0.06)
-    assert visits.count("negative") / 600 == pytest.approx(0.75, abs=0.06)
+    names = [name for _ in range(600) for name, _ in sample_effects({"jpeg": 0.25, "negative": 0.75}, rng, 20.0, 30.0)]
+    assert names.count("jpeg") / 600 == pytest.approx(0.25, abs=0.06)
+    assert names.count("negative") / 600 == pytest.approx(0.75, abs=0.06)
 
 
-def test_the_order_of_a_recipe_does_not_matter() -> None:
-    there = sample_effects(USUAL, np.random.default_rng(3), 20.0, 30.0)
-    back = sample_effects(dict(reversed(USUAL.items())), np.random.default_rng(3), 20.0, 30.0)
-    assert there == back
+def test_order_of_shares_does_not_matter() -> None:
+    forward = sample_effects(DEFAULT_EFFECT_SHARES, np.random.default_rng(3), 20.0, 30.0)
+    backward = sample_effects(dict(reversed(DEFAULT_EFFECT_SHARES.items())), np.random.default_rng(3), 20.0, 30.0)
+    assert forward == backward
 
 
-def test_each_stage_applies_its_own() -> None:
-    chosen = sample_effects(dict.fromkeys(EFFECTS, 1.0), np.random.default_rng(0), 20.0, 30.0)
-    stages = {stage: [c for c in chosen if EFFECTS[c[0]].stage == stage] for stage in ("ink", "photo")}
-    assert all(stages.values())
-    for stage, own in stages.items():
-        image = line(stage=stage)
-        assert np.array_equal(apply_effects(image, chosen, stage), apply_effects(image, own, stage))
+def test_only_effects_of_the_stage_are_applied() -> None:
+    sampled = sample_effects(dict.fromkeys(EFFECTS, 1.0), np.random.default_rng(0), 20.0, 30.0)
+    sampled_by_stage = {
+        stage: [(name, params) for name, params in sampled if EFFECTS[name].stage == stage]
+        for stage in ("ink", "photo")
+    }
+    assert all(sampled_by_stage.values())
+    for stage, sampled_of_stage in sampled_by_stage.items():
+        image = draw_line(stage=stage)
+        assert np.array_equal(apply_effects(image, sampled, stage), apply_effects(image, sampled_of_stage, stage))
         expected = image
-        for name, params in own:
+        for name, params in sampled_of_stage:
             expected = EFFECTS[name].apply(expected, params)
-        assert np.array_equal(apply_effects(image, chosen, stage), expected)
-    assert apply_effects(line(), [], "photo").tobytes() == line().tobytes()
+        assert np.array_equal(apply_effects(image, sampled, stage), expected)
+    assert apply_effects(draw_line(), [], "photo").tobytes() == draw_line().tobytes()
 
 
-def test_the_usual_shares_are_shares_of_effects_there_are() -> None:
-    check_effects(USUAL)
-    assert set(USUAL) == set(EFFECTS)
+def test_default_shares_cover_all_effects() -> None:
+    check_effects(DEFAULT_EFFECT_SHARES)
+    assert set(DEFAULT_EFFECT_SHARES) == set(EFFECTS)
 
 
-def test_unknown_effects_and_impossible_shares_are_refused() -> None:
+def test_unknown_effect_and_share_outside_0_to_1_are_refused() -> None:
     with pytest.raises(RecipeError, match='no effect "blurr"; did you mean "blur"'):
         check_effects({"blurr": 0.1})
     for share in (-0.1, 1.1, float("nan")):
@@ -136,11 +139,11 @@ def test_unknown_effects_and_impossible_shares_are_refused() -> None:
             check_effects({"blur": share})
 
 
-def test_ruled_lines_are_often_written_on() -> None:
-    rng, x, baseline = np.random.default_rng(0), 20.0, 47.0
-    on = 0
+def test_rule_is_often_near_the_baseline() -> None:
+    rng, x_height, baseline = np.random.default_rng(0), 20.0, 47.0
+    lines_on_rule = 0
     for _ in range(300):
-        params = EFFECTS["ruled"].sample(rng, x, baseline)
-        lines = (np.arange(-1, 60) + params["phase"]) * params["pitch"]
-        on += bool(np.abs(lines - baseline).min() < 0.25 * x)
-    assert 0.55 < on / 300 < 0.95
+        params = EFFECTS["ruled"].sample(rng, x_height, baseline)
+        rules = (np.arange(-1, 60) + params["phase"]) * params["pitch"]
+        lines_on_rule += bool(np.abs(rules - baseline).min() < 0.25 * x_height)
+    assert 0.55 < lines_on_rule / 300 < 0.95

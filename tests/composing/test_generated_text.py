@@ -1,4 +1,4 @@
-"""Generated texts: the same for a seed, of every kind, writable with the alphabet of notes and forms."""
+"""generated_text: the texts are a function of the seed, are of every kind, and contain the characters of forms."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Callable
 import pytest
 
 from glyphline.alphabet import Alphabet
-from glyphline.composing.generated_text import GENERATED, generate
-from glyphline.composing.sentences import GENERATED_COUNT, generated, split_sentences
+from glyphline.composing.generated_text import GENERATORS, generate
+from glyphline.composing.sentences import GENERATED_COUNT, read_generated, split_sentences
 from glyphline.errors import DataError
 
 
-@pytest.mark.parametrize("kind", GENERATED.values(), ids=GENERATED)
-def test_every_kind_writes_one_plain_line(kind: Callable[[random.Random], str]) -> None:
-    texts = [kind(random.Random(k)) for k in range(300)]
-    assert [kind(random.Random(k)) for k in range(300)] == texts
+@pytest.mark.parametrize("generate_text", GENERATORS.values(), ids=GENERATORS)
+def test_generator_yields_varied_short_ascii_lines(generate_text: Callable[[random.Random], str]) -> None:
+    texts = [generate_text(random.Random(seed)) for seed in range(300)]
+    assert [generate_text(random.Random(seed)) for seed in range(300)] == texts
     assert len(set(texts)) > 20
     assert all(text == text.strip() != "" and text.isascii() and "\n" not in text and len(text) < 80 for text in texts)
 
 
-def test_longer_runs_begin_as_shorter_ones() -> None:
+def test_longer_series_begins_with_the_shorter_one() -> None:
     assert list(generate(200))[:50] == list(generate(50)) != list(generate(50, seed=1))
 
 
-def test_characters_of_forms_are_all_there() -> None:
-    written = set("".join(generate(4000)))
-    assert set(Alphabet.named("full").characters) <= written
-    assert set(".,:/-+@#$%&()=*") <= written
+def test_texts_contain_all_characters_of_forms() -> None:
+    characters = set("".join(generate(4000)))
+    assert set(Alphabet.from_name("full").characters) <= characters
+    assert set(".,:/-+@#$%&()=*") <= characters
 
 
-def test_the_spec_names_how_many() -> None:
-    assert len(list(generated("70"))) == 70 and len(list(generated(""))) == GENERATED_COUNT
+def test_spec_sets_the_number_of_texts() -> None:
+    assert len(list(read_generated("70"))) == 70 and len(list(read_generated(""))) == GENERATED_COUNT
     with pytest.raises(DataError, match="generated:20000"):
-        list(generated("many"))
+        list(read_generated("many"))
 
 
-def test_generated_texts_split_like_others() -> None:
+def test_generated_texts_are_split_like_other_sentences() -> None:
     splits = split_sentences(("generated:3000",))
     assert min(len(texts) for texts in splits.values()) > 50

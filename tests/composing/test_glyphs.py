@@ -1,4 +1,4 @@
-"""Glyph sources: the contract of every row in GLYPHS, and what each member owes beyond it."""
+"""Glyph sources: the contract of every row in GLYPHS, and the behaviour of each member."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from glyphline.composing.glyphs import (
     check_disjoint,
     open_glyphs,
 )
-from glyphline.composing.glyphs.contract import INK_THRESHOLD, as_tile
-from glyphline.composing.glyphs.emnist import FORMS, _slant_and_width, read_idx
-from glyphline.composing.glyphs.folder import character_of
+from glyphline.composing.glyphs.contract import INK_THRESHOLD, make_tile
+from glyphline.composing.glyphs.emnist import SHAPES_PER_WRITER, measure_slant_and_width, read_idx
+from glyphline.composing.glyphs.folder import parse_folder_name
 from glyphline.errors import AlphabetError, DataError
 
-PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
-FONTS = (
+SPLIT_PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
+FONT_FILES = (
     "DejaVuSans.ttf",
     "DejaVuSerif.ttf",
     "DejaVuSansMono.ttf",
@@ -50,45 +50,45 @@ FONTS = (
 
 @pytest.fixture(scope="session")
 def six_fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six fonts out of matplotlib, some of which draw only few characters; not to be changed."""
+    """A folder of six fonts from matplotlib, shared by all tests. Some fonts have few characters. Do not change it."""
     folder = tmp_path_factory.mktemp("fonts")
-    for name in FONTS:
+    for name in FONT_FILES:
         shutil.copy(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, folder)
     return folder
 
 
 @pytest.fixture
 def font_folder(six_fonts: Path, tmp_path: Path) -> Path:
-    """The six fonts, free to be changed."""
+    """A copy of the six fonts that a test may change."""
     return Path(shutil.copytree(six_fonts, tmp_path / "fonts"))
 
 
-def drawing(character: str, number: int) -> np.ndarray:
-    """A dark character on light paper; another size and pen for each number."""
+def draw_character(character: str, number: int) -> np.ndarray:
+    """Draw a dark character on a light image whose size and grey values depend on `number`."""
     page = np.full((50 + 3 * number, 60), 240 - number, np.uint8)
     plain = unicodedata.normalize("NFKD", character)[0]
-    place = (10, 40)
-    cv2.putText(page, plain if plain.isascii() else "&", place, cv2.FONT_HERSHEY_SIMPLEX, 1 + number / 10, 30, 2)
+    origin = (10, 40)
+    cv2.putText(page, plain if plain.isascii() else "&", origin, cv2.FONT_HERSHEY_SIMPLEX, 1 + number / 10, 30, 2)
     return page
 
 
 @pytest.fixture
-def picture_folder(tmp_path: Path) -> Path:
-    """Images of A, a, 7 and א, one folder each; 3 of the rarest, 24 of the commonest."""
+def image_folder(tmp_path: Path) -> Path:
+    """One folder of images for each of A, a, 7 and א: between 3 and 24 images."""
     folder = tmp_path / "images"
     for name, count in (("A", 24), ("lower_a", 5), ("7", 3), ("U+05D0", 6)):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            cv2.imwrite(str(folder / name / f"{number}.png"), drawing(character_of(name) or "", number))
+            cv2.imwrite(str(folder / name / f"{number}.png"), draw_character(parse_folder_name(name) or "", number))
     return folder
 
 
-#: how the tests make a member's data; a new row of GLYPHS needs one here
+#: name in GLYPHS -> function that prepares the source's data and returns its spec; a new row of GLYPHS needs one here
 SPECS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "emnist": lambda request: (request.getfixturevalue("emnist_data"), "emnist/byclass")[1],
     "strokes": lambda request: "strokes",
     "fonts": lambda request: f"fonts:{request.getfixturevalue('six_fonts')}",
-    "folder": lambda request: f"folder:{request.getfixturevalue('picture_folder')}",
+    "folder": lambda request: f"folder:{request.getfixturevalue('image_folder')}",
 }
 
 
@@ -97,17 +97,17 @@ def source(request: pytest.FixtureRequest) -> GlyphSource:
     return open_glyphs(SPECS[request.param](request))
 
 
-def some(source: GlyphSource, split: str, most: int = 12) -> list[tuple[str, int]]:
-    """Characters from all over the source, each with its first and its last glyph."""
+def sample_glyphs(source: GlyphSource, split: str, limit: int = 12) -> list[tuple[str, int]]:
+    """Return about `limit` evenly spaced characters of the source, each with its first and its last index."""
     characters = source.characters(split)
-    chosen = characters[:: max(1, len(characters) // most)]
-    return [(c, index) for c in chosen for index in {0, source.count(c, split) - 1}]
+    sample = characters[:: max(1, len(characters) // limit)]
+    return [(c, index) for c in sample for index in {0, source.count(c, split) - 1}]
 
 
 # ---------------------------------------------------------------------- the contract
 
 
-def test_a_source_says_what_it_draws(source: GlyphSource) -> None:
+def test_characters_have_glyphs_and_others_have_none(source: GlyphSource) -> None:
     for split in SPLITS:
         characters = source.characters(split)
         assert characters and len(set(characters)) == len(characters)
@@ -117,20 +117,21 @@ def test_a_source_says_what_it_draws(source: GlyphSource) -> None:
             assert source.count(other, split) == 0
 
 
-def test_its_name_opens_it_again(source: GlyphSource) -> None:
-    again = open_glyphs(source.name)
-    assert type(again) is type(source) and again.name == source.name
+def test_name_reopens_the_same_source(source: GlyphSource) -> None:
+    reopened = open_glyphs(source.name)
+    assert type(reopened) is type(source) and reopened.name == source.name
     for split in SPLITS:
-        assert again.characters(split) == source.characters(split)
-        assert again.digests(split) == source.digests(split)
-        for character, index in some(source, split, 4):
-            one, two = source.glyph(character, index, split), again.glyph(character, index, split)
-            assert np.array_equal(one.ink, two.ink) and (one.top, one.bottom) == (two.top, two.bottom)
+        assert reopened.characters(split) == source.characters(split)
+        assert reopened.digests(split) == source.digests(split)
+        for character, index in sample_glyphs(source, split, 4):
+            first, second = source.glyph(character, index, split), reopened.glyph(character, index, split)
+            assert np.array_equal(first.ink, second.ink)
+            assert (first.top, first.bottom) == (second.top, second.bottom)
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_glyph_is_cropped_ink_that_stands_somewhere(source: GlyphSource, split: str) -> None:
-    for character, index in some(source, split):
+def test_glyph_is_cropped_ink_with_a_position(source: GlyphSource, split: str) -> None:
+    for character, index in sample_glyphs(source, split):
         glyph = source.glyph(character, index, split)
         ink = glyph.ink
         assert ink.dtype == np.uint8 and ink.ndim == 2 and min(ink.shape) >= 1 and ink.max() > INK_THRESHOLD
@@ -140,44 +141,45 @@ def test_a_glyph_is_cropped_ink_that_stands_somewhere(source: GlyphSource, split
             assert length is None or np.isfinite(length)
 
 
-def test_the_same_arguments_give_the_same_glyph(source: GlyphSource) -> None:
-    for character, index in some(source, "train"):
-        one, two = (source.glyph(character, index, "train") for _ in (0, 1))
-        assert np.array_equal(one.ink, two.ink) and one.top == two.top and one.advance == two.advance
+def test_glyph_is_deterministic(source: GlyphSource) -> None:
+    for character, index in sample_glyphs(source, "train"):
+        first, second = (source.glyph(character, index, "train") for _ in (0, 1))
+        assert np.array_equal(first.ink, second.ink)
+        assert first.top == second.top and first.advance == second.advance
 
 
-def test_drawing_changes_no_glyph(source: GlyphSource) -> None:
+def test_glyph_is_not_changed_by_its_use(source: GlyphSource) -> None:
     character = source.characters("train")[0]
     before = source.glyph(character, 0, "train").ink.copy()
-    as_tile(source.glyph(character, 0, "train").ink)
+    make_tile(source.glyph(character, 0, "train").ink)
     cv2.resize(source.glyph(character, 0, "train").ink, (9, 9))
     assert np.array_equal(source.glyph(character, 0, "train").ink, before)
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_hand_finds_a_glyph(source: GlyphSource, split: str) -> None:
+def test_choose_returns_a_valid_index_for_every_writer(source: GlyphSource, split: str) -> None:
     for writer in (0, 1, 7, 4096, 2**31 - 1):
-        for character, _ in some(source, split, 5):
+        for character, _ in sample_glyphs(source, split, 5):
             index = source.choose(character, split, writer, np.random.default_rng(writer))
             assert isinstance(index, int) and 0 <= index < source.count(character, split)
             assert index == source.choose(character, split, writer, np.random.default_rng(writer))
 
 
-def test_what_cannot_be_drawn_is_named(source: GlyphSource) -> None:
-    source.need(source.characters("test") + " ", "test")
+def test_missing_characters_are_named(source: GlyphSource) -> None:
+    source.check_characters(source.characters("test") + " ", "test")
     with pytest.raises(AlphabetError) as caught:
-        source.need(source.characters("test")[:2] + " ☃☂", "test")
+        source.check_characters(source.characters("test")[:2] + " ☃☂", "test")
     message = str(caught.value)
     assert "'☃', '☂'" in message and source.name in message and "test" in message
 
 
-def test_tiles_are_counted_and_framed(source: GlyphSource) -> None:
+def test_tile_bank_has_consistent_offsets_and_boxes(source: GlyphSource) -> None:
     bank = source.tiles("val")
     assert bank is source.tiles("val")
     assert set(bank.characters) == set(source.characters("val"))
     assert bank.images.shape == (bank.offsets[-1], TILE, TILE) and bank.images.dtype == np.uint8
     assert bank.offsets[0] == 0 and (np.diff(bank.offsets) > 0).all()
-    assert (bank.images.max(axis=(1, 2)) > INK_THRESHOLD).all()  # never a blank with a label
+    assert (bank.images.max(axis=(1, 2)) > INK_THRESHOLD).all()  # no blank tile has a label
     for tile, (top, bottom, left, right) in list(zip(bank.images, bank.boxes, strict=True))[::7]:
         outside = tile.copy()
         outside[top:bottom, left:right] = 0
@@ -186,56 +188,61 @@ def test_tiles_are_counted_and_framed(source: GlyphSource) -> None:
         assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
 
 
-def test_no_glyph_stands_in_two_splits(source: GlyphSource) -> None:
+def test_splits_share_no_glyph(source: GlyphSource) -> None:
     check_disjoint(source)
-    seen = {
-        split: {source.glyph(c, i, split).ink.tobytes() for c, i in some(source, split) if c not in ".,-|_'\"Il1"}
+    look_alikes = ".,-|_'\"Il1"  # different fonts and writers may draw these as the same pixels
+    inks = {
+        split: {
+            source.glyph(c, i, split).ink.tobytes() for c, i in sample_glyphs(source, split) if c not in look_alikes
+        }
         for split in SPLITS
     }
-    for a, b in PAIRS:
-        assert seen[a] and not seen[a] & seen[b]
+    for a, b in SPLIT_PAIRS:
+        assert inks[a] and not inks[a] & inks[b]
 
 
-def test_a_leak_is_found(source: GlyphSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    truly = source.digests
-    for a, b in PAIRS:
-        leaked = min(truly(a))
-        monkeypatch.setattr(source, "digests", lambda s, b=b, leaked=leaked: truly(s) | ({leaked} if s == b else set()))
-        with pytest.raises(DataError, match=f"1 glyphs stand in both {a} and {b}"):
+def test_leak_between_splits_is_refused(source: GlyphSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = source.digests
+    for a, b in SPLIT_PAIRS:
+        leaked = min(digests(a))
+        monkeypatch.setattr(
+            source, "digests", lambda split, b=b, leaked=leaked: digests(split) | ({leaked} if split == b else set())
+        )
+        with pytest.raises(DataError, match=f"1 glyphs are in both {a} and {b}"):
             check_disjoint(source)
 
 
-def test_every_member_has_help_and_its_data_here() -> None:
+def test_every_source_has_help_and_test_data() -> None:
     assert set(SPECS) == set(GLYPHS)
-    for name, (_, sentence) in GLYPHS.items():
-        assert sentence.startswith(name)
+    for name, (_, help_line) in GLYPHS.items():
+        assert help_line.startswith(name)
 
 
-def test_an_unknown_source_is_told_the_choices() -> None:
+def test_unknown_source_error_lists_the_choices() -> None:
     with pytest.raises(DataError) as caught:
         open_glyphs("emnits")
     assert 'did you mean "emnist"' in str(caught.value) and all(name in str(caught.value) for name in GLYPHS)
 
 
-def test_an_unknown_source_is_told_the_nearest_whatever_follows() -> None:
+def test_unknown_source_error_names_the_nearest_for_a_spec_with_a_split() -> None:
     with pytest.raises(DataError) as caught:
         open_glyphs("emnits/byclass")
     assert 'did you mean "emnist"' in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (5, 80), (28, 28), (300, 200)])
-def test_a_tile_keeps_the_proportion_and_the_middle(shape: tuple[int, int]) -> None:
-    tile = as_tile(np.full(shape, 255, np.uint8))
+def test_make_tile_keeps_aspect_ratio_and_centres(shape: tuple[int, int]) -> None:
+    tile = make_tile(np.full(shape, 255, np.uint8))
     rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
     assert tile.shape == (TILE, TILE) and max(len(rows), len(columns)) == 22
     assert len(rows) == max(1, round(22 * shape[0] / max(shape))) and len(columns) == max(
         1, round(22 * shape[1] / max(shape))
     )
-    for place in (rows, columns):
-        assert abs(place[0] - (TILE - 1 - place[-1])) <= 1
+    for inked in (rows, columns):
+        assert abs(inked[0] - (TILE - 1 - inked[-1])) <= 1
 
 
-def test_a_bank_that_does_not_add_up_is_refused() -> None:
+def test_inconsistent_tile_bank_is_refused() -> None:
     for images, last in ((np.zeros((3, TILE, TILE), np.uint8), 2), (np.zeros((3, 20, 20), np.uint8), 3)):
         with pytest.raises(DataError):
             TileBank("a", images, np.array([0, last]))
@@ -244,7 +251,8 @@ def test_a_bank_that_does_not_add_up_is_refused() -> None:
 # ---------------------------------------------------------------------- EMNIST
 
 
-def emnist_error(split: str = "byclass", part: str = "train") -> str:
+def load_error_message(split: str = "byclass", part: str = "train") -> str:
+    """Load a damaged EMNIST split and return the message of the DataError, which must be one line."""
     with pytest.raises(DataError) as caught:
         Emnist(split).tiles(part)
     message = str(caught.value)
@@ -253,25 +261,25 @@ def emnist_error(split: str = "byclass", part: str = "train") -> str:
 
 
 @pytest.mark.parametrize("split", ["byclass", "bymerge"])
-def test_pictures_are_set_upright_and_go_with_their_labels(tiny_emnist: Any, split: str) -> None:
+def test_emnist_images_are_upright_and_match_their_labels(tiny_emnist: Any, split: str) -> None:
     source = Emnist(split)
     for part, name in (("train", "train"), ("train", "val"), ("test", "test")):
         images, labels = tiny_emnist.array(part, "images", split), tiny_emnist.array(part, "labels", split)
         for k, character in enumerate(source.characters(name)):
             first, last = source.tiles(name).offsets[k : k + 2]
-            those = {image.tobytes() for image in source.tiles(name).images[first:last]}
-            assert those <= {image.T.tobytes() for image in images[labels == k]}
-            assert len(those) == source.count(character, name) == last - first
+            tiles = {image.tobytes() for image in source.tiles(name).images[first:last]}
+            assert tiles <= {image.T.tobytes() for image in images[labels == k]}
+            assert len(tiles) == source.count(character, name) == last - first
 
 
-def test_train_and_val_are_the_train_file_and_test_is_the_test_file(tiny_emnist: Any) -> None:
+def test_emnist_train_and_val_are_from_the_train_file_and_test_from_the_test_file(tiny_emnist: Any) -> None:
     source = Emnist("byclass")
     for part, splits in (("train", ("train", "val")), ("test", ("test",))):
-        lying = sorted(image.T.tobytes() for image in tiny_emnist.array(part, "images"))
-        assert lying == sorted(image.tobytes() for split in splits for image in source.tiles(split).images)
+        upright = sorted(image.T.tobytes() for image in tiny_emnist.array(part, "images"))
+        assert upright == sorted(image.tobytes() for split in splits for image in source.tiles(split).images)
 
 
-def test_order_in_the_file_decides_no_split(tiny_emnist: Any) -> None:
+def test_emnist_split_does_not_depend_on_file_order(tiny_emnist: Any) -> None:
     before = Emnist("byclass").digests("val")
     images, labels = tiny_emnist.array("train", "images"), tiny_emnist.array("train", "labels")
     tiny_emnist.write("train", "images", images[::-1])
@@ -279,7 +287,7 @@ def test_order_in_the_file_decides_no_split(tiny_emnist: Any) -> None:
     assert Emnist("byclass").digests("val") == before
 
 
-def test_a_picture_copied_from_train_to_test_is_found(tiny_emnist: Any) -> None:
+def test_emnist_image_copied_from_train_to_test_is_refused(tiny_emnist: Any) -> None:
     images, labels = tiny_emnist.array("test", "images"), tiny_emnist.array("test", "labels")
     copied = tiny_emnist.array("train", "images")[5]
     tiny_emnist.write("test", "images", np.concatenate([images, copied[None]]))
@@ -288,7 +296,7 @@ def test_a_picture_copied_from_train_to_test_is_found(tiny_emnist: Any) -> None:
         check_disjoint(Emnist("byclass"))
 
 
-def test_unpacked_files_do_as_well(tiny_emnist: Any) -> None:
+def test_emnist_unpacked_files_are_read(tiny_emnist: Any) -> None:
     packed = Emnist("byclass").tiles("test").images
     for path in tiny_emnist.folder.glob("*.gz"):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
@@ -296,7 +304,7 @@ def test_unpacked_files_do_as_well(tiny_emnist: Any) -> None:
     assert np.array_equal(Emnist("byclass").tiles("test").images, packed)
 
 
-def test_a_glyph_fills_its_box_and_stands_as_its_letter_does(tiny_emnist: Any) -> None:
+def test_emnist_glyph_is_cropped_and_has_latin_size(tiny_emnist: Any) -> None:
     source = Emnist("byclass")
     for character in "Tgx7":
         glyph = source.glyph(character, 0, "train")
@@ -304,53 +312,53 @@ def test_a_glyph_fills_its_box_and_stands_as_its_letter_does(tiny_emnist: Any) -
         assert (glyph.ink > INK_THRESHOLD)[0].any() and (glyph.ink > INK_THRESHOLD)[:, -1].any()
 
 
-def test_missing_files_say_how_to_get_them(data: Path) -> None:
-    message = emnist_error()
+def test_missing_emnist_error_names_the_fetch_command(data: Path) -> None:
+    message = load_error_message()
     assert "glyphline fetch emnist" in message and "GLYPHLINE_DATA" in message and str(data) in message
 
 
 @pytest.mark.parametrize("kind", ["images", "labels"])
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_truncated_file_is_named(tiny_emnist: Any, part: str, kind: str) -> None:
+def test_truncated_emnist_file_is_named(tiny_emnist: Any, part: str, kind: str) -> None:
     path = tiny_emnist.path(part, kind)
     path.write_bytes(path.read_bytes()[:-20])
-    message = emnist_error(part=part)
+    message = load_error_message(part=part)
     assert str(path) in message and "fetch" in message
 
 
-def test_a_corrupt_gzip_is_named(tiny_emnist: Any) -> None:
+def test_corrupt_emnist_gzip_is_named(tiny_emnist: Any) -> None:
     path = tiny_emnist.path("train", "images")
-    whole = path.read_bytes()
-    for place in (0, 2, 12, len(whole) // 2, len(whole) - 6):
-        bad = bytearray(whole)
-        bad[place] ^= 0x55
-        path.write_bytes(bad)
-        assert str(path) in (message := emnist_error()) and "fetch" in message
+    content = path.read_bytes()
+    for position in (0, 2, 12, len(content) // 2, len(content) - 6):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        assert str(path) in (message := load_error_message()) and "fetch" in message
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\0\0", b"\0\0\x0d\x01\0\0\0\0", b"<!doctype html><title>404</title>", b"\0\0\x08\x03"]
 )
-def test_a_file_of_something_else_is_named(tiny_emnist: Any, content: bytes) -> None:
+def test_emnist_file_of_another_format_is_named(tiny_emnist: Any, content: bytes) -> None:
     path = tiny_emnist.path("train", "labels")
     path.write_bytes(gzip.compress(content))
-    assert str(path) in (message := emnist_error()) and "fetch" in message
+    assert str(path) in (message := load_error_message()) and "fetch" in message
 
 
-@pytest.mark.parametrize("more", [-1, 1, 784])
-def test_a_header_must_agree_with_what_follows(tmp_path: Path, more: int) -> None:
-    (tmp_path / "a").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 2, 28, 28) + bytes(2 * 784 + more))
+@pytest.mark.parametrize("extra_bytes", [-1, 1, 784])
+def test_idx_header_must_match_the_length_of_the_data(tmp_path: Path, extra_bytes: int) -> None:
+    (tmp_path / "a").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 2, 28, 28) + bytes(2 * 784 + extra_bytes))
     with pytest.raises(DataError, match="promises 1568 bytes"):
         read_idx(tmp_path / "a")
 
 
-def test_a_header_of_sizes_that_wrap_is_refused(tmp_path: Path) -> None:
+def test_idx_header_with_overflowing_sizes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 2**31, 4))
     with pytest.raises(DataError):
         read_idx(tmp_path / "a")
 
 
-def test_no_more_is_unpacked_than_the_header_promises(tmp_path: Path) -> None:
+def test_idx_data_beyond_the_header_is_not_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 10) + bytes(32 << 20), 1))
     tracemalloc.start()
     try:
@@ -361,7 +369,7 @@ def test_no_more_is_unpacked_than_the_header_promises(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def test_idx_files_hold_any_number_of_axes(tmp_path: Path) -> None:
+def test_idx_files_of_any_number_of_axes_are_read(tmp_path: Path) -> None:
     for shape in ((5,), (2, 3), (2, 3, 4), (2, 1, 3, 2)):
         array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
         (tmp_path / "a").write_bytes(
@@ -370,93 +378,99 @@ def test_idx_files_hold_any_number_of_axes(tmp_path: Path) -> None:
         assert np.array_equal(read_idx(tmp_path / "a"), array)
 
 
-def test_files_of_different_counts_are_refused(tiny_emnist: Any) -> None:
+def test_emnist_files_of_different_counts_are_refused(tiny_emnist: Any) -> None:
     tiny_emnist.write("train", "labels", tiny_emnist.array("train", "labels")[:-1])
-    message = emnist_error()
+    message = load_error_message()
     assert "372 images but 371 labels" in message and "fetch" in message
 
 
-def test_pictures_not_transposed_are_refused(tiny_emnist: Any) -> None:
+def test_emnist_images_that_are_not_transposed_are_refused(tiny_emnist: Any) -> None:
     for part in ("train", "test"):
         tiny_emnist.write(part, "images", tiny_emnist.array(part, "images").transpose(0, 2, 1))
-        message = emnist_error(part=part)
+        message = load_error_message(part=part)
         assert "on their side" in message and "fetch" in message
 
 
-def test_seven_is_the_witness_where_there_are_no_letters(tiny_emnist: Any) -> None:
+def test_orientation_of_digits_is_checked_with_seven(tiny_emnist: Any) -> None:
     for part in ("train", "test"):
         labels = tiny_emnist.array(part, "labels")
-        lying = tiny_emnist.array(part, "images")[labels < 10]
-        tiny_emnist.write(part, "images", lying, "digits")
+        transposed = tiny_emnist.array(part, "images")[labels < 10]
+        tiny_emnist.write(part, "images", transposed, "digits")
         tiny_emnist.write(part, "labels", labels[labels < 10], "digits")
         assert Emnist("digits").tiles(part).characters == "0123456789"
-        tiny_emnist.write(part, "images", lying.transpose(0, 2, 1), "digits")
-        assert "images of 7" in emnist_error("digits", part)
+        tiny_emnist.write(part, "images", transposed.transpose(0, 2, 1), "digits")
+        assert "images of 7" in load_error_message("digits", part)
 
 
-def test_the_ids_of_letters_run_from_one(tiny_emnist: Any) -> None:
+def test_emnist_letters_labels_start_at_one(tiny_emnist: Any) -> None:
     for part in ("train", "test"):
         labels = tiny_emnist.array(part, "labels")
-        capital = (labels >= 10) & (labels < 36)
-        tiny_emnist.write(part, "images", tiny_emnist.array(part, "images")[capital], "letters")
-        tiny_emnist.write(part, "labels", labels[capital] - 9, "letters")
+        is_capital = (labels >= 10) & (labels < 36)
+        tiny_emnist.write(part, "images", tiny_emnist.array(part, "images")[is_capital], "letters")
+        tiny_emnist.write(part, "labels", labels[is_capital] - 9, "letters")
     assert np.array_equal(Emnist("letters").glyph("Q", 1, "test").ink, Emnist("byclass").glyph("Q", 1, "test").ink)
-    tiny_emnist.write("test", "labels", labels[capital] - 10, "letters")
-    assert "expected 1..26" in emnist_error("letters", "test")
+    tiny_emnist.write("test", "labels", labels[is_capital] - 10, "letters")
+    assert "expected 1..26" in load_error_message("letters", "test")
 
 
-def empty_class(tiny: Any) -> str:
+def remove_a_class(tiny: Any) -> str:
     labels, images = tiny.array("train", "labels"), tiny.array("train", "images")
     tiny.write("train", "images", images[labels != 10])
     tiny.write("train", "labels", labels[labels != 10])
     return "no train image of A"
 
 
-def labels_out_of_range(tiny: Any) -> str:
+def write_label_out_of_range(tiny: Any) -> str:
     labels = tiny.array("train", "labels")
     labels[3] = 62
     tiny.write("train", "labels", labels)
     return "expected 0..61"
 
 
-def another_size(tiny: Any) -> str:
+def write_images_of_another_size(tiny: Any) -> str:
     tiny.write("train", "images", tiny.array("train", "images")[:, :27])
     return r"expected \(N, 28, 28\)"
 
 
-def no_picture_at_all(tiny: Any) -> str:
+def remove_all_images(tiny: Any) -> str:
     for kind in ("images", "labels"):
         tiny.write("train", kind, tiny.array("train", kind)[:0])
     return "no train image of 0, 1"
 
 
-def another_mapping(tiny: Any) -> str:
+def replace_mapping(tiny: Any) -> str:
     shutil.copy(tiny.folder / "emnist-bymerge-mapping.txt", tiny.folder / "emnist-byclass-mapping.txt")
     return "maps labels"
 
 
-DAMAGES = [empty_class, labels_out_of_range, another_size, no_picture_at_all, another_mapping]
+DAMAGE_FUNCTIONS = [
+    remove_a_class,
+    write_label_out_of_range,
+    write_images_of_another_size,
+    remove_all_images,
+    replace_mapping,
+]
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
-def test_files_that_do_not_fit_are_refused(tiny_emnist: Any, damage: Callable[[Any], str]) -> None:
+@pytest.mark.parametrize("damage", DAMAGE_FUNCTIONS, ids=lambda d: d.__name__)
+def test_damaged_emnist_files_are_refused(tiny_emnist: Any, damage: Callable[[Any], str]) -> None:
     with pytest.raises(DataError, match=damage(tiny_emnist)):
         Emnist("byclass").tiles("train")
 
 
-@pytest.mark.parametrize("damage", DAMAGES[:4], ids=lambda d: d.__name__)
-def test_files_that_do_not_fit_come_with_a_remedy(tiny_emnist: Any, damage: Callable[[Any], str]) -> None:
+@pytest.mark.parametrize("damage", DAMAGE_FUNCTIONS[:4], ids=lambda d: d.__name__)
+def test_damaged_emnist_error_names_the_fetch_command(tiny_emnist: Any, damage: Callable[[Any], str]) -> None:
     damage(tiny_emnist)
-    assert "fetch" in emnist_error()
+    assert "fetch" in load_error_message()
 
 
 @pytest.mark.parametrize("text", ["<html>\n", "0 forty-eight\n", "0 -1\n"])
-def test_a_mapping_of_something_else_is_refused(tiny_emnist: Any, text: str) -> None:
+def test_emnist_mapping_of_another_format_is_refused(tiny_emnist: Any, text: str) -> None:
     (tiny_emnist.folder / "emnist-byclass-mapping.txt").write_text(text)
-    assert "mapping" in emnist_error()
+    assert "mapping" in load_error_message()
 
 
-def test_unknown_splits_are_told_the_choices(tiny_emnist: Any) -> None:
+def test_unknown_split_error_names_the_nearest(tiny_emnist: Any) -> None:
     with pytest.raises(DataError, match='did you mean "bymerge"'):
         open_glyphs("emnist/bymerg")
     with pytest.raises(DataError, match='did you mean "val"'):
@@ -465,40 +479,40 @@ def test_unknown_splits_are_told_the_choices(tiny_emnist: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["byclass", "bymerge"])
-def test_the_real_emnist_does_not_leak(shared_data: Path, split: str) -> None:
+def test_real_emnist_splits_share_no_image_and_have_the_expected_sizes(shared_data: Path, split: str) -> None:
     source = Emnist(split)
-    seen = {name: {image.tobytes() for image in source.tiles(name).images} for name in SPLITS}
-    assert not any(seen[a] & seen[b] for a, b in PAIRS)
-    held = len(source.tiles("val").images) / (len(source.tiles("val").images) + len(source.tiles("train").images))
-    assert held == pytest.approx(0.1, abs=0.01)
+    images = {name: {image.tobytes() for image in source.tiles(name).images} for name in SPLITS}
+    assert not any(images[a] & images[b] for a, b in SPLIT_PAIRS)
+    val, train = len(source.tiles("val").images), len(source.tiles("train").images)
+    assert val / (val + train) == pytest.approx(0.1, abs=0.01)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["byclass", "bymerge"])
-def test_the_real_emnist_is_not_taken_for_leaking(shared_data: Path, split: str) -> None:
+def test_real_emnist_passes_check_disjoint(shared_data: Path, split: str) -> None:
     check_disjoint(Emnist(split))
 
 
 # ---------------------------------------------------------------------- fonts
 
 
-def test_a_font_is_asked_for_what_it_has(six_fonts: Path) -> None:
+def test_font_coverage_matches_the_character_map(six_fonts: Path) -> None:
     source = Fonts(six_fonts)
-    having = {path: set(TTFont(path).getBestCmap()) for path in six_fonts.iterdir()}
+    code_points = [set(TTFont(path).getBestCmap()) for path in six_fonts.iterdir()]
     total = {c: sum(source.count(c, split) for split in SPLITS) for c in "Aaxé7@ŁĀ"}
-    assert total == {c: sum(ord(c) in codes for codes in having.values()) for c in total}
-    assert 0 < total["é"] < len(FONTS)
+    assert total == {c: sum(ord(c) in codes for codes in code_points) for c in total}
+    assert 0 < total["é"] < len(FONT_FILES)
 
 
-def test_a_hand_keeps_to_one_font(font_folder: Path) -> None:
-    (font_folder / FONTS[-1]).unlink()  # the one without letters
+def test_writer_uses_one_font(font_folder: Path) -> None:
+    (font_folder / FONT_FILES[-1]).unlink()  # this font has no letters
     source, rng = Fonts(font_folder), np.random.default_rng(0)
     assert {source.count(c, "train") for c in "abcdefgh"} == {3}
-    kept = [{source.choose(c, "train", writer, rng) for c in "abcdefgh"} for writer in range(6)]
-    assert all(len(fonts) == 1 for fonts in kept) and set.union(*kept) == {0, 1, 2}
+    fonts_of_writers = [{source.choose(c, "train", writer, rng) for c in "abcdefgh"} for writer in range(6)]
+    assert all(len(fonts) == 1 for fonts in fonts_of_writers) and set.union(*fonts_of_writers) == {0, 1, 2}
 
 
-def test_a_font_sets_letters_on_a_line(six_fonts: Path) -> None:
+def test_font_glyphs_have_baseline_positions(six_fonts: Path) -> None:
     for number in range(2):
         x, p, b, dot = (Fonts(six_fonts).glyph(c, number, "train") for c in "xpb.")
         assert x.top == pytest.approx(1.0, abs=0.05) and abs(x.bottom) < 0.05
@@ -506,7 +520,7 @@ def test_a_font_sets_letters_on_a_line(six_fonts: Path) -> None:
         assert all(g.advance and g.advance > 0 for g in (x, p, b, dot))
 
 
-def test_a_font_twice_is_one_font(font_folder: Path) -> None:
+def test_copied_font_counts_once(font_folder: Path) -> None:
     before = {split: Fonts(font_folder).digests(split) for split in SPLITS}
     for path in list(font_folder.iterdir()):
         shutil.copy(path, font_folder / f"copy of {path.name}")
@@ -515,22 +529,22 @@ def test_a_font_twice_is_one_font(font_folder: Path) -> None:
     check_disjoint(source)
 
 
-def test_names_decide_no_split(font_folder: Path) -> None:
+def test_font_split_does_not_depend_on_file_names(font_folder: Path) -> None:
     before = {split: Fonts(font_folder).digests(split) for split in SPLITS}
     for number, path in enumerate(sorted(font_folder.iterdir(), reverse=True)):
         path.rename(font_folder / f"{number}.ttf")
     assert {split: Fonts(font_folder).digests(split) for split in SPLITS} == before
 
 
-def test_too_few_fonts_are_counted(font_folder: Path, tmp_path: Path) -> None:
-    for name in FONTS[2:]:
+def test_too_few_fonts_are_refused(font_folder: Path, tmp_path: Path) -> None:
+    for name in FONT_FILES[2:]:
         (font_folder / name).unlink()
     for folder, count in ((font_folder, 2), (tmp_path / "none", 0)):
         with pytest.raises(DataError, match=f"holds {count} fonts .* at least 3"):
             Fonts(folder)
 
 
-def test_a_broken_font_is_named(font_folder: Path) -> None:
+def test_broken_font_is_named(font_folder: Path) -> None:
     (font_folder / "broken.ttf").write_bytes(b"no font")
     with pytest.raises(DataError, match=r"broken\.ttf"):
         for split in SPLITS:
@@ -546,91 +560,91 @@ def test_a_broken_font_is_named(font_folder: Path) -> None:
      ("upper_a", "A"), ("lower_A", "a"), ("upper_é", "É"),
      ("AB", None), ("notes", None), ("U+41", None), ("upper_ab", None), ("", None)],
 )  # fmt: skip
-def test_folders_name_characters(name: str, character: str | None) -> None:
-    assert character_of(name) == character
+def test_folder_names_are_parsed(name: str, character: str | None) -> None:
+    assert parse_folder_name(name) == character
 
 
-def test_a_code_beyond_unicode_names_no_character() -> None:
-    assert character_of("U+FFFFFF") is None
+def test_code_point_beyond_unicode_is_no_character() -> None:
+    assert parse_folder_name("U+FFFFFF") is None
 
 
-def test_a_folder_names_one_character_or_none() -> None:
-    assert character_of("upper_ß") is None
+def test_folder_name_with_a_capital_of_two_letters_is_no_character() -> None:
+    assert parse_folder_name("upper_ß") is None
 
 
-def test_pictures_lose_their_paper_and_keep_their_ink(picture_folder: Path) -> None:
-    source = Folder(picture_folder)
+def test_folder_images_are_reduced_to_ink_and_split(image_folder: Path) -> None:
+    source = Folder(image_folder)
     assert [source.count(c, s) for c in "Aa7א" for s in SPLITS] == [20, 2, 2, 3, 1, 1, 1, 1, 1, 4, 1, 1]
     assert (source.glyph("7", 0, "train").ink.max(), source.glyph("7", 0, "val").top) == (255, 1.5)
 
 
-def test_a_copy_counts_once_and_moves_nothing(picture_folder: Path) -> None:
-    before = {split: Folder(picture_folder).digests(split) for split in SPLITS}
-    for path in list((picture_folder / "A").iterdir()):
+def test_copied_image_counts_once_and_changes_no_split(image_folder: Path) -> None:
+    before = {split: Folder(image_folder).digests(split) for split in SPLITS}
+    for path in list((image_folder / "A").iterdir()):
         shutil.copy(path, path.with_name(f"copy {path.name}"))
-    assert {split: Folder(picture_folder).digests(split) for split in SPLITS} == before
+    assert {split: Folder(image_folder).digests(split) for split in SPLITS} == before
 
 
-def test_the_same_picture_under_two_characters_stays_in_one_split(picture_folder: Path) -> None:
-    (picture_folder / "0").mkdir()
-    (picture_folder / "O").mkdir()
+def test_image_of_two_characters_is_in_one_split(image_folder: Path) -> None:
+    (image_folder / "0").mkdir()
+    (image_folder / "O").mkdir()
     for number in range(12):
         for name, numbers in (("0", range(0, 8)), ("O", range(4, 12))):
             if number in numbers:
-                cv2.imwrite(str(picture_folder / name / f"{number}.png"), drawing("O", number))
-    source = Folder(picture_folder)
-    assert not any(source.digests(a) & source.digests(b) for a, b in PAIRS)
+                cv2.imwrite(str(image_folder / name / f"{number}.png"), draw_character("O", number))
+    source = Folder(image_folder)
+    assert not any(source.digests(a) & source.digests(b) for a, b in SPLIT_PAIRS)
 
 
-def test_folders_that_do_not_fit_are_named(picture_folder: Path, tmp_path: Path) -> None:
+def test_invalid_folders_are_named(image_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no folder"):
         Folder(tmp_path / "gone")
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="holds no folder of images"):
         Folder(tmp_path / "bare")
-    (picture_folder / "7" / "0.png").unlink()
+    (image_folder / "7" / "0.png").unlink()
     with pytest.raises(DataError, match=r"2 different images of '7': at least 3"):
-        Folder(picture_folder)
-    shutil.rmtree(picture_folder / "7")
-    cv2.imwrite(str(picture_folder / "A" / "blank.png"), np.full((9, 9), 255, np.uint8))
+        Folder(image_folder)
+    shutil.rmtree(image_folder / "7")
+    cv2.imwrite(str(image_folder / "A" / "blank.png"), np.full((9, 9), 255, np.uint8))
     with pytest.raises(DataError, match=r"blank\.png holds no ink"):
-        Folder(picture_folder)
-    (picture_folder / "A" / "blank.png").unlink()
-    (picture_folder / "notes").mkdir()
+        Folder(image_folder)
+    (image_folder / "A" / "blank.png").unlink()
+    (image_folder / "notes").mkdir()
     with pytest.raises(DataError, match=r"notes does not name a character"):
-        Folder(picture_folder)
+        Folder(image_folder)
 
 
-def test_a_relative_folder_may_lie_in_the_data_folder(data: Path, picture_folder: Path) -> None:
-    shutil.copytree(picture_folder, data / "mine")
+def test_relative_folder_is_found_in_the_data_folder(data: Path, image_folder: Path) -> None:
+    shutil.copytree(image_folder, data / "mine")
     assert open_glyphs("folder:mine").characters("train") == "7Aaא"
 
 
 # ---------------------------------------------------------------------- strokes
 
 
-def test_strokes_draw_all_of_ascii() -> None:
+def test_strokes_have_all_printable_ascii() -> None:
     assert Strokes().characters("train") == "".join(map(chr, range(33, 127)))
 
 
-def test_tries_of_a_hand_are_alike_and_differ() -> None:
+def test_stroke_variants_of_a_writer_differ_little() -> None:
     source = Strokes()
     for character in "agR8":
-        writer = [source.glyph(character, k, "train") for k in range(6)]
-        assert len({g.ink.tobytes() for g in writer}) == 6
-        assert np.ptp([g.top for g in writer]) < 0.5
+        variants = [source.glyph(character, k, "train") for k in range(6)]
+        assert len({g.ink.tobytes() for g in variants}) == 6
+        assert np.ptp([g.top for g in variants]) < 0.5
 
 
-def test_strokes_stand_as_letters_do() -> None:
+def test_stroke_glyphs_have_latin_sizes() -> None:
     source = Strokes()
     for character, (top, bottom) in (("x", (1, 0)), ("p", (1, -0.6)), ("B", (1.55, 0))):
-        several = [source.glyph(character, 64 * writer, "train") for writer in range(20)]
-        assert np.median([g.top for g in several]) == pytest.approx(top, abs=0.25)
-        assert np.median([g.bottom for g in several]) == pytest.approx(bottom, abs=0.25)
+        glyphs = [source.glyph(character, 64 * writer, "train") for writer in range(20)]
+        assert np.median([g.top for g in glyphs]) == pytest.approx(top, abs=0.25)
+        assert np.median([g.bottom for g in glyphs]) == pytest.approx(bottom, abs=0.25)
 
 
 class Dots(GlyphSource):
-    """A source as a user would write it: nothing but the contract."""
+    """A source with nothing but the abstract methods."""
 
     name = "dots"
 
@@ -647,43 +661,43 @@ class Dots(GlyphSource):
         return {SPLITS.index(split)}
 
 
-def test_four_methods_make_a_source() -> None:
+def test_source_with_only_the_abstract_methods_works() -> None:
     dots = Dots()
     check_disjoint(dots)
-    dots.need(". :", "val")
+    dots.check_characters(". :", "val")
     assert dots.choose(".", "test", 9, np.random.default_rng(0)) in range(3)
     assert dots.tiles("train").offsets.tolist() == [0, 3, 6]
 
 
-def test_a_hand_keeps_to_few_shapes_of_a_character_and_to_its_style(tiny_emnist: Any) -> None:
+def test_emnist_writer_uses_few_shapes_of_a_character(tiny_emnist: Any) -> None:
     source, rng = Emnist("byclass"), np.random.default_rng(0)
     shapes = {writer: {source.choose("a", "train", writer, rng) for _ in range(40)} for writer in range(20)}
     count = source.count("a", "train")
-    assert all(1 <= len(own) <= FORMS and max(own) < count and min(own) >= 0 for own in shapes.values())
-    assert len(set().union(*shapes.values())) > 1  # hands differ
+    assert all(1 <= len(s) <= SHAPES_PER_WRITER and max(s) < count and min(s) >= 0 for s in shapes.values())
+    assert len(set().union(*shapes.values())) > 1  # writers differ
 
 
-def test_styles_are_slant_and_stroke_width() -> None:
+def test_slant_and_stroke_width_are_measured() -> None:
     upright = np.zeros((TILE, TILE), np.uint8)
     upright[4:24, 12:15] = 255
     leaning = np.stack([np.roll(row, (14 - k) // 3) for k, row in enumerate(upright)])
     bold = np.zeros((TILE, TILE), np.uint8)
     bold[4:24, 10:16] = 255
-    styles = _slant_and_width(np.stack([upright, leaning, bold, leaning[:, ::-1]]))
+    styles = measure_slant_and_width(np.stack([upright, leaning, bold, leaning[:, ::-1]]))
     assert abs(styles[0, 0]) < 1e-3 and abs(styles[1, 0] - 1 / 3) < 0.05 and abs(styles[3, 0] + 1 / 3) < 0.05
     assert 2 < styles[0, 1] < 3.5 and styles[2, 1] > 1.6 * styles[0, 1]
 
 
-def test_a_line_of_real_glyphs_is_of_one_style(shared_data: Path) -> None:
-    """Slant and stroke width agree within a hand better than among hands."""
+def test_real_emnist_glyphs_of_a_writer_agree_in_style(shared_data: Path) -> None:
+    """Slant and stroke width vary less among the glyphs of a writer than among all glyphs."""
     source, rng = Emnist("byclass"), np.random.default_rng(0)
     bank, styles = source.tiles("train"), source._styles("train")
-    within, all_of = [], []
+    writer_variances, all_styles = [], []
     for writer in range(150):
-        own = []
+        writer_styles = []
         for character in "anestroli":
             k = bank.characters.index(character)
-            own.append(styles[bank.offsets[k] + source.choose(character, "train", writer, rng)])
-        within.append(np.var(own, axis=0))
-        all_of.extend(own)
-    assert (np.mean(within, axis=0) < 0.55 * np.var(all_of, axis=0)).all()
+            writer_styles.append(styles[bank.offsets[k] + source.choose(character, "train", writer, rng)])
+        writer_variances.append(np.var(writer_styles, axis=0))
+        all_styles.extend(writer_styles)
+    assert (np.mean(writer_variances, axis=0) < 0.55 * np.var(all_styles, axis=0)).all()

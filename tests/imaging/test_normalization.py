@@ -1,4 +1,4 @@
-"""Canonical lines: whatever the grey, the same line for training and reading."""
+"""Line normalization: the same ink gives the same normalized line, whatever the polarity, paper, light and slope."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from glyphline.errors import ImageError, UserError
-from glyphline.imaging import normalization as door
+from glyphline.imaging import normalization
 from glyphline.imaging.normalization import (
-    INK_SHARE,
+    INK_THRESHOLD,
     MARGIN,
     NORMALIZATIONS,
     WIDTH_LIMIT,
@@ -22,194 +22,197 @@ from glyphline.imaging.normalization import (
     ink_bounds,
     ink_is_bright,
     normalize_line,
-    padded_batch,
+    pad_batch,
 )
 
-SOME = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+COLOUR_NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (3, 200), (40, 40), (28, 896), (96, 300), (97, 300), (400, 150), (500, 3)]
 
 
-def written(text: str = "Handwritten line", paper: int = 235, ink: int = 30, scale: float = 1.0) -> GreyImage:
-    """Dark writing on light paper."""
+def draw_writing(text: str = "Handwritten line", paper: int = 235, ink: int = 30, scale: float = 1.0) -> GreyImage:
+    """A page (H, W) with dark writing on bright paper."""
     size, _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, scale, 2)
     page = np.full((round(60 * scale), size[0] + round(40 * scale)), paper, np.uint8)
     cv2.putText(page, text, (round(20 * scale), round(40 * scale)), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, scale, ink, 2, 16)
     return page
 
 
-# ---------------------------------------------------------------------- the canonical line
+# ---------------------------------------------------------------------- the normalized line
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("mode", NORMALIZATIONS)
 @pytest.mark.parametrize("height", [28, 40])
 @pytest.mark.parametrize("size", SIZES)
-def test_any_picture_becomes_a_line(size: tuple[int, int], height: int, normalization: str) -> None:
+def test_any_image_becomes_a_line(size: tuple[int, int], height: int, mode: str) -> None:
     noise = np.random.default_rng(1).integers(0, 256, size, np.uint8)
     before = noise.copy()
-    line = canonical_line_image(noise, height, normalization)
+    line = canonical_line_image(noise, height, mode)
     assert line.shape[0] == height and line.shape[1] >= 1 and line.dtype == np.uint8
     assert np.array_equal(noise, before)
-    assert np.array_equal(canonical_line_image(noise, height, normalization), line)
+    assert np.array_equal(canonical_line_image(noise, height, mode), line)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
-def test_blank_pictures_hold_no_ink(size: tuple[int, int], level: int) -> None:
+def test_blank_images_have_no_ink(size: tuple[int, int], level: int) -> None:
     blank = np.full(size, level, np.uint8)
     assert not extract_ink(blank).any()
     assert not canonical_line_image(blank, 40).any()
 
 
-def test_faint_noise_is_no_ink() -> None:
+def test_faint_noise_is_not_ink() -> None:
     paper = np.random.default_rng(0).normal(200, 2, (60, 400)).clip(0, 255).astype(np.uint8)
     assert not canonical_line_image(paper, 40).any()
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (235, 30), (200, 120), (130, 20)])
 def test_polarity_does_not_matter(paper: int, ink: int) -> None:
-    dark = written(paper=paper, ink=ink)
+    dark = draw_writing(paper=paper, ink=ink)
     assert not ink_is_bright(dark) and ink_is_bright(255 - dark)
-    for normalization in ("ink", "whole"):
-        assert np.array_equal(
-            canonical_line_image(dark, 40, normalization), canonical_line_image(255 - dark, 40, normalization)
-        )
+    for mode in ("ink", "whole"):
+        assert np.array_equal(canonical_line_image(dark, 40, mode), canonical_line_image(255 - dark, 40, mode))
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 90), (120, 30)])
-def test_ink_is_full_and_paper_is_nothing(paper: int, ink: int) -> None:
-    page = written(paper=paper, ink=ink)
-    found = extract_ink(page)
-    assert found.max() == 255
-    assert not found[page == paper].any()
-    assert found[page == ink].min() > 200
+def test_ink_is_near_255_and_paper_is_0(paper: int, ink: int) -> None:
+    page = draw_writing(paper=paper, ink=ink)
+    extracted = extract_ink(page)
+    assert extracted.max() == 255
+    assert not extracted[page == paper].any()
+    assert extracted[page == ink].min() > 200
 
 
-def test_a_shadow_is_not_ink() -> None:
-    page = written("shadow over it").astype(np.float32)
+def test_shadow_is_not_ink() -> None:
+    page = draw_writing("shadow over it").astype(np.float32)
     shaded = (page * np.linspace(1.0, 0.45, page.shape[1])).astype(np.uint8)
-    plain, under = extract_ink(written("shadow over it")) > 128, extract_ink(shaded) > 128
-    assert (plain & under).sum() / (plain | under).sum() > 0.8
+    plain_ink, shaded_ink = extract_ink(draw_writing("shadow over it")) > 128, extract_ink(shaded) > 128
+    assert (plain_ink & shaded_ink).sum() / (plain_ink | shaded_ink).sum() > 0.8
 
 
-def test_the_line_is_cropped_to_its_ink() -> None:
-    line = canonical_line_image(written(), 40)
+def test_line_is_cropped_to_its_ink() -> None:
+    line = canonical_line_image(draw_writing(), 40)
     assert not line[:MARGIN].any() and not line[-MARGIN:].any()
     assert not line[:, :MARGIN].any() and not line[:, -MARGIN:].any()
-    inner = line[MARGIN:-MARGIN, MARGIN:-MARGIN] > INK_SHARE * 255 / 2
+    inner = line[MARGIN:-MARGIN, MARGIN:-MARGIN] > INK_THRESHOLD * 255 / 2
     assert all(side.any() for side in (inner[:2], inner[-2:], inner[:, :2], inner[:, -2:]))
 
 
-@pytest.mark.parametrize("pad", [(0, 40, 0, 40), (30, 0, 60, 5)])
-def test_more_paper_around_it_hardly_matters(pad: tuple[int, int, int, int]) -> None:
-    page = written()
-    wider = cv2.copyMakeBorder(page, *pad, cv2.BORDER_CONSTANT, value=235)
+@pytest.mark.parametrize("padding", [(0, 40, 0, 40), (30, 0, 60, 5)])
+def test_additional_paper_only_moves_the_ink_bounds(padding: tuple[int, int, int, int]) -> None:
+    page = draw_writing()
+    wider = cv2.copyMakeBorder(page, *padding, cv2.BORDER_CONSTANT, value=235)
     assert ink_bounds(extract_ink(wider)) == tuple(
-        np.add(ink_bounds(extract_ink(page)), (pad[0], pad[0], pad[2], pad[2]))
+        np.add(ink_bounds(extract_ink(page)), (padding[0], padding[0], padding[2], padding[2]))
     )
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 4.0])
-def test_a_column_of_the_line_knows_where_it_lay(scale: float) -> None:
+def test_columns_of_the_line_map_back_to_the_image(scale: float) -> None:
     page = np.full((round(60 * scale), round(400 * scale)), 240, np.uint8)
     for left in (50, 200, 340):  # three bars, 20 px wide
         page[round(15 * scale) : round(45 * scale), round(left * scale) : round((left + 20) * scale)] = 20
-    found = normalize_line(page, 40)
-    inked = np.flatnonzero(found.line.max(axis=0) > 128)
-    starts = inked[np.flatnonzero(np.diff(inked, prepend=-9) > 1)]
-    said = found.left + starts / found.scale
-    assert np.abs(said - np.array([50, 200, 340]) * scale).max() <= max(2.0, 1.5 * scale)
+    normalized = normalize_line(page, 40)
+    ink_columns = np.flatnonzero(normalized.line.max(axis=0) > 128)
+    starts = ink_columns[np.flatnonzero(np.diff(ink_columns, prepend=-9) > 1)]
+    positions = normalized.left + starts / normalized.scale
+    assert np.abs(positions - np.array([50, 200, 340]) * scale).max() <= max(2.0, 1.5 * scale)
 
 
-def letters(width: int, *, slope: float = 0.0, bow: float = 0.0, growth: float = 0.0, gap: int = 0) -> GreyImage:
-    """Dark strokes on paper along a line that slopes, bows (px at its end and middle) or grows (share at its end)."""
+def draw_strokes(width: int, *, slope: float = 0.0, bow: float = 0.0, growth: float = 0.0, gap: int = 0) -> GreyImage:
+    """Draw dark strokes on paper, (300, width), along a line that slopes, bows or grows.
+
+    slope: px that the line falls from start to end. bow: px that its middle lies below its ends. growth: relative
+    increase of the height of the strokes. gap: px without strokes in the middle.
+    """
     image = np.full((300, width), 230, np.uint8)
     for x in range(20, width - 20, 12):
-        share = x / width
-        tall = 30 * (1 + growth * share)
-        y = 150 + slope * (share - 0.5) + bow * (1 - (2 * share - 1) ** 2) - bow / 2
+        fraction = x / width
+        height = 30 * (1 + growth * fraction)
+        y = 150 + slope * (fraction - 0.5) + bow * (1 - (2 * fraction - 1) ** 2) - bow / 2
         if not abs(x - width / 2) < gap / 2:
-            cv2.line(image, (x, round(y - tall / 2)), (x + 3, round(y + tall / 2)), 30, 3)
+            cv2.line(image, (x, round(y - height / 2)), (x + 3, round(y + height / 2)), 30, 3)
     return image
 
 
 @pytest.mark.parametrize(
-    "askew", [{"slope": 150}, {"slope": -90}, {"bow": 60}, {"bow": -40}, {"growth": 0.5}, {"slope": 70, "growth": -0.3}]
+    "distortion",
+    [{"slope": 150}, {"slope": -90}, {"bow": 60}, {"bow": -40}, {"growth": 0.5}, {"slope": 70, "growth": -0.3}],
 )
-def test_a_long_line_is_brought_level(askew: dict[str, float]) -> None:
-    """All along it the strokes fill the height, as those of a short line do."""
-    line = canonical_line_image(letters(2400, **askew), 40)
+def test_long_line_is_levelled(distortion: dict[str, float]) -> None:
+    """The strokes fill the height in each tenth of the line, as those of a short line do."""
+    line = canonical_line_image(draw_strokes(2400, **distortion), 40)
     for part in np.array_split(line, 10, axis=1):
         top, bottom, _, _ = ink_bounds(np.ascontiguousarray(part))
         assert top <= MARGIN + 5 and bottom >= 40 - MARGIN - 5
 
 
-@pytest.mark.parametrize("askew", [{}, {"slope": 120}])
-def test_a_wide_gap_in_a_long_line_changes_nothing_of_its_letters(askew: dict[str, float]) -> None:
-    line = canonical_line_image(letters(2400, gap=700, **askew), 40)
+@pytest.mark.parametrize("distortion", [{}, {"slope": 120}])
+def test_wide_gap_does_not_change_the_height_of_the_letters(distortion: dict[str, float]) -> None:
+    line = canonical_line_image(draw_strokes(2400, gap=700, **distortion), 40)
     for part in (line[:, :200], line[:, -200:]):
         top, bottom, _, _ = ink_bounds(np.ascontiguousarray(part))
         assert top <= MARGIN + 5 and bottom >= 40 - MARGIN - 5
 
 
-def test_a_column_of_a_levelled_line_knows_where_it_lay() -> None:
-    image = letters(2400, slope=100, gap=400)
-    found = normalize_line(image, 40)
-    columns = np.flatnonzero(found.line.max(axis=0) > 128)
-    k = int(np.argmax(np.diff(columns)))  # the gap
-    left, right = (found.left + c / found.scale for c in columns[k : k + 2])
+def test_columns_of_a_levelled_line_map_back_to_the_image() -> None:
+    image = draw_strokes(2400, slope=100, gap=400)
+    normalized = normalize_line(image, 40)
+    columns = np.flatnonzero(normalized.line.max(axis=0) > 128)
+    i = int(np.argmax(np.diff(columns)))  # the gap
+    left, right = (normalized.left + c / normalized.scale for c in columns[i : i + 2])
     assert abs(left - 1005) < 10 and abs(right - 1400) < 10
 
 
-def test_a_level_line_is_only_scaled() -> None:
-    image = letters(2400)
+def test_level_line_is_only_scaled() -> None:
+    image = draw_strokes(2400)
     levelled = canonical_line_image(image, 40)
-    with mock.patch.object(door, "LONG", 1e9):
+    with mock.patch.object(normalization, "LEVEL_ASPECT", 1e9):
         plain = canonical_line_image(image, 40)
     assert levelled.shape == plain.shape
     assert np.abs(levelled.astype(int) - plain.astype(int)).mean() < 6
 
 
-def test_the_widest_lines_are_levelled_too() -> None:
-    """OpenCV remaps 32,767 px at once."""
-    image = cv2.resize(letters(17_000, slope=5)[128:172], (33_000, 92))
+def test_lines_wider_than_the_limit_of_remap_are_levelled() -> None:
+    """OpenCV can remap at most 32,767 px, so a wider line is remapped in spans."""
+    image = cv2.resize(draw_strokes(17_000, slope=5)[128:172], (33_000, 92))
     line = canonical_line_image(image, 40)
     assert line.shape[1] > WIDTH_LIMIT // 2
-    assert np.diff(np.flatnonzero(line.max(axis=0) > 128)).max() < 20  # no stroke is lost where the parts meet
+    assert np.diff(np.flatnonzero(line.max(axis=0) > 128)).max() < 20  # no stroke is lost where the spans meet
 
 
 @pytest.mark.parametrize("size", [(100, 300), (WORK_HEIGHT, 200), (28, 56), (10, 33)])
-def test_the_whole_frame_keeps_its_proportion(size: tuple[int, int]) -> None:
-    found = normalize_line(np.random.default_rng(0).integers(0, 60, size, np.uint8), 28, "whole")
-    assert found.line.shape[1] == max(1, round(size[1] * 28 / size[0]))
-    assert (found.left, found.scale) == (0.0, 28 / size[0])
+def test_whole_keeps_the_frame_and_the_aspect_ratio(size: tuple[int, int]) -> None:
+    normalized = normalize_line(np.random.default_rng(0).integers(0, 60, size, np.uint8), 28, "whole")
+    assert normalized.line.shape[1] == max(1, round(size[1] * 28 / size[0]))
+    assert (normalized.left, normalized.scale) == (0.0, 28 / size[0])
 
 
-def test_a_line_of_the_right_height_is_left_alone() -> None:
+def test_whole_does_not_change_a_line_of_the_target_height() -> None:
     tiles = np.zeros((28, 280), np.uint8)
     cv2.putText(tiles, "plain", (9, 21), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
     assert np.array_equal(canonical_line_image(tiles, 28, "whole"), tiles)
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
-def test_a_line_far_too_wide_is_refused(normalization: str) -> None:
-    endless = np.full((4, 4 * WIDTH_LIMIT), 255, np.uint8)
-    endless[1:3, 5:-5:3] = 0
+@pytest.mark.parametrize("mode", NORMALIZATIONS)
+def test_line_beyond_the_width_limit_is_refused(mode: str) -> None:
+    too_wide = np.full((4, 4 * WIDTH_LIMIT), 255, np.uint8)
+    too_wide[1:3, 5:-5:3] = 0
     with pytest.raises(ImageError, match="shorter lines"):
-        canonical_line_image(endless, 40, normalization)
+        canonical_line_image(too_wide, 40, mode)
 
 
-def test_an_unknown_frame_is_told_the_choices() -> None:
+def test_unknown_normalization_is_refused_with_the_choices() -> None:
     with pytest.raises(UserError, match='did you mean "whole"'):
-        canonical_line_image(SOME[..., 0], 40, "wole")
+        canonical_line_image(COLOUR_NOISE[..., 0], 40, "wole")
 
 
-# ---------------------------------------------------------------------- batches and files
+# ---------------------------------------------------------------------- batches
 
 
 @pytest.mark.parametrize("multiple", [1, 8, 32])
-def test_a_batch_holds_its_lines_and_nothing_else(multiple: int) -> None:
-    lines = [np.random.default_rng(k).integers(1, 256, (28, w), np.uint8) for k, w in enumerate((1, 8, 33, 64))]
-    batch, widths = padded_batch(lines, multiple)
+def test_batch_holds_its_lines_padded_with_zeros(multiple: int) -> None:
+    lines = [np.random.default_rng(i).integers(1, 256, (28, w), np.uint8) for i, w in enumerate((1, 8, 33, 64))]
+    batch, widths = pad_batch(lines, multiple)
     assert widths.tolist() == [1, 8, 33, 64]
     assert batch.shape == (4, 28, 64) and batch.shape[2] % multiple == 0
     for row, line, width in zip(batch, lines, widths, strict=True):

@@ -1,4 +1,4 @@
-"""A reader of bar codes: a recognizer whose right answer is known for any image, without any training."""
+"""A recognizer of bar codes, whose correct output is known for any image without training."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from glyphline.reading.recognition.recognizers import ModelInfo
 LETTERS = " abcdefg"
 
 
-class BarCodes:
-    """Says the character whose number is how many pairs of rows are inked in a column; none is the blank.
+class BarCodeRecognizer:
+    """Recognizes in a column the character whose id is the number of inked pairs of rows; no ink is the blank.
 
-    stride: columns a step, of which the first counts; window: as the report's patches have one.
+    stride: columns a step, of which the first counts. window: px, as of the network of patches.
     """
 
     def __init__(self, stride: int = 1, window: int = 0) -> None:
         self.info = ModelInfo("barcodes", LETTERS, 28, stride, "whole", window)
-        self.batches: list[tuple[int, ...]] = []
+        self.batch_shapes: list[tuple[int, ...]] = []
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        self.batches.append(lines.shape)
+        self.batch_shapes.append(lines.shape)
         inked = (lines > 127).sum(axis=1)[:, :: self.info.stride]  # (N, T)
-        said = np.minimum(np.rint(inked / 2), len(LETTERS)).astype(int)
-        sure = 0.5 + 0.4 * (said % 3) / 2  # each character has a confidence of its own
-        others = np.log((1 - sure) / len(LETTERS))
+        classes = np.minimum(np.rint(inked / 2), len(LETTERS)).astype(int)
+        confidences = 0.5 + 0.4 * (classes % 3) / 2  # neighbouring classes have different confidences
+        others = np.log((1 - confidences) / len(LETTERS))
         out = np.repeat(others[:, :, None], len(LETTERS) + 1, axis=2).astype(np.float32)
-        np.put_along_axis(out, said[:, :, None], np.log(sure)[:, :, None].astype(np.float32), axis=2)
+        np.put_along_axis(out, classes[:, :, None], np.log(confidences)[:, :, None].astype(np.float32), axis=2)
         return out
 
 
-def bar_code(text: str, width: int = 8, gap: int = 8, scale: int = 1) -> GreyImage:
-    """The image of a text: bars `width` px wide, `gap` px between them and around, `scale` times as large."""
+def _draw_bar_code(text: str, width: int = 8, gap: int = 8, scale: int = 1) -> GreyImage:
+    """Draw a text as bars `width` px wide, with `gap` px between and around them, all enlarged by `scale`."""
     image = np.zeros((28, (width + gap) * len(text) + gap), np.uint8)
     for k, character in enumerate(text):
         left = gap + k * (width + gap)
@@ -45,10 +45,10 @@ def bar_code(text: str, width: int = 8, gap: int = 8, scale: int = 1) -> GreyIma
 
 
 @pytest.fixture
-def bar_codes() -> type[BarCodes]:
-    return BarCodes
+def bar_code_recognizer() -> type[BarCodeRecognizer]:
+    return BarCodeRecognizer
 
 
 @pytest.fixture
-def drawn() -> Callable[..., GreyImage]:
-    return bar_code
+def draw_bar_code() -> Callable[..., GreyImage]:
+    return _draw_bar_code

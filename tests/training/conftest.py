@@ -1,4 +1,4 @@
-"""One thread, and a run so small that it trains in a second: strokes and built-in sentences, which need no file."""
+"""One thread for torch, and a tiny run that trains in a second on built-in glyphs and sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.train import train
 
-#: What is random is all here: dropout, the moving average, lines of several lengths.
+#: It uses everything that is random or stateful: dropout, the moving average, lines of several lengths.
 TINY: dict[str, Any] = {
     "name": "tiny",
     "lines": {
@@ -49,31 +49,31 @@ TINY: dict[str, Any] = {
 TinyRecipe = Callable[..., Recipe]
 
 
-def tiny_recipe(**changes: Any) -> Recipe:
-    """TINY with changes laid over it; `__` stands for the dot: training__epochs=2."""
+def make_tiny_recipe(**changes: Any) -> Recipe:
+    """TINY with changes. `__` in a key stands for the dot of a recipe key: training__epochs=2."""
     data = copy.deepcopy(TINY)
     for key, value in changes.items():
-        part, _, name = key.partition("__")
+        section, _, name = key.partition("__")
         if name:
-            data[part][name] = value
+            data[section][name] = value
         else:
-            data[part] = value
+            data[section] = value
     return recipe_from(data)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _limit_threads() -> None:
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def tiny() -> TinyRecipe:
-    return tiny_recipe
+def tiny_recipe() -> TinyRecipe:
+    return make_tiny_recipe
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny run that was never interrupted; only to be looked at."""
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny run that was never interrupted. Tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    train(tiny_recipe(), folder, trackers=["csv"], progress=False, say=lambda text: None)
+    train(make_tiny_recipe(), folder, trackers=["csv"], progress=False, report=lambda text: None)
     return folder

@@ -1,4 +1,4 @@
-"""Calibrating a model file: its confidence changes, what it reads does not."""
+"""Tests of calibrate: it changes the confidences of a model file, and not the texts that the model reads."""
 
 from __future__ import annotations
 
@@ -14,48 +14,47 @@ from glyphline.reading.recognition.calibration import UNITS
 from glyphline.reading.recognition.decoders import CharacterSpan, DecodedText, open_decoder
 from glyphline.reading.recognition.recognizers import OnnxRecognizer, alphabet_of
 from glyphline.recipe import Recipe
-from glyphline.training.calibrate import FITTED, calibrate, units_of
+from glyphline.training.calibrate import DECODER_KINDS, calibrate, label_units
 from glyphline.training.export import export
 
 pytest.importorskip("onnx")
 
 
-def said(text: str, *shares: float) -> DecodedText:
-    return DecodedText(
-        text,
-        min(shares),
-        tuple(CharacterSpan(c, k, k + 1, p) for k, (c, p) in enumerate(zip(text, shares, strict=True))),
-    )
+def make_decoded_text(text: str, *confidences: float) -> DecodedText:
+    """A decoded text with these confidences of its characters."""
+    spans = tuple(CharacterSpan(c, k, k + 1, p) for k, (c, p) in enumerate(zip(text, confidences, strict=True)))
+    return DecodedText(text, min(confidences), spans)
 
 
-def test_units_are_right_where_they_stand_in_the_truth() -> None:
-    found = units_of([said("a cot", 0.9, 1.0, 0.8, 0.3, 0.7), DecodedText("", 1.0, ())], ["a  cat", "lost"])
-    a, _, c, o, t = every = [(0.9, 0.0), (1.0, 0.0), (0.8, 0.0), (0.3, 0.0), (0.7, 0.0)]
-    assert found["character"] == ([[one] for one in every], [True, True, True, False, True])
-    assert found["word"] == ([[a], [c, o, t]], [True, False])
-    assert found["line"] == ([every], [False])
+def test_units_that_match_the_truth_are_correct() -> None:
+    decoded = make_decoded_text("a cot", 0.9, 1.0, 0.8, 0.3, 0.7)
+    units = label_units([decoded, DecodedText("", 1.0, ())], ["a  cat", "lost"])
+    a, _, c, o, t = line = [(0.9, 0.0), (1.0, 0.0), (0.8, 0.0), (0.3, 0.0), (0.7, 0.0)]
+    assert units["character"] == ([[evidence] for evidence in line], [True, True, True, False, True])
+    assert units["word"] == ([[a], [c, o, t]], [True, False])
+    assert units["line"] == ([line], [False])
 
 
-def test_a_calibrated_file_reads_the_same_and_says_how_sure_it_is(
-    finished: Path, tiny: Callable[..., Recipe], tmp_path: Path
+def test_calibration_changes_confidences_but_not_texts(
+    finished_run: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     path = tmp_path / "tiny.onnx"
-    export(finished, path)
+    export(finished_run, path)
     before = OnnxRecognizer(path)
-    measured = calibrate(path, tiny(), count=60)
+    reports = calibrate(path, tiny_recipe(), count=60)
     after = OnnxRecognizer(path)
-    assert list(tmp_path.iterdir()) == [path] and set(measured) == set(FITTED)
-    assert before.info.calibration is None and set(after.info.calibration or {}) == set(FITTED)
-    for one in measured.values():
-        assert set(one.before) == set(one.after) == set(one.reliability) == set(UNITS)
-        assert all(0 <= e <= 1 for e in (*one.before.values(), *one.after.values()))
-    images = [LineSet(tiny().lines, "test", 3).line(i).image for i in range(8)]
-    for kind in FITTED:
-        plain, fitted = (
+    assert list(tmp_path.iterdir()) == [path] and set(reports) == set(DECODER_KINDS)
+    assert before.info.calibration is None and set(after.info.calibration or {}) == set(DECODER_KINDS)
+    for report in reports.values():
+        assert set(report.before) == set(report.after) == set(report.reliability) == set(UNITS)
+        assert all(0 <= error <= 1 for error in (*report.before.values(), *report.after.values()))
+    images = [LineSet(tiny_recipe().lines, "test", 3).line(i).image for i in range(8)]
+    for kind in DECODER_KINDS:
+        uncalibrated, calibrated = (
             LineReader(recognizer, open_decoder(kind, alphabet_of(recognizer))).read_lines(images)
             for recognizer in (before, after)
         )
-        assert [line.text for line in plain] == [line.text for line in fitted]
-        assert all(0 <= c.confidence <= 1 for line in fitted for c in (*line.characters, *line.words, line))
+        assert [line.text for line in uncalibrated] == [line.text for line in calibrated]
+        assert all(0 <= c.confidence <= 1 for line in calibrated for c in (*line.characters, *line.words, line))
     lines = np.zeros((2, before.info.height, 64), np.uint8)
     assert np.array_equal(before.log_probs(lines), after.log_probs(lines))

@@ -1,4 +1,4 @@
-"""Batches are functions of (seed, position): nothing is lost, nothing comes twice, and any epoch can be asked again."""
+"""Batches are functions of (seed, position): no line is lost or repeated, and any epoch can be drawn again."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import RecipeError
 from glyphline.recipe import Recipe
-from glyphline.training.data import MULTIPLE, Positions, check_steps, loader, make_batch
+from glyphline.training.data import WIDTH_MULTIPLE, LineBatchSampler, check_time_steps, make_batch, make_data_loader
 
 LENGTHS = {"one length": [6, 6], "many lengths": [2, 9]}
 
 
 @pytest.fixture(params=LENGTHS, scope="module")
-def lines(request: pytest.FixtureRequest, tiny: Callable[..., Recipe]) -> LineSet:
-    return LineSet(tiny(lines__length=LENGTHS[request.param]).lines, "train", 3)
+def lines(request: pytest.FixtureRequest, tiny_recipe: Callable[..., Recipe]) -> LineSet:
+    return LineSet(tiny_recipe(lines__length=LENGTHS[request.param]).lines, "train", 3)
 
 
-def epoch_of(positions: Positions, epoch: int) -> list[list[int]]:
-    positions.set_epoch(epoch)
-    return list(positions)
+def batches_of_epoch(sampler: LineBatchSampler, epoch: int) -> list[list[int]]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
 
 
 # -------------------------------------------------------------------------------------------------------------- batches
 
 
-def test_a_batch_holds_every_line_whole() -> None:
+def test_batch_holds_every_line_and_its_label() -> None:
     alphabet = Alphabet(" abc")
     rng = np.random.default_rng(0)
     images = [rng.integers(1, 256, (28, width)).astype(np.uint8) for width in (5, 32, 33)]
     texts = ["a", "b c", "cab"]
     batch = make_batch(images, texts, alphabet)
-    assert batch.lines.shape[2] % MULTIPLE == 0
-    assert batch.lines.shape[2] - max(image.shape[1] for image in images) < MULTIPLE
+    assert batch.lines.shape[2] % WIDTH_MULTIPLE == 0
+    assert batch.lines.shape[2] - max(image.shape[1] for image in images) < WIDTH_MULTIPLE
     for row, image, width in zip(batch.lines.numpy(), images, batch.widths.tolist(), strict=True):
         assert width == image.shape[1]
         assert np.array_equal(row[:, :width], image) and not row[:, width:].any()
@@ -46,79 +46,80 @@ def test_a_batch_holds_every_line_whole() -> None:
     assert [alphabet.decode(part.tolist()) for part in parts] == texts == batch.texts
 
 
-# ------------------------------------------------------------------------------------------------------------ positions
+# -------------------------------------------------------------------------------------------------------------- sampler
 
 
-def test_epochs_follow_one_another_and_never_repeat_a_line(lines: LineSet) -> None:
-    positions = Positions(lines, epoch_lines=200, batch=8)
-    assert len(positions) == 25
+def test_epochs_continue_one_another_and_never_repeat_a_line(lines: LineSet) -> None:
+    sampler = LineBatchSampler(lines, epoch_lines=200, batch_size=8)
+    assert len(sampler) == 25
     for epoch in range(4):
-        batches = epoch_of(positions, epoch)
+        batches = batches_of_epoch(sampler, epoch)
         assert [len(batch) for batch in batches] == [8] * 25
         assert sorted(chain(*batches)) == list(range(epoch * 200, (epoch + 1) * 200))
 
 
-def test_an_epoch_is_a_function_of_its_number(lines: LineSet) -> None:
-    one, other = Positions(lines, 96, 8), Positions(lines, 96, 8)
-    asked = [epoch_of(one, epoch) for epoch in (0, 1, 2)]
-    assert epoch_of(other, 2) == asked[2]  # as after a resume, no epoch before it was drawn
-    assert epoch_of(one, 1) == asked[1]
-    for distinct in (40, 96, 200):
-        kept, fresh = Positions(lines, 96, 8, distinct), Positions(lines, 96, 8, distinct)
-        before = [epoch_of(kept, epoch) for epoch in (0, 1, 2)]
-        assert [epoch_of(fresh, epoch) for epoch in (2, 1, 0)] == before[::-1]
+def test_epoch_depends_only_on_its_number(lines: LineSet) -> None:
+    sampler, fresh_sampler = LineBatchSampler(lines, 96, 8), LineBatchSampler(lines, 96, 8)
+    epochs = [batches_of_epoch(sampler, epoch) for epoch in (0, 1, 2)]
+    assert batches_of_epoch(fresh_sampler, 2) == epochs[2]  # as after a resume: no earlier epoch was drawn
+    assert batches_of_epoch(sampler, 1) == epochs[1]
+    for distinct_lines in (40, 96, 200):
+        sampler, fresh_sampler = (LineBatchSampler(lines, 96, 8, distinct_lines) for _ in range(2))
+        epochs = [batches_of_epoch(sampler, epoch) for epoch in (0, 1, 2)]
+        assert [batches_of_epoch(fresh_sampler, epoch) for epoch in (2, 1, 0)] == epochs[::-1]
 
 
 @pytest.mark.parametrize("epoch_lines", [64, 128, 160])
-def test_distinct_lines_come_again_in_a_new_order(lines: LineSet, epoch_lines: int) -> None:
-    positions = Positions(lines, epoch_lines, 8, distinct=64)
-    epochs = [list(chain(*epoch_of(positions, epoch))) for epoch in range(3)]
-    for numbers in epochs:
-        times = np.bincount(numbers, minlength=64)
-        assert len(times) == 64 and times.sum() == epoch_lines
-        assert times.max() - times.min() <= 1  # as often as one another
+def test_distinct_lines_are_repeated_in_a_new_order(lines: LineSet, epoch_lines: int) -> None:
+    sampler = LineBatchSampler(lines, epoch_lines, 8, distinct_lines=64)
+    epochs = [list(chain(*batches_of_epoch(sampler, epoch))) for epoch in range(3)]
+    for indices in epochs:
+        counts = np.bincount(indices, minlength=64)
+        assert len(counts) == 64 and counts.sum() == epoch_lines
+        assert counts.max() - counts.min() <= 1
     assert all(a != b for a, b in pairwise(epochs))
 
 
-def test_what_does_not_fill_a_batch_is_left_for_the_next_epoch(lines: LineSet) -> None:
-    positions = Positions(lines, epoch_lines=30, batch=8)
-    seen = list(chain(*epoch_of(positions, 0), *epoch_of(positions, 1)))
-    assert sorted(seen) == list(range(48))
+def test_lines_that_do_not_fill_a_batch_are_left_for_the_next_epoch(lines: LineSet) -> None:
+    sampler = LineBatchSampler(lines, epoch_lines=30, batch_size=8)
+    indices = list(chain(*batches_of_epoch(sampler, 0), *batches_of_epoch(sampler, 1)))
+    assert sorted(indices) == list(range(48))
 
 
-def test_batches_hold_lines_of_similar_length(tiny: Callable[..., Recipe]) -> None:
-    lines = LineSet(tiny(lines__length=[2, 9]).lines, "train", 3)
+def test_batches_hold_lines_of_similar_length(tiny_recipe: Callable[..., Recipe]) -> None:
+    lines = LineSet(tiny_recipe(lines__length=[2, 9]).lines, "train", 3)
 
-    def spread(batches: list[list[int]]) -> float:
+    def mean_spread(batches: list[list[int]]) -> float:
+        """Mean over the batches of the longest minus the shortest text."""
         return float(np.mean([np.ptp([len(lines.text(i)) for i in batch]) for batch in batches]))
 
-    batches = epoch_of(Positions(lines, 256, 8), 0)
-    assert spread(batches) < 0.3 * spread([list(range(k, k + 8)) for k in range(0, 256, 8)])
+    batches = batches_of_epoch(LineBatchSampler(lines, 256, 8), 0)
+    assert mean_spread(batches) < 0.3 * mean_spread([list(range(k, k + 8)) for k in range(0, 256, 8)])
     means = [np.mean([len(lines.text(i)) for i in batch]) for batch in batches]
-    assert means != sorted(means)  # the batches themselves come in any order
+    assert means != sorted(means)  # the batches are not ordered by length
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_the_loader_gives_the_lines_that_were_asked_for(lines: LineSet, workers: int) -> None:
-    numbers = [[5, 0, 7], [31], [2, 3]]
-    batches = list(loader(lines, numbers, workers))  # type: ignore[arg-type]
-    for asked, batch in zip(numbers, batches, strict=True):
-        images, texts = lines.canonical_batch(asked)
+def test_data_loader_gives_the_lines_of_the_sampler(lines: LineSet, workers: int) -> None:
+    indices = [[5, 0, 7], [31], [2, 3]]
+    batches = list(make_data_loader(lines, indices, workers))  # type: ignore[arg-type]
+    for batch_indices, batch in zip(indices, batches, strict=True):
+        images, texts = lines.canonical_batch(batch_indices)
         assert batch.texts == texts
         for row, width, image in zip(batch.lines, batch.widths, images, strict=True):
             assert np.array_equal(row[:, : int(width)], image)
 
 
-# --------------------------------------------------------------------------------------------------------- enough steps
+# ----------------------------------------------------------------------------------------------------------- time steps
 
 
-def test_lines_with_enough_steps_are_let_through(lines: LineSet) -> None:
-    check_steps(lines, lambda width: 2 * (width // 28))  # a step and a blank for each tile
+def test_lines_with_enough_time_steps_are_accepted(lines: LineSet) -> None:
+    check_time_steps(lines, lambda width: 2 * (width // 28))  # a step and a blank for each tile
 
 
-def test_a_line_that_ctc_cannot_say_is_named(lines: LineSet) -> None:
+def test_line_with_too_few_time_steps_is_named(lines: LineSet) -> None:
     with pytest.raises(RecipeError, match="time steps") as caught:
-        check_steps(lines, lambda width: width // 28)  # no room for the blank between equal neighbours
-    named = str(caught.value).split("'")[1]
-    assert any(a == b for a, b in pairwise(named))
-    assert named in [lines.text(index) for index in range(256)]
+        check_time_steps(lines, lambda width: width // 28)  # no room for the blank between equal neighbours
+    text = str(caught.value).split("'")[1]
+    assert any(a == b for a, b in pairwise(text))
+    assert text in [lines.text(index) for index in range(256)]

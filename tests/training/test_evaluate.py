@@ -1,4 +1,4 @@
-"""Evaluating: the same lines and the same reader give the one score, wherever the lines come from."""
+"""Tests of evaluate: a folder of lines and the recipe that composed them give the same score."""
 
 from __future__ import annotations
 
@@ -17,90 +17,99 @@ from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.recognizers import ModelInfo, Recognizer
 from glyphline.recipe import Recipe
 from glyphline.score import FOLDS, score
-from glyphline.training import evaluate as evaluating
+from glyphline.training import evaluate as evaluate_module
 from glyphline.training.evaluate import Evaluation, evaluate, labelled_lines
 from glyphline.training.export import open_run
 
-COUNT = 20
+LINE_COUNT = 20
 
 
 @pytest.fixture(scope="module")
-def reader(finished: Path) -> LineReader:
-    return LineReader(open_run(finished))
+def reader(finished_run: Path) -> LineReader:
+    return LineReader(open_run(finished_run))
 
 
 @pytest.fixture(scope="module")
-def folder(tiny: Callable[..., Recipe], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test lines of the tiny recipe on disk."""
+def lines_folder(tiny_recipe: Callable[..., Recipe], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test lines of the tiny recipe, written to a folder."""
     out = tmp_path_factory.mktemp("lines") / "test"
-    write_lines(LineSet(tiny().lines, "test", 0), COUNT, out)
+    write_lines(LineSet(tiny_recipe().lines, "test", 0), LINE_COUNT, out)
     return out
 
 
 @pytest.fixture(scope="module")
-def result(reader: LineReader, folder: Path) -> Evaluation:
-    return evaluate(str(folder), reader, model="tiny")
+def evaluation(reader: LineReader, lines_folder: Path) -> Evaluation:
+    return evaluate(str(lines_folder), reader, model="tiny")
 
 
-def test_every_line_is_scored_once_and_by_the_one_score(result: Evaluation, folder: Path) -> None:
-    rows = (folder / "labels.tsv").read_text().splitlines()
-    assert [f"{reading.name}\t{reading.truth}" for reading in result.readings] == rows
-    assert result.score == score([r.truth for r in result.readings], [r.read for r in result.readings])
-    assert result.lines_per_second > 0
-    total = sum(reading.cer * len(reading.truth) for reading in result.readings)
-    assert result.score.cer == pytest.approx(total / sum(len(reading.truth) for reading in result.readings))
+def predictions(evaluation: Evaluation) -> list[str]:
+    return [line.prediction for line in evaluation.scored_lines]
 
 
-def test_a_recipe_and_its_lines_on_disk_score_alike(
-    tiny: Callable[..., Recipe], reader: LineReader, result: Evaluation, tmp_path: Path
+def truths(evaluation: Evaluation) -> list[str]:
+    return [line.truth for line in evaluation.scored_lines]
+
+
+def test_every_line_is_scored_once(evaluation: Evaluation, lines_folder: Path) -> None:
+    rows = (lines_folder / "labels.tsv").read_text().splitlines()
+    assert [f"{line.name}\t{line.truth}" for line in evaluation.scored_lines] == rows
+    assert evaluation.score == score(truths(evaluation), predictions(evaluation))
+    assert evaluation.lines_per_second > 0
+    edits = sum(line.cer * len(line.truth) for line in evaluation.scored_lines)
+    assert evaluation.score.cer == pytest.approx(edits / sum(len(line.truth) for line in evaluation.scored_lines))
+
+
+def test_recipe_and_its_lines_on_disk_score_alike(
+    tiny_recipe: Callable[..., Recipe], reader: LineReader, evaluation: Evaluation, tmp_path: Path
 ) -> None:
-    recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(tiny().to_yaml())
-    composed = evaluate(str(recipe), reader, split="test", count=COUNT)
-    assert [(r.truth, r.read) for r in composed.readings] == [(r.truth, r.read) for r in result.readings]
-    assert composed.score == result.score
-    other = evaluate(str(recipe), reader, split="val", count=COUNT)
-    assert {r.truth for r in other.readings} != {r.truth for r in result.readings}
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny_recipe().to_yaml())
+    composed = evaluate(str(path), reader, split="test", count=LINE_COUNT)
+    assert (truths(composed), predictions(composed)) == (truths(evaluation), predictions(evaluation))
+    assert composed.score == evaluation.score
+    validation = evaluate(str(path), reader, split="val", count=LINE_COUNT)
+    assert set(truths(validation)) != set(truths(evaluation))
 
 
-def test_reading_in_chunks_changes_nothing(
-    reader: LineReader, folder: Path, result: Evaluation, monkeypatch: pytest.MonkeyPatch
+def test_chunk_size_does_not_change_the_result(
+    reader: LineReader, lines_folder: Path, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluating, "CHUNK", 7)
-    again = evaluate(str(folder), reader, progress=lambda items: items)
-    assert [r.read for r in again.readings] == [r.read for r in result.readings]
-    assert again.score == result.score
+    monkeypatch.setattr(evaluate_module, "CHUNK_SIZE", 7)
+    in_chunks = evaluate(str(lines_folder), reader, progress=lambda items: items)
+    assert predictions(in_chunks) == predictions(evaluation)
+    assert in_chunks.score == evaluation.score
 
 
-def test_lines_come_through_the_one_door(reader: LineReader, folder: Path) -> None:
+def test_labelled_lines_are_normalized_like_those_of_a_reader(reader: LineReader, lines_folder: Path) -> None:
     info = reader.recognizer.info
-    for name, image, _ in labelled_lines(str(folder), reader.recognizer, "test", COUNT):
-        assert np.array_equal(image, canonical_line_image(load(folder / name), info.height, info.normalization))
+    for name, image, _ in labelled_lines(str(lines_folder), reader.recognizer, "test", LINE_COUNT):
+        expected = canonical_line_image(load(lines_folder / name), info.height, info.normalization)
+        assert np.array_equal(image, expected)
 
 
-def test_the_worst_lines_come_first(result: Evaluation) -> None:
-    rates = [reading.cer for reading in result.worst(COUNT)]
-    assert rates == sorted((reading.cer for reading in result.readings), reverse=True)
-    assert result.worst(3) == result.worst(COUNT)[:3] and result.worst(0) == []
+def test_worst_lines_come_first(evaluation: Evaluation) -> None:
+    rates = [line.cer for line in evaluation.worst(LINE_COUNT)]
+    assert rates == sorted((line.cer for line in evaluation.scored_lines), reverse=True)
+    assert evaluation.worst(3) == evaluation.worst(LINE_COUNT)[:3] and evaluation.worst(0) == []
 
 
-def test_the_object_holds_what_the_contract_says(result: Evaluation) -> None:
-    said = result.to_dict()
-    assert said["lines"] == COUNT and said["model"] == "tiny" and said["decoder"] == "greedy"
+def test_to_dict_holds_the_documented_values(evaluation: Evaluation) -> None:
+    values = evaluation.to_dict()
+    assert values["lines"] == LINE_COUNT and values["model"] == "tiny" and values["decoder"] == "greedy"
     for name in ("cer", "wer"):
-        low, high = said[f"{name}_interval"]
-        assert 0 <= low <= said[name] <= high
-    assert 0 <= said["exact"] <= 1 and said["normalisation"] == FOLDS["none"][1]
+        low, high = values[f"{name}_interval"]
+        assert 0 <= low <= values[name] <= high
+    assert 0 <= values["exact"] <= 1 and values["normalisation"] == FOLDS["none"][1]
 
 
 # -------------------------------------------------------------------------------------------------- folds and alphabets
 
 
-class Parrot:
-    """A recognizer that says one text to every line, a character in two steps."""
+class FixedTextRecognizer:
+    """A recognizer that outputs the same text for every line, two time steps a character."""
 
     def __init__(self, text: str, alphabet: str) -> None:
-        self.info = ModelInfo("parrot", alphabet, 28, 4, "whole")
+        self.info = ModelInfo("fixed", alphabet, 28, 4, "whole")
         self.ids = [0 if k % 2 else alphabet.index(text[k // 2]) + 1 for k in range(2 * len(text))]
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -111,7 +120,8 @@ class Parrot:
         return out
 
 
-def one_line(folder: Path, text: str) -> Path:
+def write_one_line(folder: Path, text: str) -> Path:
+    """Write one line image with this label to a folder, and return the folder."""
     import cv2
 
     image = np.zeros((28, 200), np.uint8)
@@ -121,25 +131,25 @@ def one_line(folder: Path, text: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("fold, right", [("none", False), ("case", True), ("loose", True), ("merged", False)])
-def test_a_fold_forgives_what_it_names(tmp_path: Path, fold: str, right: bool) -> None:
-    recognizer: Recognizer = Parrot("hi you", " abcdefghijklmnopqrstuvwxyzHY")
-    result = evaluate(str(one_line(tmp_path, "Hi  You")), LineReader(recognizer), fold=fold)
-    assert (result.score.exact == 1.0) == right == (result.readings[0].cer == 0)
+@pytest.mark.parametrize("fold, equal", [("none", False), ("case", True), ("loose", True), ("merged", False)])
+def test_fold_decides_which_differences_count(tmp_path: Path, fold: str, equal: bool) -> None:
+    recognizer: Recognizer = FixedTextRecognizer("hi you", " abcdefghijklmnopqrstuvwxyzHY")
+    result = evaluate(str(write_one_line(tmp_path, "Hi  You")), LineReader(recognizer), fold=fold)
+    assert (result.score.exact == 1.0) == equal == (result.scored_lines[0].cer == 0)
     assert result.score.normalisation == FOLDS[fold][1]
 
 
-def test_a_reader_of_merged_letters_is_not_blamed_for_what_it_cannot_say(tmp_path: Path) -> None:
+def test_truth_is_folded_for_the_merged_alphabet(tmp_path: Path) -> None:
     from glyphline.alphabet import ALPHABETS
 
-    recognizer: Recognizer = Parrot("JaCOb", ALPHABETS["merged"])
-    assert evaluate(str(one_line(tmp_path, "jacob")), LineReader(recognizer)).score.cer == 0
+    recognizer: Recognizer = FixedTextRecognizer("JaCOb", ALPHABETS["merged"])
+    assert evaluate(str(write_one_line(tmp_path, "jacob")), LineReader(recognizer)).score.cer == 0
 
 
-# ------------------------------------------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------------------------------------------------- refusals
 
 
-def test_what_is_neither_lines_nor_a_recipe_is_refused(reader: LineReader, folder: Path, tmp_path: Path) -> None:
+def test_wrong_source_or_fold_is_refused(reader: LineReader, lines_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("hello")
     for source in (tmp_path / "note.txt", tmp_path / "missing"):
         with pytest.raises(DataError, match=r"neither a folder with labels.* nor a recipe"):
@@ -147,4 +157,4 @@ def test_what_is_neither_lines_nor_a_recipe_is_refused(reader: LineReader, folde
     with pytest.raises(DataError, match=r"labels\.tsv"):
         evaluate(str(tmp_path), reader)
     with pytest.raises(UserError, match='no fold "cases"; did you mean "case"'):
-        evaluate(str(folder), reader, fold="cases")
+        evaluate(str(lines_folder), reader, fold="cases")

@@ -1,4 +1,4 @@
-"""Eight bits: smaller, of the same metadata, and refused when it reads worse."""
+"""Tests of quantize: the 8-bit model is close to its source and has the same metadata; a worse one is not kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from glyphline.errors import GlyphlineError, UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
 from glyphline.recipe import Recipe
-from glyphline.training import quantize as quantizing
+from glyphline.training import quantize as quantize_module
 from glyphline.training.export import export
 from glyphline.training.quantize import quantize
 
@@ -19,41 +19,47 @@ pytest.importorskip("onnx")
 
 
 @pytest.fixture(scope="module")
-def whole(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("whole") / "tiny.onnx"
-    export(finished, out)
+def fp32_path(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ONNX file of the finished run, not quantized."""
+    out = tmp_path_factory.mktemp("fp32") / "tiny.onnx"
+    export(finished_run, out)
     return out
 
 
-def test_eight_bits_say_nearly_the_same(whole: Path, tiny: Callable[..., Recipe], tmp_path: Path) -> None:
-    out = tmp_path / "small.onnx"
-    cost = quantize(whole, out, tiny())
+def test_quantized_model_is_close_to_its_source(
+    fp32_path: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    out = tmp_path / "int8.onnx"
+    cost = quantize(fp32_path, out, tiny_recipe())
     assert cost.before >= 0 and cost.after >= 0
     assert list(tmp_path.iterdir()) == [out]
-    small, large = OnnxRecognizer(out), OnnxRecognizer(whole)
-    assert small.info == large.info
-    lines = np.random.default_rng(0).integers(0, 256, (3, small.info.height, 160)).astype(np.uint8)
-    mine, theirs = small.log_probs(lines), large.log_probs(lines)
-    assert mine.shape == theirs.shape and np.abs(mine - theirs).max() > 0
-    assert np.abs(np.exp(mine) - np.exp(theirs)).max() < 0.2
+    int8, fp32 = OnnxRecognizer(out), OnnxRecognizer(fp32_path)
+    assert int8.info == fp32.info
+    lines = np.random.default_rng(0).integers(0, 256, (3, int8.info.height, 160)).astype(np.uint8)
+    actual, expected = int8.log_probs(lines), fp32.log_probs(lines)
+    assert actual.shape == expected.shape and np.abs(actual - expected).max() > 0
+    assert np.abs(np.exp(actual) - np.exp(expected)).max() < 0.2
 
 
-def test_it_may_take_the_place_of_its_source(whole: Path, tiny: Callable[..., Recipe], tmp_path: Path) -> None:
-    path = tmp_path / "tiny.onnx"
-    path.write_bytes(whole.read_bytes())
-    quantize(path, path, tiny())
-    assert path.read_bytes() != whole.read_bytes() and OnnxRecognizer(path).info == OnnxRecognizer(whole).info
-
-
-def test_what_reads_worse_is_not_kept(
-    whole: Path, tiny: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_quantized_model_may_replace_its_source(
+    fp32_path: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(quantizing, "TOLERATED", (-2.0, -2.0))
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(fp32_path.read_bytes())
+    quantize(path, path, tiny_recipe())
+    assert path.read_bytes() != fp32_path.read_bytes() and OnnxRecognizer(path).info == OnnxRecognizer(fp32_path).info
+
+
+def test_quantized_model_with_a_higher_cer_is_not_kept(
+    fp32_path: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize_module, "MAX_CER_INCREASE", -2.0)
+    monkeypatch.setattr(quantize_module, "MAX_RELATIVE_CER_INCREASE", -2.0)
     with pytest.raises(GlyphlineError, match="without --int8"):
-        quantize(whole, tmp_path / "small.onnx", tiny())
+        quantize(fp32_path, tmp_path / "int8.onnx", tiny_recipe())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_told(whole: Path, tiny: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_unwritable_file_is_refused(fp32_path: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
-        quantize(whole, tmp_path / "missing" / "small.onnx", tiny())
+        quantize(fp32_path, tmp_path / "missing" / "int8.onnx", tiny_recipe())

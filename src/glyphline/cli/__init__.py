@@ -1,4 +1,4 @@
-"""Command line: `application.py` holds the program, every other verb its own file. stdout is data, stderr is talk."""
+"""Command line: `application.py` holds the program, each verb has a file. Data go to stdout, status to stderr."""
 
 from glyphline.cli.application import app, main
 

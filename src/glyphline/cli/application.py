@@ -1,7 +1,7 @@
 """The `glyphline` program: its verbs, its global options and its exit codes.
 
-Exit codes: 0 done, 1 a failure, 2 the user's mistake, 130 interrupted. To add a verb: a function in a file of its own,
-and its name in VERBS.
+Exit codes: 0 success, 1 failure, 2 a user's mistake, 130 interrupted. To add a verb: write a function in a file of its
+own, and add it to VERBS.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from glyphline.errors import GlyphlineError
 VERBS = (fetch, compose, train, evaluate, read, export, language, models, demo)
 
 app = typer.Typer(
-    help="Compose handwritten lines, train a reader on them, read images with it.",
+    help="Compose handwritten lines, train a reader on them, and read images with it.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,7 +61,8 @@ for verb in VERBS:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1, 2 or 130.
 
-    arguments: the words after `glyphline`; by default those of the process. `--debug` may stand anywhere.
+    arguments: the words after `glyphline`; by default those of the process. `--debug` is accepted in any position; it
+    lets a GlyphlineError through with its traceback.
     """
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in words

@@ -21,37 +21,46 @@ SHEET_LINES = 24  # lines of a contact sheet, at most
 
 
 def compose(
-    out: Annotated[Path, typer.Option("--out", "-o", help="the folder to write")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="number of lines")] = 100,
-    glyphs: Annotated[str, typer.Option(help="emnist/byclass, strokes, fonts:FOLDER, folder:FOLDER")] = "strokes",
-    sentences: Annotated[str, typer.Option(help="wikisplit, text:PATH, built-in, generated:COUNT")] = "built-in",
-    layout: Annotated[str, typer.Option(help="tiles, overlap, natural")] = "natural",
+    glyphs: Annotated[
+        str, typer.Option(help="source of the characters: emnist/byclass, strokes, fonts:FOLDER, folder:FOLDER")
+    ] = "strokes",
+    sentences: Annotated[
+        str, typer.Option(help="source of the texts: wikisplit, text:PATH, built-in, generated:COUNT")
+    ] = "built-in",
+    layout: Annotated[str, typer.Option(help="how characters are placed: tiles, overlap, natural")] = "natural",
     alphabet: Annotated[
-        str | None, typer.Option(help="a name or the characters; default: what the glyphs draw")
+        str | None, typer.Option(help="name of an alphabet, or its characters; default: those that the glyphs can draw")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="take lines from a recipe instead of the options above")] = None,
-    seed: Annotated[int, typer.Option(help="line i is a function of (seed, i)")] = 0,
+    recipe: Annotated[
+        Path | None, typer.Option(help="compose the lines of a recipe; it replaces the four options above")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed of all random numbers; line i depends only on the seed and i")] = 0,
     split: Split = "train",
-    workers: Annotated[int, typer.Option(min=1, help="processes; the images do not depend on their number")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="number of processes; the images do not depend on it")] = 1,
     boxes: Annotated[
-        bool, typer.Option("--boxes", help="write the exact box of each character to record.jsonl")
+        bool, typer.Option("--boxes", help="also write the box of each character to record.jsonl")
     ] = False,
-    sheet: Annotated[Path | None, typer.Option(help="also write a contact sheet of the first lines, a PNG")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="also write a contact sheet of the first lines to this PNG file")
+    ] = None,
 ) -> None:
-    """Compose line images 000000.png ... with labels.tsv (file<TAB>text) and record.jsonl.
+    """Compose line images with labels.
 
-    A stopped command continues where it stopped.
+    The folder receives the images 000000.png, 000001.png and so on, their texts in labels.tsv (file<TAB>text), and
+    record.jsonl. An interrupted command continues where it stopped when it is run again.
     """
     import cv2
 
-    from glyphline.composing.line_sets import LineSet, contact_sheet, write_lines
+    from glyphline.composing.line_sets import LineSet, draw_contact_sheet, write_lines
 
     if sheet and sheet.suffix.lower() != ".png":
         raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
     lines_recipe = load_recipe(recipe).lines if recipe else _recipe_from_options(layout, glyphs, sentences, alphabet)
     lines = LineSet(lines_recipe, split, seed)
-    if lines.fit.counts:
-        commonest = ", ".join(f"{c!r} {n}" for c, n in lines.fit.counts.most_common(8))
+    if lines.fitter.counts:
+        commonest = ", ".join(f"{c!r} {n}" for c, n in lines.fitter.counts.most_common(8))
         action = "dropped" if lines_recipe.unknown == "drop" else "replaced"
         print_status(f"characters outside the alphabet were {action}: {commonest}")
     new = write_lines(
@@ -61,7 +70,7 @@ def compose(
     print_status(f"{out}: {count} lines, {new} of them new")
     if sheet:
         first = [lines.line(i) for i in range(min(count, SHEET_LINES))]
-        _, png = cv2.imencode(".png", contact_sheet([(line.image, line.text) for line in first], 2))
+        _, png = cv2.imencode(".png", draw_contact_sheet([(line.image, line.text) for line in first], 2))
         write_output(sheet, png.tobytes())
         print_status(f"{sheet}: a contact sheet of {len(first)} lines")
 

@@ -1,4 +1,7 @@
-"""The main job in one go, without torch: compose lines, read them and example images, show them side by side."""
+"""The demo: composes lines, reads them and the example images, and shows images and texts side by side.
+
+It needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -19,46 +22,50 @@ from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe
 from glyphline.score import character_error_rate, fold_none, score
 
-ROWS = 5  # of the terminal for each image, two pixels a row
-COLUMNS = 100  # of the terminal at most
-COMPOSED = LinesRecipe(start="head", length=(18, 44))  # whole beginnings, from what is embedded
+TERMINAL_ROWS = 5  # for each image; a row shows two rows of pixels
+TERMINAL_COLUMNS = 100  # for each image, at most
+#: lines of the bundled sentences and glyphs, each from the beginning of a sentence
+DEMO_RECIPE = LinesRecipe(start="head", length=(18, 44))
 
 
-class Shown(NamedTuple):
-    """One line of the demo."""
+class DemoLine(NamedTuple):
+    """A line of the demo: its image, the text on it and the recognized text."""
 
     name: str
     image: GreyImage
     truth: str
-    read: str
+    prediction: str
     confidence: float
 
 
-def terminal_image(image: GreyImage, rows: int = ROWS, columns: int = COLUMNS) -> Text:
-    """An image as half blocks, two pixels a character cell."""
+def render_half_blocks(image: GreyImage, rows: int = TERMINAL_ROWS, columns: int = TERMINAL_COLUMNS) -> Text:
+    """Render an image for a terminal, with two pixels a character cell.
+
+    image: (H, W), uint8. rows, columns: the largest size in character cells; smaller images are enlarged to it.
+    """
     scale = min(2 * rows / image.shape[0], columns / image.shape[1])
     size = max(1, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale) // 2 * 2)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    out = Text()
-    for upper, lower in zip(small[0::2], small[1::2], strict=True):
-        for a, b in zip(upper, lower, strict=True):
-            out.append("▀", style=f"rgb({a},{a},{a}) on rgb({b},{b},{b})")
-        out.append("\n")
-    return out
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    text = Text()
+    for upper_row, lower_row in zip(resized[0::2], resized[1::2], strict=True):
+        for upper, lower in zip(upper_row, lower_row, strict=True):
+            text.append("▀", style=f"rgb({upper},{upper},{upper}) on rgb({lower},{lower},{lower})")
+        text.append("\n")
+    return text
 
 
-def _marked(truth: str, read: str) -> str:
-    """The reading in HTML, what differs from the truth marked."""
+def _mark_differences(truth: str, prediction: str) -> str:
+    """The prediction as HTML, with <mark> around its differences from the truth; a caret stands for missing text."""
     from rapidfuzz.distance import Levenshtein
 
-    parts = []
-    for op in Levenshtein.opcodes(truth, read):
-        region = html.escape(read[op.dest_start : op.dest_end])
-        parts.append(region if op.tag == "equal" else f"<mark>{region or '&#x2038;'}</mark>")
-    return "".join(parts)
+    segments = []
+    for operation in Levenshtein.opcodes(truth, prediction):
+        segment = html.escape(prediction[operation.dest_start : operation.dest_end])
+        segments.append(segment if operation.tag == "equal" else f"<mark>{segment or '&#x2038;'}</mark>")
+    return "".join(segments)
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+PAGE_HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>glyphline demo</title><style>
 :root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
 padding: 0 1rem }} figure {{ margin: 1.5rem 0; border-left: 3px solid #8886; padding-left: 1rem }}
@@ -69,46 +76,50 @@ mark {{ background: #fa04; color: inherit; border-bottom: 2px solid #e60 }}</sty
 """
 
 
-def _figure(line: Shown) -> str:
-    ok, data = cv2.imencode(".png", line.image)
-    assert ok  # PNG of a uint8 array always encodes
-    source = base64.b64encode(data.tobytes()).decode()
-    rate = character_error_rate(fold_none(line.truth), fold_none(line.read))
+def _render_figure(line: DemoLine) -> str:
+    _, png = cv2.imencode(".png", line.image)
+    data = base64.b64encode(png.tobytes()).decode()
+    cer = character_error_rate(fold_none(line.truth), fold_none(line.prediction))
     return (
-        f'<figure><img alt="{html.escape(line.truth, quote=True)}" src="data:image/png;base64,{source}"><dl>'
-        f"<dt>truth</dt><dd>{html.escape(line.truth)}</dd><dt>read</dt><dd>{_marked(line.truth, line.read)}</dd>"
-        f"<dt>{html.escape(line.name)}</dt><dd>CER {rate:.1%}, confidence {line.confidence:.2f}</dd></dl></figure>\n"
+        f'<figure><img alt="{html.escape(line.truth, quote=True)}" src="data:image/png;base64,{data}"><dl>'
+        f"<dt>truth</dt><dd>{html.escape(line.truth)}</dd>"
+        f"<dt>read</dt><dd>{_mark_differences(line.truth, line.prediction)}</dd>"
+        f"<dt>{html.escape(line.name)}</dt><dd>CER {cer:.1%}, confidence {line.confidence:.2f}</dd></dl></figure>\n"
     )
 
 
-def run_demonstration(out: Path, count: int, examples: Path, seed: int) -> list[Shown]:
-    """Compose `count` lines from what is embedded, read them and the examples, show them, write the page to `out`."""
+def run_demonstration(out: Path, count: int, examples: Path, seed: int) -> list[DemoLine]:
+    """Compose lines, read them and the example images, and show the results in the terminal and on an HTML page.
+
+    out: the HTML file. count: number of composed lines. examples: a folder of images with labels.tsv; it may be
+    missing. Returns the composed lines, then the examples. Raises UserError when the page cannot be written.
+    """
     console = Console(highlight=False)
     reader = open_line_reader()
-    composed = LineSet(COMPOSED, "test", seed)
-    images = [(f"composed {k}", composed.line(k).image, composed.text(k)) for k in range(count)]
+    line_set = LineSet(DEMO_RECIPE, "test", seed)
+    samples = [(f"composed {k}", line_set.line(k).image, line_set.text(k)) for k in range(count)]
     if examples.is_dir():
-        images += [(path.name, load(path), text) for path, text in read_labels(examples)]
+        samples += [(path.name, load(path), text) for path, text in read_labels(examples)]
     started = time.perf_counter()
-    lines = reader.read_lines([image for _, image, _ in images])
+    lines = reader.read_lines([image for _, image, _ in samples])
     seconds = time.perf_counter() - started
-    shown = [
-        Shown(name, image, truth, line.text, line.confidence)
-        for (name, image, truth), line in zip(images, lines, strict=True)
+    demo_lines = [
+        DemoLine(name, image, truth, line.text, line.confidence)
+        for (name, image, truth), line in zip(samples, lines, strict=True)
     ]
-    for each in shown:
+    for demo_line in demo_lines:
         if console.is_terminal:
-            console.print(terminal_image(each.image), end="")
+            console.print(render_half_blocks(demo_line.image), end="")
         else:
-            console.print(each.name)
-        console.print(f"truth  {each.truth}\nread   {each.read}\n", markup=False)
-    result = score([s.truth for s in shown], [s.read for s in shown])
+            console.print(demo_line.name)
+        console.print(f"truth  {demo_line.truth}\nread   {demo_line.prediction}\n", markup=False)
+    result = score([line.truth for line in demo_lines], [line.prediction for line in demo_lines])
     summary = f"{result}; read in {seconds * 1000:.0f} ms"
     console.print(summary, markup=False)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        page = _PAGE.format(summary=html.escape(summary), figures="".join(map(_figure, shown)))
+        page = PAGE_HTML.format(summary=html.escape(summary), figures="".join(map(_render_figure, demo_lines)))
         out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
-    return shown
+    return demo_lines

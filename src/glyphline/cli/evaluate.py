@@ -14,16 +14,24 @@ CONFUSIONS_SHOWN = 12
 
 
 def evaluate(
-    lines: Annotated[str, typer.Argument(help="a folder with labels.tsv, or a recipe")],
+    lines: Annotated[str, typer.Argument(help="folder with labels.tsv, or a recipe")],
     model: Model = "reader",
     decoder: DecoderName = "beam",
-    fold: Annotated[str, typer.Option(help="none, case, merged, loose: what is ignored when scoring")] = "none",
+    fold: Annotated[
+        str,
+        typer.Option(
+            help="ignored differences: none, case, merged (case of EMNIST's merged letters), loose (also punctuation)"
+        ),
+    ] = "none",
     split: Split = "test",
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="lines composed from a recipe")] = 1000,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="number of lines to compose from a recipe")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    worst: Annotated[int, typer.Option(min=0, help="also show this many of the worst lines")] = 0,
+    worst: Annotated[int, typer.Option(min=0, help="also show this number of lines with the highest CER")] = 0,
 ) -> None:
-    """Score a reader on labelled lines: CER, WER, exact lines, 95 % intervals, confusions, lines a second."""
+    """Score a reader on labelled lines.
+
+    Prints the CER and WER with 95 % intervals, the share of exact lines, lines a second and the commonest confusions.
+    """
     from glyphline.reading.lines import open_line_reader
     from glyphline.score import check_fold
     from glyphline.training.evaluate import evaluate as run_evaluation
@@ -38,7 +46,7 @@ def evaluate(
     else:
         _print_tables(result)
     for line in result.worst(worst):
-        print_status(f"{line.cer:6.1%}  {line.name}\n        truth {line.truth!r}\n        read  {line.read!r}")
+        print_status(f"{line.cer:6.1%}  {line.name}\n        truth {line.truth!r}\n        read  {line.prediction!r}")
 
 
 def _print_tables(result: Any) -> None:
@@ -57,7 +65,8 @@ def _print_tables(result: Any) -> None:
     table.add_row("lines/s", f"{result.lines_per_second:.0f}", "")
     pairs = Table(title="commonest confusions (truth, read, times)", title_justify="left", show_header=False)
     for c in s.confusions[:CONFUSIONS_SHOWN]:
-        pairs.add_row(repr(c.truth) if c.truth else "nothing", repr(c.read) if c.read else "nothing", str(c.count))
+        truth, prediction = (repr(text) if text else "nothing" for text in (c.truth, c.prediction))
+        pairs.add_row(truth, prediction, str(c.count))
     alike = Table(title="look-alikes read for one another (group, times, of)", title_justify="left", show_header=False)
     for group, wrong, total in s.lookalikes:
         if total:

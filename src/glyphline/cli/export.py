@@ -12,16 +12,17 @@ from glyphline.cli.terminal import print_status
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="a run folder, or its best.pt")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="the .onnx file to write")],
-    int8: Annotated[
-        bool, typer.Option("--int8", help="quantize to 8 bits: smaller, faster; kept only if it reads as well")
-    ] = False,
+    run: Annotated[Path, typer.Argument(help="run folder, or its best.pt")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=".onnx file to write")],
+    int8: Annotated[bool, typer.Option("--int8", help="quantize to 8 bits; refused if the CER grows too much")] = False,
 ) -> None:
-    """Export a run's best network to ONNX; the file is kept only when its outputs equal torch's."""
+    """Export a run's best network to ONNX.
+
+    The file is kept only if its outputs equal those of torch up to rounding.
+    """
     require_training_packages("exporting")
     from glyphline.training.export import export as run_export
-    from glyphline.training.export import weights_of
+    from glyphline.training.export import weights_path
 
     difference = run_export(run, out)
     report = f"at most {difference:.1g} from torch in any likely log-probability"
@@ -29,6 +30,6 @@ def export(
         from glyphline.training.network import load_network
         from glyphline.training.quantize import quantize
 
-        cost = quantize(out, out, load_network(weights_of(run))[0].recipe)
+        cost = quantize(out, out, load_network(weights_path(run))[0].recipe)
         report += f"; 8 bits: CER {cost.after:.2%}, before {cost.before:.2%}"
     print_status(f"{out}: {out.stat().st_size / 2**20:.1f} MB, {report}")

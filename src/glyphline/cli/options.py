@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what opens the model they name."""
+"""Options that several verbs share, and the function that opens the model they name."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from glyphline.errors import MissingPackage
 
 Model = Annotated[str, typer.Option("--model", "-m", help="a bundled reader, an .onnx file, or a run folder")]
 DecoderName = Annotated[
-    str, typer.Option("--decoder", "-d", help="greedy, beam, beam:MY.lm: how log-probabilities become text")
+    str,
+    typer.Option(
+        "--decoder", "-d", help="greedy, beam (with a bundled language model), beam:FILE.lm (with your own), beam-no-lm"
+    ),
 ]
-Split = Annotated[str, typer.Option(help="which glyphs and sentences: train, val, test")]
+Split = Annotated[str, typer.Option(help="split of the glyphs and sentences: train, val, test")]
 
 
 def require_training_packages(purpose: str) -> None:
-    """Raise MissingPackage, with the line that installs it, where torch or lightning is not installed."""
+    """Raise MissingPackage, with the command that installs it, if torch or lightning is missing.
+
+    purpose: subject of the error message, such as "training".
+    """
     for package in ("torch", "lightning"):
         if find_spec(package) is None:
             raise MissingPackage(package, "train", purpose)
 
 
 def model_or_recognizer(model: str) -> Any:
-    """The torch recognizer of a run folder or of its best.pt; any other model's name unchanged.
+    """Open the torch recognizer of a run folder or of its best.pt. The name of any other model is returned unchanged.
 
-    Raises MissingPackage where the run needs torch, DataError for a run without weights.
+    Raises MissingPackage if torch is missing, DataError for a run without weights.
     """
     from glyphline.reading.recognition.recognizers import bundled_names
 

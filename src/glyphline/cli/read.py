@@ -21,7 +21,7 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class ReaderOptions:
-    """The options of `read` that decide what is read. Every process of a batch opens its own reader from them."""
+    """The options of `read` that determine the reader. Each process of a batch opens its own reader from them."""
 
     model: str
     decoder: str
@@ -32,7 +32,10 @@ class ReaderOptions:
 
 
 def open_page_reader(options: ReaderOptions) -> Any:
-    """The PageReader that the options ask for. Raises UserError or DataError naming the choices, MissingPackage."""
+    """Open the PageReader of these options.
+
+    Raises UserError or DataError, which name the choices, for a wrong option, and MissingPackage.
+    """
     from glyphline.reading.pages import open_reader
     from glyphline.reading.recognition.constraints import Constraint, RegexConstraint, load_lexicon
     from glyphline.reading.recognition.recognizers import Recognizer, alphabet_of
@@ -48,47 +51,56 @@ def open_page_reader(options: ReaderOptions) -> Any:
 
 def read(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="images, PDFs, folders, patterns; - reads standard input")
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="images, PDFs, folders, glob patterns, URLs; - reads standard input"),
     ],
-    line: Annotated[bool, typer.Option("--line", help="each image is one line: the same as --detector none")] = False,
+    line: Annotated[
+        bool, typer.Option("--line", help="treat each image as one line of text, as --detector none does")
+    ] = False,
     detector: Annotated[
-        str, typer.Option(help="auto, photo (DBNet), paper (ink), none (the image is one line): finds lines of text")
+        str,
+        typer.Option(help="finds the lines: auto, photo (DBNet), paper (ink on paper), none (the image is one line)"),
     ] = "auto",
     format_name: Annotated[
-        str, typer.Option("--format", "-f", help="text, json, tsv, markdown, hocr, alto, page, pdf (searchable)")
+        str,
+        typer.Option("--format", "-f", help="text, json, tsv, markdown, hocr, alto, page (PAGE-XML), pdf (searchable)"),
     ] = "text",
     model: Annotated[
         str, typer.Option("--model", "-m", help="auto, a bundled reader, pp-ocr, an .onnx file, or a run folder")
     ] = "auto",
     decoder: DecoderName = "beam",
-    lexicon: Annotated[Path | None, typer.Option(help="a file of the texts a line may have, one a row")] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="file with all texts that a line may have, one a row")] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="a regular expression that every line matches: [0-9]{2}/[0-9]{4}")
+        str | None, typer.Option(help="regular expression that each line must match, such as [0-9]{2}/[0-9]{4}")
     ] = None,
     min_confidence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="reject lines with a lower confidence; by default 0.7")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="reject lines with a lower confidence; default: 0.7, or 0 for a model that is not calibrated",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="a file for all results, or a folder for one file an image")
+        Path | None, typer.Option("--out", "-o", help="file for all results, or folder for one file an image")
     ] = None,
     overlay: Annotated[
-        Path | None, typer.Option(help="also draw the lines on the image: a .png, or a folder for several images")
+        Path | None,
+        typer.Option(help="also write the image with its lines outlined: .png file, or folder for several images"),
     ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=0, help="processes that read into a folder; 0: as many as there are cores")
-    ] = 0,
-    allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="fetch images from http and https addresses")
-    ] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="number of processes for --out FOLDER; 0: one for each core")] = 0,
+    allow_urls: Annotated[bool, typer.Option("--allow-urls", help="fetch images from http and https URLs")] = False,
 ) -> None:
-    """Find and read the text of images. A bad image is reported by name, the others are read; the exit code is then 1.
+    """Find and read the text of images.
 
-    With --out FOLDER images are read in parallel, one file an image; results that exist are not made again.
+    An image that cannot be read is reported by name, and the others are read. The exit code is then 1, or 2 if no image
+    could be read. With --out FOLDER images are read in parallel and each gets its own file. Results that are newer than
+    their image are kept.
     """
-    from glyphline.reading.batch import tasks_in
+    from glyphline.reading.batch import plan_tasks
     from glyphline.reading.formats import open_format
 
-    form = open_format(format_name)
+    output_format = open_format(format_name)
     if lexicon and pattern is not None:
         raise UserError("--lexicon and --pattern both constrain the text of a line: give one of them")
     if line and detector not in ("auto", "none"):
@@ -105,27 +117,30 @@ def read(
         return
     overlays = {str(Path(names[0])): overlay} if overlay else {}
     if overlay and _is_folder(overlay):
-        tasks = tasks_in([Path(name) for name in names], folders, overlay, ".png", None)
+        tasks = plan_tasks([Path(name) for name in names], folders, overlay, ".png", None)
         overlays = {str(task.image): task.out for task in tasks}
         names = [name for name in names if str(Path(name)) in overlays]
     elif overlay and len(names) > 1:
         raise UserError(f"--overlay {overlay} is one file for {len(names)} images: give a folder")
-    if not form.joined and len(names) > 1:
+    if not output_format.join_documents and len(names) > 1:
         raise UserError(
-            f"--format {format_name} writes one document an image, {len(names)} are given: use --out FOLDER"
+            f"--format {format_name} writes one document an image, but {len(names)} images are given: use --out FOLDER"
         )
     if format_name == "pdf" and not out:
         raise UserError("--format pdf writes a file: give its name with --out FILE.pdf")
-    _read_to_stream(names, missing, form, open_page_reader(options), out, overlays, allow_urls)
+    _read_to_stream(names, missing, output_format, open_page_reader(options), out, overlays, allow_urls)
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether results that go to this path are files in a folder."""
+    """Whether a path given for results is a folder: it exists as one, or has no suffix."""
     return path.is_dir() or not path.suffix
 
 
 def _expand(arguments: list[str]) -> tuple[list[str], int]:
-    """The names of all images, from folders and patterns too, and how many arguments name nothing (reported here)."""
+    """Return the names of all images, and the number of arguments without an image, which are reported here.
+
+    Folders and glob patterns are expanded.
+    """
     from glyphline.imaging.documents import URL_SCHEMES, image_paths
 
     names: list[str] = []
@@ -143,18 +158,18 @@ def _expand(arguments: list[str]) -> tuple[list[str], int]:
 
 
 def _read_to_stream(
-    names: list[str], missing: int, form: Any, reader: Any, out: Path | None, overlays: dict[str, Path],
+    names: list[str], missing: int, output_format: Any, reader: Any, out: Path | None, overlays: dict[str, Path],
     allow_urls: bool,
 ) -> None:  # fmt: skip
     """Print the results of each image as soon as it is read, or write all of them to one file.
 
-    overlays: image -> the file its overlay is drawn to. Raises typer.Exit where an image could not be read.
+    overlays: image -> the file of its overlay. Raises typer.Exit if an image could not be read.
     """
     from glyphline.imaging.documents import URL_SCHEMES, fetch
-    from glyphline.reading.batch import results
+    from glyphline.reading.batch import read_and_render
 
-    written: list[bytes] = []
-    failed, done = missing, 0
+    rendered: list[bytes] = []
+    failed_count, read_count = missing, 0
     for name in names:
         overlay = overlays.get(str(Path(name)))
         try:
@@ -165,9 +180,9 @@ def _read_to_stream(
                 source = fetch(name)
             if overlay:
                 overlay.parent.mkdir(parents=True, exist_ok=True)
-            documents, pages = results(reader, source, name, form, overlay)
+            documents, pages = read_and_render(reader, source, name, output_format, overlay)
         except GlyphlineError as error:
-            failed += 1
+            failed_count += 1
             print_status(f"glyphline: {error}" if name in str(error) else f"glyphline: {name}: {error}")
             continue
         except OSError as error:
@@ -179,34 +194,36 @@ def _read_to_stream(
                 f"(--min-confidence {reader.min_confidence:g})"
             )
         if len(documents) > 1:
-            raise UserError(f"{name} has {len(documents)} pages, the format holds one: give a folder, --out FOLDER")
+            raise UserError(
+                f"{name} has {len(documents)} pages, but a document of this format holds one: use --out FOLDER"
+            )
         document = documents[0]
-        if done and document:
-            document = form.between[1:].encode() + document
-        done += 1
+        if read_count and document:
+            document = output_format.separator[1:].encode() + document
+        read_count += 1
         if out is None:
             print(document.decode(), end="", flush=True)
         else:
-            written.append(document)
-    if out is not None and done:
-        write_output(out, b"".join(written))
-    if failed:
-        raise typer.Exit(1 if done else 2)
+            rendered.append(document)
+    if out is not None and read_count:
+        write_output(out, b"".join(rendered))
+    if failed_count:
+        raise typer.Exit(1 if read_count else 2)
 
 
 def _read_into_folder(
     out: Path, names: list[str], missing: int, folders: list[Path], format_name: str, options: ReaderOptions,
     overlays: Path | None, jobs: int,
 ) -> None:  # fmt: skip
-    """Write one file an image into a folder. Raises typer.Exit where an image could not be read."""
-    from glyphline.reading.batch import prepare_folder, read_all, tasks_in
+    """Write one file an image into a folder. Raises typer.Exit if an image could not be read."""
+    from glyphline.reading.batch import plan_tasks, prepare_folder, read_all
     from glyphline.reading.formats import open_format
 
     if overlays and not _is_folder(overlays):
         raise UserError(f"--overlay {overlays} is one file: give a folder, as --out does")
     if unnamed := [name for name in names if name == STANDARD_INPUT or "://" in name]:
         raise UserError(f"{unnamed[0]} has no file name for its results: leave out --out, or give --out FILE")
-    tasks = tasks_in([Path(name) for name in names], folders, out, open_format(format_name).suffix, overlays)
+    tasks = plan_tasks([Path(name) for name in names], folders, out, open_format(format_name).suffix, overlays)
     open_page_reader(options)  # so that a wrong option is reported before the folder is made
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
     prepare_folder(out, {"format": format_name, **settings})

@@ -1,4 +1,4 @@
-"""Output of the command line: status lines and progress bars on stderr, files written whole."""
+"""Output of the command line: status lines and progress bars on stderr, and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glyphline.errors import UserError
-from glyphline.files import write_whole
+from glyphline.files import write_atomically
 
 
 def print_status(text: str) -> None:
@@ -35,8 +35,8 @@ def progress_bar(items: Iterable[Any], label: str, total: int | None = None, com
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises UserError when it cannot be written."""
+    """Write a file atomically. Raises UserError if it cannot be written."""
     try:
-        write_whole(path, data)
+        write_atomically(path, data)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None

@@ -15,14 +15,23 @@ from glyphline.cli.terminal import print_status
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="a recipe, such as recipes/tiles.yaml")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="the run folder")],
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value, overrides a key of the recipe")] = None,
+    recipe: Annotated[Path, typer.Argument(help="recipe file, such as recipes/tiles.yaml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="run folder to write to")],
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: override a key of the recipe; may be repeated")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run from its last checkpoint")] = False,
-    track: Annotated[list[str] | None, typer.Option(help="wandb, tensorboard, csv, none; may be repeated")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="torch's threads; 0: as many as there are cores")] = 0,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="wandb, tensorboard, csv, none; may be repeated; default: csv, and wandb if installed"),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="number of torch threads; 0: one for each core")] = 0,
 ) -> None:
-    """Train a recipe into a run folder; interrupt it at any time and continue with --resume."""
+    """Train a network by a recipe.
+
+    The run folder receives the checkpoints, the best network and the result, which is also printed as JSON. A run can
+    be interrupted at any time and continued with --resume.
+    """
     require_training_packages("training")
     import torch
 
@@ -36,7 +45,7 @@ def train(
     try:
         result = run_training(
             loaded, out, resume=resume, trackers=track or default_trackers, progress=sys.stderr.isatty(),
-            say=print_status,
+            report=print_status,
         )  # fmt: skip
     except KeyboardInterrupt:
         if (out / "last.ckpt").exists():

@@ -1,1 +1,1 @@
-"""The composing wing: glyphs + sentences -> line images with exact labels. numpy and OpenCV only."""
+"""Composes line images with exact labels from glyphs and sentences. Needs no torch."""

@@ -1,8 +1,9 @@
-"""FAMILY: what pen, paper and camera do to a line.
+"""FAMILY: effects of pen, paper and camera on the image of a line.
 
-Contract: an effect samples every random number into a plain dict, then applies it as a pure function. To add one:
-subclass Effect and add a row to EFFECTS at the bottom; recipes name it with the share of lines it visits.
-Stage "ink" sees the ink, bright on 0, before it meets paper; stage "photo" sees the grey image.
+Contract: `sample` draws every random number of an effect into a plain dict, `apply` is a pure function of the image and
+that dict. To add one: subclass Effect and add a row to EFFECTS at the bottom. A recipe names an effect with the
+probability that a line gets it. An effect of the stage "ink" gets the ink alone, bright on 0. An effect of the stage
+"photo" gets the grey image of ink on paper.
 """
 
 from __future__ import annotations
@@ -18,133 +19,140 @@ import numpy.typing as npt
 from glyphline.errors import RecipeError, nearest
 
 GreyImage = npt.NDArray[np.uint8]  # (H, W)
-Params = dict[str, Any]  # plain numbers, so that a record can be written as JSON
+Params = dict[str, Any]  # plain numbers, lists and dicts, so that a record can be written as JSON
 
 
 class Effect(ABC):
-    """One thing that happens to a line; `x` is its x-height, `baseline` where it stands, px from the top."""
+    """One change of the image of a line. `stage`: "ink" or "photo". `help`: one line for the list of effects."""
 
     stage: ClassVar[str] = "photo"
     help: ClassVar[str] = ""
 
     @abstractmethod
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
-        """Every random number of one visit."""
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        """Draw the random numbers of one application.
+
+        x_height: of the line, px. baseline: of the line, px from the top of the image.
+        """
 
     @abstractmethod
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
-        """The image after it; the input is not changed. The same arguments give the same image."""
+        """The changed image, (H, W) uint8. The input is not modified. Equal arguments give equal images."""
 
 
 @lru_cache(maxsize=1)
-def _grain() -> npt.NDArray[np.int8]:
-    """A fixed field of Gaussian noise, (512, 2048), sigma 32; a visit takes a window of it."""
+def _noise_field() -> npt.NDArray[np.int8]:
+    """A fixed field of Gaussian noise, (512, 2048), sigma 32; effects take windows of it."""
     return np.random.default_rng(1).normal(0, 32, (512, 2048)).clip(-127, 127).astype(np.int8)
 
 
-def _window(shape: tuple[int, ...], y: int, x: int) -> npt.NDArray[np.int8]:
-    """A (H, W) window of the grain that starts at (y, x) and wraps around."""
-    grain = _grain()
-    rows, columns = np.arange(y, y + shape[0]) % grain.shape[0], np.arange(x, x + shape[1]) % grain.shape[1]
-    return grain[rows[:, None], columns]
+def _noise_window(shape: tuple[int, ...], y: int, x: int) -> npt.NDArray[np.int8]:
+    """A (H, W) window of the noise field that starts at (y, x) and wraps around."""
+    field = _noise_field()
+    rows, columns = np.arange(y, y + shape[0]) % field.shape[0], np.arange(x, x + shape[1]) % field.shape[1]
+    return field[rows[:, None], columns]
 
 
-def _origin(rng: np.random.Generator) -> Params:
+def _sample_noise_origin(rng: np.random.Generator) -> Params:
     return {"y": int(rng.integers(512)), "x": int(rng.integers(2048))}
 
 
-class Pen(Effect):
-    """Thinner or thicker strokes with softer or harder edges: a blurred level set of the ink."""
+class StrokeWidth(Effect):
+    """Thinner or thicker strokes with softer or harder edges: the ink is blurred and cut at a level."""
 
     stage = "ink"
     help = "stroke width and edge, from pencil to marker"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         return {
-            "reach": float(rng.uniform(0.03, 0.09) * x),  # px, sigma of the blur
+            "reach": float(rng.uniform(0.03, 0.09) * x_height),  # px, sigma of the blur
             "level": float(rng.uniform(0.18, 0.6)),  # of full ink; lower is thicker
-            "edge": float(rng.uniform(0.15, 0.5)),  # width of the ramp around the level
+            "edge": float(rng.uniform(0.15, 0.5)),  # of full ink; width of the ramp around the level
         }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
-        soft = cv2.GaussianBlur(image, (0, 0), params["reach"])
+        blurred = cv2.GaussianBlur(image, (0, 0), params["reach"])
         ramp = (np.arange(256) / 255.0 - params["level"]) / params["edge"] + 0.5
-        return cv2.LUT(soft, (ramp.clip(0, 1) * 255).astype(np.uint8))
+        return cv2.LUT(blurred, (ramp.clip(0, 1) * 255).astype(np.uint8))
 
 
-class Dry(Effect):
-    """Ink that covers unevenly: pencil on rough paper, a dry pen."""
+class UnevenInk(Effect):
+    """Uneven ink: a pencil on rough paper, a dry pen."""
 
     stage = "ink"
     help = "uneven ink of pencils and dry pens"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
-        return {**_origin(rng), "depth": float(rng.uniform(0.3, 1.6)), "size": float(rng.uniform(0.5, 1.5))}
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        return {
+            **_sample_noise_origin(rng),
+            "depth": float(rng.uniform(0.3, 1.6)),
+            "size": float(rng.uniform(0.5, 1.5)),  # px, sigma of the blur of the noise
+        }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
-        noise = _window(image.shape, params["y"], params["x"]).astype(np.float32)
+        noise = _noise_window(image.shape, params["y"], params["x"]).astype(np.float32)
         noise = cv2.GaussianBlur(noise, (0, 0), params["size"]) * (params["size"] * 2)
         return (image * (1 - (noise * (params["depth"] / 128)).clip(0, 0.8))).astype(np.uint8)
 
 
-class Light(Effect):
-    """Uneven light: a slanting gradient and a soft shadow's edge."""
+class UnevenLight(Effect):
+    """Uneven light: a gradient, and sometimes a shadow with a soft edge."""
 
     help = "gradients and shadows over the paper"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         return {
-            "corners": [float(v) for v in rng.uniform(0.55, 1.0, 6)],  # brightness at 2 x 3 places
-            "shadow": float(rng.uniform(0.5, 0.9)) if rng.random() < 0.3 else 1.0,
-            "at": float(rng.uniform(0.1, 0.9)),  # of the width
+            "corners": [float(v) for v in rng.uniform(0.55, 1.0, 6)],  # brightness, 0..1, of a grid of 2 x 3 points
+            "shadow": float(rng.uniform(0.5, 0.9)) if rng.random() < 0.3 else 1.0,  # brightness in the shadow
+            "at": float(rng.uniform(0.1, 0.9)),  # position of the shadow's edge, of the width
         }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         h, w = image.shape
-        field = np.rint(np.array(params["corners"]).reshape(2, 3) * 255).astype(np.uint8)
-        light = cv2.resize(field, (w, h), interpolation=cv2.INTER_LINEAR)
+        grid = np.rint(np.array(params["corners"]).reshape(2, 3) * 255).astype(np.uint8)
+        light = cv2.resize(grid, (w, h), interpolation=cv2.INTER_LINEAR)
         if params["shadow"] < 1:
-            edge = np.arange(w) - params["at"] * w
-            shade = 255 * (1 - (1 - params["shadow"]) / (1 + np.exp(-edge / (0.3 * h))))
-            light = cv2.multiply(light, np.tile(shade.astype(np.uint8), (h, 1)), scale=1 / 255)
+            distance = np.arange(w) - params["at"] * w
+            shadow = 255 * (1 - (1 - params["shadow"]) / (1 + np.exp(-distance / (0.3 * h))))
+            light = cv2.multiply(light, np.tile(shadow.astype(np.uint8), (h, 1)), scale=1 / 255)
         return cv2.multiply(image, light, scale=1 / 255)
 
 
-class Ruled(Effect):
-    """Ruled or squared paper: lines fainter than the ink, one of them often near the baseline."""
+class RuledPaper(Effect):
+    """Ruled or squared paper. The rules are fainter than the ink; one of them is often near the baseline."""
 
     help = "ruled and squared paper"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
-        pitch = float(rng.uniform(2.2, 4.5) * x)
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        pitch = float(rng.uniform(2.2, 4.5) * x_height)
         squared = bool(rng.random() < 0.35)
         pitch *= 0.45 if squared else 1.0
-        below = float(rng.normal(0.06, 0.08) * x)  # people write on the line, or a little above it
+        below_baseline = float(rng.normal(0.06, 0.08) * x_height)  # people write on the rule or a little above it
         return {
-            "pitch": pitch,
-            "phase": (baseline + below) / pitch % 1.0 if rng.random() < 0.6 else float(rng.uniform(0, 1)),
+            "pitch": pitch,  # px between two rules
+            "phase": (baseline + below_baseline) / pitch % 1.0 if rng.random() < 0.6 else float(rng.uniform(0, 1)),
             "squared": squared,
             "slope": float(rng.normal(0, 0.004)),
-            "thick": float(rng.uniform(0.6, 2.2)),
-            "strength": float(rng.uniform(0.06, 0.8)),
+            "thick": float(rng.uniform(0.6, 2.2)),  # px
+            "strength": float(rng.uniform(0.06, 0.8)),  # share of the brightness that a rule takes away
         }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         h, w = image.shape
         mask = np.zeros((h, w), np.uint8)
-        pitch, shift = params["pitch"], 4
-        thick, slope = max(1, round(params["thick"])), params["slope"]
+        pitch, fraction_bits = params["pitch"], 4
+        thickness, slope = max(1, round(params["thick"])), params["slope"]
         for k in range(int(h / pitch) + 3):
             y = (k - 1 + params["phase"]) * pitch
             ends = [(0, y), (w, y + slope * w)]
-            p, q = (tuple(round(v * (1 << shift)) for v in end) for end in ends)
-            cv2.line(mask, p, q, 255, thick, cv2.LINE_AA, shift)
+            start, end = (tuple(round(v * (1 << fraction_bits)) for v in point) for point in ends)
+            cv2.line(mask, start, end, 255, thickness, cv2.LINE_AA, fraction_bits)
         if params["squared"]:
             for k in range(int(w / pitch) + 2):
                 x = round((k + params["phase"]) * pitch)
-                cv2.line(mask, (x, 0), (round(x - slope * h), h), 255, thick, cv2.LINE_AA)
-        keep = cv2.convertScaleAbs(mask, alpha=-params["strength"], beta=255)
-        return cv2.multiply(image, keep, scale=1 / 255)
+                cv2.line(mask, (x, 0), (round(x - slope * h), h), 255, thickness, cv2.LINE_AA)
+        paper = cv2.convertScaleAbs(mask, alpha=-params["strength"], beta=255)
+        return cv2.multiply(image, paper, scale=1 / 255)
 
 
 class Grain(Effect):
@@ -152,11 +160,15 @@ class Grain(Effect):
 
     help = "paper texture and sensor noise"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
-        return {**_origin(rng), "depth": float(rng.uniform(1, 12)), "size": float(rng.uniform(0, 1.2))}
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        return {
+            **_sample_noise_origin(rng),
+            "depth": float(rng.uniform(1, 12)),  # grey levels, sigma of the noise
+            "size": float(rng.uniform(0, 1.2)),  # px, sigma of the blur of the noise
+        }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
-        noise = _window(image.shape, params["y"], params["x"]).astype(np.float32)
+        noise = _noise_window(image.shape, params["y"], params["x"]).astype(np.float32)
         scale = params["depth"] / 32
         if params["size"] > 0.4:
             noise = cv2.GaussianBlur(noise, (0, 0), params["size"])
@@ -165,13 +177,14 @@ class Grain(Effect):
 
 
 class Blur(Effect):
-    """A lens out of focus, or a hand that moved."""
+    """The blur of a lens out of focus (Gaussian), or of a camera in motion (along a line)."""
 
     help = "out of focus, or moved while the shutter was open"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         moved = bool(rng.random() < 0.3)
-        return {"sigma": float(rng.uniform(0.3, 0.09 * x)), "moved": moved, "angle": float(rng.uniform(0, np.pi))}
+        sigma = float(rng.uniform(0.3, 0.09 * x_height))  # px
+        return {"sigma": sigma, "moved": moved, "angle": float(rng.uniform(0, np.pi))}
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         sigma = params["sigma"]
@@ -179,36 +192,36 @@ class Blur(Effect):
             return cv2.GaussianBlur(image, (0, 0), sigma)
         size = 2 * int(np.ceil(2 * sigma)) + 1
         kernel = np.zeros((size, size), np.float32)
-        middle, reach = size // 2, 2 * sigma
-        offset = np.array([np.cos(params["angle"]), np.sin(params["angle"])]) * reach
-        p, q = np.rint(middle - offset).astype(int), np.rint(middle + offset).astype(int)
-        cv2.line(kernel, p.tolist(), q.tolist(), 1.0, 1)
+        middle, half_length = size // 2, 2 * sigma
+        offset = np.array([np.cos(params["angle"]), np.sin(params["angle"])]) * half_length
+        start, end = np.rint(middle - offset).astype(int), np.rint(middle + offset).astype(int)
+        cv2.line(kernel, start.tolist(), end.tolist(), 1.0, 1)
         return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
-class Resolution(Effect):
-    """Fewer pixels than one would like: shrunk and enlarged again."""
+class LowResolution(Effect):
+    """A low resolution: the image is reduced and enlarged again."""
 
     help = "low resolution"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
-        return {"scale": float(rng.uniform(7.0, 16.0) / x)}  # 7 to 16 px an x-height remain
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        return {"scale": float(rng.uniform(7.0, 16.0) / x_height)}  # leaves an x-height of 7 to 16 px
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         if params["scale"] >= 1:
             return image
         h, w = image.shape
         size = (max(1, round(w * params["scale"])), max(1, round(h * params["scale"])))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
+        reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(reduced, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 class Jpeg(Effect):
-    """JPEG's blocks and ringing."""
+    """The artefacts of JPEG compression."""
 
     help = "JPEG artefacts"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         return {"quality": int(rng.integers(25, 90))}
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
@@ -217,87 +230,101 @@ class Jpeg(Effect):
 
 
 class Negative(Effect):
-    """Light ink on dark ground: chalk, signs."""
+    """Inverted brightness: light ink on a dark background, as on blackboards and signs."""
 
     help = "light on dark"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         return {}
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         return 255 - image
 
 
-class Neighbours(Effect):
-    """Scraps of the lines above and below that a crop cut through."""
+class NeighbouringLines(Effect):
+    """Dark strokes at the upper and lower edge, like parts of neighbouring lines that a crop leaves in the image."""
 
     help = "scraps of neighbouring lines at the upper and lower edge"
 
-    def sample(self, rng: np.random.Generator, x: float, baseline: float) -> Params:
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         scraps = []
         for _ in range(int(rng.integers(1, 9))):
             scraps.append(
                 {
-                    "above": bool(rng.random() < 0.5),
-                    "at": float(rng.random()),
-                    "reach": float(rng.uniform(0.05, 0.35) * x),  # px into the image
-                    "width": float(rng.uniform(-0.4, 0.4) * x),
-                    "thick": int(rng.integers(1, 4)),
+                    "above": bool(rng.random() < 0.5),  # at the upper edge, otherwise at the lower
+                    "at": float(rng.random()),  # of the width
+                    "reach": float(rng.uniform(0.05, 0.35) * x_height),  # px into the image
+                    "width": float(rng.uniform(-0.4, 0.4) * x_height),  # px, horizontal extent
+                    "thick": int(rng.integers(1, 4)),  # px
                 }
             )
-        return {"scraps": scraps, "dark": float(rng.uniform(0.1, 0.7))}
+        return {"scraps": scraps, "dark": float(rng.uniform(0.1, 0.7))}  # dark: brightness, of the image's mean
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         out = image.copy()
         h, w = image.shape
-        tone = int(image.mean() * params["dark"])
+        brightness = int(image.mean() * params["dark"])
         for scrap in params["scraps"]:
             x = round(scrap["at"] * w)
             start, end = (0, round(scrap["reach"])) if scrap["above"] else (h - 1, h - 1 - round(scrap["reach"]))
-            cv2.line(out, (x, start), (x + round(scrap["width"]), end), tone, scrap["thick"], cv2.LINE_AA)
+            cv2.line(out, (x, start), (x + round(scrap["width"]), end), brightness, scrap["thick"], cv2.LINE_AA)
         return out
 
 
-#: name -> the effect, in the order in which they happen to a line
+#: name in recipes -> effect, in the order in which effects are applied to a line
 EFFECTS: dict[str, Effect] = {
-    "pen": Pen(),
-    "dry": Dry(),
-    "ruled": Ruled(),
-    "neighbours": Neighbours(),
-    "light": Light(),
+    "pen": StrokeWidth(),
+    "dry": UnevenInk(),
+    "ruled": RuledPaper(),
+    "neighbours": NeighbouringLines(),
+    "light": UnevenLight(),
     "negative": Negative(),
     "blur": Blur(),
-    "resolution": Resolution(),
+    "resolution": LowResolution(),
     "grain": Grain(),
     "jpeg": Jpeg(),
 }
 
-#: the share of natural lines that each effect visits when a recipe does not say
-USUAL: dict[str, float] = {
+#: name of an effect -> probability that a natural line gets it, for recipes that do not set effects
+DEFAULT_EFFECT_SHARES: dict[str, float] = {
     "pen": 0.9, "dry": 0.15, "ruled": 0.3, "neighbours": 0.1, "light": 0.5, "negative": 0.08, "blur": 0.4,
     "resolution": 0.3, "grain": 0.5, "jpeg": 0.3,
 }  # fmt: skip
 
 
 def check_effects(shares: dict[str, float]) -> None:
-    """Raise RecipeError for an unknown effect or a share outside 0..1."""
+    """Check the effects of a recipe. Raises RecipeError for an unknown effect and for a share outside 0..1.
+
+    shares: name of an effect -> share of the lines that get it.
+    """
     for name, share in shares.items():
         if name not in EFFECTS:
             raise RecipeError(f'no effect "{name}"; {nearest(name, EFFECTS)}')
         if not 0 <= share <= 1:
-            raise RecipeError(f"the effect {name} visits a share of {share} of the lines: give a number from 0 to 1")
+            raise RecipeError(f"the share of lines with the effect {name} is {share}: give a number from 0 to 1")
 
 
 def sample_effects(
-    shares: dict[str, float], rng: np.random.Generator, x: float, baseline: float
+    shares: dict[str, float], rng: np.random.Generator, x_height: float, baseline: float
 ) -> list[tuple[str, Params]]:
-    """The effects that visit one line with their numbers, in the order of EFFECTS."""
-    return [(n, e.sample(rng, x, baseline)) for n, e in EFFECTS.items() if rng.random() < shares.get(n, 0.0)]
+    """Draw which effects one line gets, and their random numbers.
+
+    shares: name of an effect -> probability, 0..1; an effect that is missing is not drawn. x_height: px. baseline: px
+    from the top of the image. Returns (name, parameters) of each effect drawn, in the order of EFFECTS.
+    """
+    return [
+        (name, effect.sample(rng, x_height, baseline))
+        for name, effect in EFFECTS.items()
+        if rng.random() < shares.get(name, 0.0)
+    ]
 
 
-def apply_effects(image: GreyImage, chosen: list[tuple[str, Params]], stage: str) -> GreyImage:
-    """The image after all chosen effects of one stage, "ink" or "photo"."""
-    for name, params in chosen:
+def apply_effects(image: GreyImage, sampled_effects: list[tuple[str, Params]], stage: str) -> GreyImage:
+    """The image, (H, W) uint8, after the effects of one stage, "ink" or "photo"; those of the other are skipped.
+
+    sampled_effects: the result of `sample_effects`. The input image is not modified.
+    """
+    for name, params in sampled_effects:
         if EFFECTS[name].stage == stage:
             image = EFFECTS[name].apply(image, params)
     return image

@@ -1,10 +1,10 @@
-"""Fetch the public data sets once: resume what was cut, check every file, leave only whole and right ones.
+"""Fetch public data sets: resume interrupted downloads, verify every file, install only complete and verified files.
 
     fetch("emnist")       <data>/emnist/gzip/emnist-*-ubyte.gz and the mapping files
-    fetch("wikisplit")    <data>/wikisplit/test.tsv, tune.tsv, validation.tsv; train.tsv when asked for
+    fetch("wikisplit")    <data>/wikisplit/test.tsv, tune.tsv, validation.tsv; train.tsv if parts=["train"]
 
-To add a data set: an `Archive` with its addresses and its members' sizes and sha256, and a row in FETCHABLE.
-An address that ends in "/" is a folder that holds the files one by one; any other is a zip that holds them.
+To add a data set: a `Dataset` with its addresses and the sizes and sha256 of its files, and a row in DATASETS.
+An address that ends in "/" is a folder that holds the files one by one. Any other address is a zip that holds them.
 """
 
 from __future__ import annotations
@@ -27,58 +27,58 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from glyphline.errors import DataError, nearest
-from glyphline.files import replacing
+from glyphline.files import replace_atomically
 
-# pooch, requests and rich are imported where they are used: asking for the data folder stays cheap.
+# pooch, requests and rich are imported where they are used, so that a call of data_folder() stays cheap.
 
-CHUNK = 1 << 16  # bytes; a lost connection costs at most one
+CHUNK_SIZE = 1 << 16  # bytes; a lost connection costs at most one chunk
 TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds between two reads
-ATTEMPTS = 20  # reconnections to one address, each of which must have brought bytes
-LARGEST = 4 << 30  # bytes; no file here is larger, an endless answer is cut off
-SMALL = 1 << 16  # bytes; limit of the mapping files, which have no checksum
-HEAD = 64  # bytes that tell a zip from a web page
-ZIP = b"PK\x03\x04"
-FULL = (errno.ENOSPC, errno.EDQUOT)
-# what zipfile raises on bad bytes; RuntimeError: a password, a compression it does not know
-BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
+MAX_ATTEMPTS = 20  # requests to one address; after each lost connection the part must have grown
+MAX_FILE_SIZE = 4 << 30  # bytes; larger than any file here, ends a response that never ends
+MAX_MAPPING_SIZE = 1 << 16  # bytes; limit of the mapping files, which have no checksum
+HEAD_SIZE = 64  # bytes; enough to tell a zip from a web page
+ZIP_SIGNATURE = b"PK\x03\x04"
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+# what zipfile raises for damaged data; RuntimeError: the zip needs a password or an unknown compression method
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
-class Member:
-    """One file of a data set, as it ends in the data folder."""
+class DatasetFile:
+    """One file of a data set, as it is installed in the data folder."""
 
     name: str
-    part: str  # what `parts` selects it by
-    size: int | None = None  # bytes
-    sha256: str | None = None
-    zipped: str | None = None  # its name at a folder address, where it lies there in a zip of its own
-    optional: bool = False  # may be missing at the source
+    part: str  # the part of the data set that the file belongs to
+    size: int | None = None  # bytes; None: unknown
+    sha256: str | None = None  # None: unknown, the content is not verified
+    zip_name: str | None = None  # name of the zip that holds only this file at a folder address; None: not zipped
+    optional: bool = False  # the source may lack the file
 
     @property
-    def limit(self) -> int:
-        """The most bytes to take for it."""
-        return self.size or (SMALL if self.optional else LARGEST)
+    def max_size(self) -> int:
+        """Maximum number of bytes to read for the file."""
+        return self.size or (MAX_MAPPING_SIZE if self.optional else MAX_FILE_SIZE)
 
 
 @dataclass(frozen=True)
-class Archive:
-    """One data set: where it lies on the net, what it holds, and where it ends."""
+class Dataset:
+    """One data set: its addresses, its files and its folder."""
 
-    folder: str  # below the data folder
-    urls: tuple[str, ...]  # the official address first
-    members: tuple[Member, ...]
-    parts: tuple[str, ...]  # fetched unless others are asked for
-    md5: str | None = None  # of the official zip; the members' sha256 decide, this only explains
+    folder: str  # relative to the data folder
+    urls: tuple[str, ...]  # tried in this order
+    files: tuple[DatasetFile, ...]
+    default_parts: tuple[str, ...]  # fetched if no parts are requested
+    zip_md5: str | None = None  # of the official zip; only reported in errors, the sha256 of the files decide
     terms: str = ""
 
-    def wanted(self, parts: Sequence[str] | None) -> list[Member]:
-        """The members of these parts; an unknown part raises DataError."""
-        chosen = (parts,) if isinstance(parts, str) else self.parts if parts is None else tuple(parts)
-        known = {member.part for member in self.members}
-        for part in chosen:
-            if part not in known:
-                raise DataError(f'no part is called "{part}": {nearest(part, known)}')
-        return [member for member in self.members if member.part in chosen]
+    def select_files(self, parts: Sequence[str] | None) -> list[DatasetFile]:
+        """The files of some parts; None selects the default parts. Raises DataError for an unknown part."""
+        selected = (parts,) if isinstance(parts, str) else self.default_parts if parts is None else tuple(parts)
+        known_parts = {file.part for file in self.files}
+        for part in selected:
+            if part not in known_parts:
+                raise DataError(f'unknown part "{part}": {nearest(part, known_parts)}')
+        return [file for file in self.files if file.part in selected]
 
 
 EMNIST_FILES = """\
@@ -110,13 +110,13 @@ mnist-train-labels-idx1        29480 00c6d3c2342fdffb1711e0b5656cac4ce5862d28263
 EMNIST_PARTS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 
 
-def _emnist_members() -> tuple[Member, ...]:
-    members = []
+def _list_emnist_files() -> tuple[DatasetFile, ...]:
+    files = []
     for line in EMNIST_FILES.splitlines():
         stem, size, sha256 = line.split()
-        members.append(Member(f"emnist-{stem}-ubyte.gz", stem.split("-")[0], int(size), sha256))
-    mappings = [Member(f"emnist-{part}-mapping.txt", part, optional=True) for part in EMNIST_PARTS]
-    return (*members, *mappings)
+        files.append(DatasetFile(f"emnist-{stem}-ubyte.gz", stem.split("-")[0], int(size), sha256))
+    mappings = [DatasetFile(f"emnist-{part}-mapping.txt", part, optional=True) for part in EMNIST_PARTS]
+    return (*files, *mappings)
 
 
 WIKISPLIT_SHA256 = {
@@ -126,41 +126,41 @@ WIKISPLIT_SHA256 = {
 }
 
 
-FETCHABLE: dict[str, Archive] = {
-    "emnist": Archive(
+DATASETS: dict[str, Dataset] = {
+    "emnist": Dataset(
         folder="emnist/gzip",
         urls=(
             "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
-            "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip",  # the official address before
+            "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip",  # the former official address
         ),
-        members=_emnist_members(),
-        parts=EMNIST_PARTS,
-        md5="58c8d27c78d21e728a6bc7b3cc06412e",
+        files=_list_emnist_files(),
+        default_parts=EMNIST_PARTS,
+        zip_md5="58c8d27c78d21e728a6bc7b3cc06412e",
         terms="EMNIST, from NIST Special Database 19; cite arXiv:1702.05373",
     ),
-    "wikisplit": Archive(
+    "wikisplit": Dataset(
         folder="wikisplit",
         urls=("https://raw.githubusercontent.com/google-research-datasets/wiki-split/master/",),
-        members=(
-            *(Member(f"{part}.tsv", part, sha256=sha) for part, sha in WIKISPLIT_SHA256.items()),
-            Member("train.tsv", "train", zipped="train.tsv.zip"),
+        files=(
+            *(DatasetFile(f"{part}.tsv", part, sha256=sha256) for part, sha256 in WIKISPLIT_SHA256.items()),
+            DatasetFile("train.tsv", "train", zip_name="train.tsv.zip"),
         ),
-        parts=tuple(WIKISPLIT_SHA256),
+        default_parts=tuple(WIKISPLIT_SHA256),
         terms="WikiSplit, CC BY-SA 4.0; cite arXiv:1808.09468",
     ),
 }
 
 
 def data_folder() -> Path:
-    """The folder that holds fetched data: `$GLYPHLINE_DATA`, else the platform's cache."""
-    if chosen := os.environ.get("GLYPHLINE_DATA"):
-        return Path(chosen).expanduser()
+    """The folder that holds fetched data: `$GLYPHLINE_DATA` if it is set, otherwise the platform's cache folder."""
+    if folder := os.environ.get("GLYPHLINE_DATA"):
+        return Path(folder).expanduser()
     import pooch
 
     return Path(pooch.os_cache("glyphline"))
 
 
-def _to_stderr(line: str) -> None:
+def _print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
@@ -170,365 +170,382 @@ def fetch(
     source: str | Path | None = None,
     folder: Path | None = None,
     parts: Sequence[str] | None = None,
-    talk: Callable[[str], None] = _to_stderr,
+    log: Callable[[str], None] = _print_to_stderr,
     progress: bool = True,
 ) -> Path:
-    """Bring a data set into the data folder and return the folder that holds its files.
+    """Fetch a data set into the data folder and return the folder that holds its files.
 
-    `source` replaces the built-in addresses: a mirror's http(s) address, a zip on this machine, or a folder
-    with the unpacked files. `folder` replaces `data_folder()`. `parts` asks for some parts only (EMNIST's
-    splits; WikiSplit's test, tune, validation, train). Files that are there and right are not fetched again,
-    a download that was cut goes on where it stopped, and only files with the right size and sha256 arrive
-    under their names.
+    name: a key of DATASETS. source: replaces the built-in addresses; an http(s) address of a mirror, a zip on this
+    machine, or a folder with the unpacked files. folder: replaces `data_folder()`. parts: the parts to fetch (the
+    splits of EMNIST; test, tune, validation, train of WikiSplit); None: the default parts. log: is called with each
+    status message, one line. progress: show a progress bar on stderr if stderr is a terminal.
 
-    Raises DataError for an unknown name, part or source, when no address gives the files, when a file is not
-    the official one (the right ones are kept), and when the disk is full. KeyboardInterrupt passes through;
-    what was downloaded stays.
+    Files that are present and correct are not fetched again. An interrupted download is resumed. A file gets its
+    final name only after its size and sha256 were verified, as far as they are known.
 
-    Sources: EMNIST, Cohen et al. 2017 (arXiv:1702.05373), size and sha256 of the official files, md5 as
-    torchvision pins it; WikiSplit, Botha et al. 2018 (arXiv:1808.09468); ranges, RFC 9110 section 14.
+    Raises DataError for an unknown name, part or source, if no address provides the files, if a file is not the
+    official one (the correct files are kept), if the disk is full, and if a file cannot be read or written. After
+    KeyboardInterrupt the bytes downloaded so far are kept.
+
+    EMNIST: Cohen et al. 2017 (arXiv:1702.05373); size and sha256 are those of the official files, the md5 is the one
+    that torchvision pins. WikiSplit: Botha et al. 2018 (arXiv:1808.09468). Range requests: RFC 9110 section 14.
     """
-    if name not in FETCHABLE:
-        raise DataError(f'"{name}" cannot be fetched: {nearest(name, FETCHABLE)}')
-    archive = FETCHABLE[name]
-    members = archive.wanted(parts)
-    job = _Job(name, archive, members, (folder or data_folder()) / archive.folder, talk, progress)
+    if name not in DATASETS:
+        raise DataError(f'unknown data set "{name}": {nearest(name, DATASETS)}')
+    dataset = DATASETS[name]
+    files = dataset.select_files(parts)
+    job = _FetchJob(name, dataset, files, (folder or data_folder()) / dataset.folder, log, progress)
     try:
-        urls, local = _where(name, source, archive)
-        there = all(member.optional for member in job.missing(say=True))
-        if not there:
+        urls, local_path = _resolve_source(name, source, dataset)
+        complete = all(file.optional for file in job.missing_files(log_mismatches=True))
+        if not complete:
             job.folder.mkdir(parents=True, exist_ok=True)
-            if local:
-                job.from_path(local)
+            if local_path:
+                job.fetch_from_path(local_path)
             else:
-                job.from_addresses(urls)
+                job.fetch_from_urls(urls)
     except OSError as error:
-        raise DataError(_disk_trouble(name, error, job.folder)) from error
-    unchecked = [member.name for member in members if not member.sha256 and not member.optional]
-    if unchecked:
-        talk(f"{name}: no sha256 is known for {', '.join(unchecked)}: not verified beyond the zip's own check")
-    talk(f"{name}: {_files(members)} {'already ' if there else ''}in {job.folder} ({archive.terms})")
+        raise DataError(_describe_disk_error(name, error, job.folder)) from error
+    unverified = [file.name for file in files if not file.sha256 and not file.optional]
+    if unverified:
+        log(f"{name}: no sha256 is known for {', '.join(unverified)}: not verified beyond the zip's own checksum")
+    log(f"{name}: {_count_files(files)} {'already ' if complete else ''}in {job.folder} ({dataset.terms})")
     return job.folder
 
 
-class _Unfit(Exception):
-    """A member that is not what was expected; says why."""
+class _FileMismatch(Exception):
+    """A file is not the expected one; the message says in what."""
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One run of `fetch`: the ways from a source to `folder`; a bad source raises DataError."""
+class _FetchJob:
+    """One call of `fetch`: installs files of a data set in `folder`, from a path on this machine or from addresses.
+
+    Methods that return a list of messages return one message for each file that could not be installed. All raise
+    DataError for a source that is unusable as a whole, and OSError if a file cannot be read or written.
+    """
 
     name: str
-    archive: Archive
-    members: Sequence[Member]
+    dataset: Dataset
+    files: Sequence[DatasetFile]
     folder: Path
-    talk: Callable[[str], None]
+    log: Callable[[str], None]
     progress: bool
 
-    def missing(self, say: bool = False) -> list[Member]:
-        """The members that are not there or not right; a wrong one stays until a right one replaces it."""
-        absent = []
-        for member in self.members:
-            path = self.folder / member.name
+    def missing_files(self, log_mismatches: bool = False) -> list[DatasetFile]:
+        """The files that are absent or incorrect. An incorrect file stays until the correct one replaces it."""
+        missing = []
+        for file in self.files:
+            path = self.folder / file.name
             if not path.is_file():
-                absent.append(member)
-            elif wrong := _wrong(path, member):
-                absent.append(member)
-                if say:
-                    self.talk(f"{path} is not the official file ({wrong}) and will be replaced")
-        return absent
+                missing.append(file)
+            elif mismatch := _describe_mismatch(path, file):
+                missing.append(file)
+                if log_mismatches:
+                    self.log(f"{path} is not the official file ({mismatch}) and will be replaced")
+        return missing
 
-    def kept(self) -> str:
-        """The tail of a message: what is there in spite of a failure."""
-        needed = sum(not member.optional for member in self.members)
-        there = needed - sum(not member.optional for member in self.missing())
-        return f" ({there} of {needed} files are right and stay in {self.folder})" if there else ""
+    def describe_kept_files(self) -> str:
+        """The end of an error message: how many correct files are installed in spite of the error."""
+        required = sum(not file.optional for file in self.files)
+        correct = required - sum(not file.optional for file in self.missing_files())
+        return f" ({correct} of {required} files are correct and stay in {self.folder})" if correct else ""
 
     # ------------------------------------------------------------------ from this machine
 
-    def from_path(self, source: Path) -> None:
-        """Take the members out of a zip or a folder; the source is only read."""
-        self.talk(f"{self.name}: taking the files from {source}")
+    def fetch_from_path(self, source: Path) -> None:
+        """Install the missing files from a zip or a folder. The source is not changed."""
+        self.log(f"{self.name}: taking the files from {source}")
         try:
-            take = self.copy_folder if source.is_dir() else self.unpack
-            if complaints := take(source, self.missing()):
-                raise DataError(_few(complaints))
+            install_from = self.copy_from_folder if source.is_dir() else self.unpack_zip
+            if problems := install_from(source, self.missing_files()):
+                raise DataError(_join_problems(problems))
         except DataError as error:
-            raise DataError(f"{self.name}: {source}: {error}{self.kept()}") from error
+            raise DataError(f"{self.name}: {source}: {error}{self.describe_kept_files()}") from error
 
-    def copy_folder(self, source: Path, members: Sequence[Member]) -> list[str]:
-        """Take the members out of a folder, or the folder below it that the data set usually lies in."""
-        places = [source, source / PurePosixPath(self.archive.folder).name, source / self.archive.folder]
-        complaints = []
-        for member in members:
-            names = [member.name, *([member.zipped] if member.zipped else [])]
-            found = next((at / name for name in names for at in places if (at / name).is_file()), None)
-            if found and found.name == member.name:
-                with open(found, "rb") as stream:
-                    complaints += self.place(stream, member)
-            elif found:
-                complaints += self.unpack(found, [member])
-            elif not member.optional:
-                complaints.append(f"{member.name} is not there")
-        return complaints
+    def copy_from_folder(self, source: Path, files: Sequence[DatasetFile]) -> list[str]:
+        """Install files from a folder, or from the subfolder of it that the data set usually has."""
+        folders = [source, source / PurePosixPath(self.dataset.folder).name, source / self.dataset.folder]
+        problems = []
+        for file in files:
+            names = [file.name, *([file.zip_name] if file.zip_name else [])]
+            path = next((folder / name for name in names for folder in folders if (folder / name).is_file()), None)
+            if path and path.name == file.name:
+                with open(path, "rb") as stream:
+                    problems += self.install(stream, file)
+            elif path:
+                problems += self.unpack_zip(path, [file])
+            elif not file.optional:
+                problems.append(f"{file.name} is missing")
+        return problems
 
-    def unpack(self, path: Path, members: Sequence[Member]) -> list[str]:
-        """Take the members out of a zip; returns what is wrong with those that are not taken."""
+    def unpack_zip(self, path: Path, files: Sequence[DatasetFile]) -> list[str]:
+        """Install files from a zip, from whichever folder in it they are in. Other members are ignored."""
         with open(path, "rb") as stream:
-            _refuse_page(stream.read(HEAD), zipped=True)
-        complaints: list[str] = []
+            _check_content(stream.read(HEAD_SIZE), is_zip=True)
+        problems: list[str] = []
         try:
-            with zipfile.ZipFile(path) as packed:
-                infos = [info for info in packed.infolist() if not info.is_dir()]
-                for info in infos:
-                    _refuse_escape(info.filename)
-                lying = {PurePosixPath(info.filename).name: info for info in reversed(infos)}
+            with zipfile.ZipFile(path) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
                 for member in members:
-                    if member.name in lying:
-                        complaints += self.unpack_one(packed, lying[member.name], member)
-                    elif not member.optional:
-                        complaints.append(f"{member.name} is not in the zip")
-        except BROKEN as error:
-            raise DataError(f"the zip is cut short or damaged ({_length(path)} bytes; {error})") from error
-        if complaints and self.archive.md5:
-            md5 = f"the zip's md5 is {_hash(path, 'md5')}, expected {self.archive.md5}"
-            return [md5, *complaints]
-        return complaints
+                    _check_member_path(member.filename)
+                # reversed: of two members with the same file name the first counts
+                member_by_name = {PurePosixPath(member.filename).name: member for member in reversed(members)}
+                for file in files:
+                    if file.name in member_by_name:
+                        problems += self.unpack_member(archive, member_by_name[file.name], file)
+                    elif not file.optional:
+                        problems.append(f"{file.name} is not in the zip")
+        except ZIP_ERRORS as error:
+            raise DataError(f"the zip is truncated or damaged ({_file_size(path)} bytes; {error})") from error
+        if problems and self.dataset.zip_md5:
+            md5_problem = f"the zip's md5 is {_hash_file(path, 'md5')}, expected {self.dataset.zip_md5}"
+            return [md5_problem, *problems]
+        return problems
 
-    def unpack_one(self, packed: zipfile.ZipFile, info: zipfile.ZipInfo, member: Member) -> list[str]:
-        if info.file_size > member.limit or (member.size and info.file_size != member.size):
-            return [f"{member.name} would unpack to {info.file_size} bytes, expected {_expected(member)}"]
+    def unpack_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: DatasetFile) -> list[str]:
+        """Install a file from a member of a zip, unless the zip declares another size than expected."""
+        if member.file_size > file.max_size or (file.size and member.file_size != file.size):
+            return [f"{file.name} would unpack to {member.file_size} bytes, expected {_expected_size(file)}"]
         try:
-            with packed.open(info) as stream:
-                return self.place(stream, member)
-        except BROKEN as error:
-            return [f"{member.name} is damaged ({error})"]
+            with archive.open(member) as stream:
+                return self.install(stream, file)
+        except ZIP_ERRORS as error:
+            return [f"{file.name} is damaged ({error})"]
 
-    def place(self, stream: IO[bytes], member: Member) -> list[str]:
-        """Write a member beside its place, check it, and only then give it its name."""
+    def install(self, stream: IO[bytes], file: DatasetFile) -> list[str]:
+        """Copy a stream to a temporary file, verify it, and only then give it its final name."""
         try:
-            with replacing(self.folder / member.name) as beside:
-                with open(beside, "wb") as file:
-                    left = member.limit + 1  # one byte too many is enough to see that it is the wrong file
-                    while left > 0 and (chunk := stream.read(min(CHUNK, left))):
-                        file.write(chunk)
-                        left -= len(chunk)
-                if wrong := _wrong(beside, member):
-                    raise _Unfit(wrong)
-        except _Unfit as error:
-            return [f"{member.name}: {error}"]
+            with replace_atomically(self.folder / file.name) as temporary_path:
+                with open(temporary_path, "wb") as temporary_file:
+                    remaining = file.max_size + 1  # one byte too many is enough to detect that the file is wrong
+                    while remaining > 0 and (chunk := stream.read(min(CHUNK_SIZE, remaining))):
+                        temporary_file.write(chunk)
+                        remaining -= len(chunk)
+                if mismatch := _describe_mismatch(temporary_path, file):
+                    raise _FileMismatch(mismatch)
+        except _FileMismatch as error:
+            return [f"{file.name}: {error}"]
         return []
 
-    # ------------------------------------------------------------------ from the net
+    # ------------------------------------------------------------------ from addresses
 
-    def from_addresses(self, urls: Sequence[str]) -> None:
-        """Try one address after the other until all members are there."""
-        tried = []
+    def fetch_from_urls(self, urls: Sequence[str]) -> None:
+        """Try one address after the other until no required file is missing. Raises DataError if all of them fail."""
+        failures = []
         for url in urls:
-            self.talk(f"{self.name}: fetching from {_shown(url)}")
+            self.log(f"{self.name}: fetching from {_redact_url(url)}")
             try:
-                self.from_address(url, self.missing())
+                self.fetch_from_url(url, self.missing_files())
                 return
             except DataError as error:
-                tried.append(f"{_shown(url)}: {error}")
+                failures.append(f"{_redact_url(url)}: {error}")
                 if url != urls[-1]:
-                    self.talk(f"{self.name}: {tried[-1]}; trying the next address")
+                    self.log(f"{self.name}: {failures[-1]}; trying the next address")
         raise DataError(
-            f"{self.name}: no address gave the right files{self.kept()}. Tried {' | '.join(tried)}. "
-            f"With a mirror's address, or a zip or folder of your own: "
+            f"{self.name}: no address provided the correct files{self.describe_kept_files()}. "
+            f"Tried {' | '.join(failures)}. To use a mirror, or a zip or a folder of your own: "
             f"glyphline fetch {self.name} --from FILE_OR_URL"
         )
 
-    def from_address(self, url: str, members: Sequence[Member]) -> None:
-        if not _is_folder(url):
-            complaints = self.from_file(url, f"{self.name}.zip", members, zipped=True)
+    def fetch_from_url(self, url: str, files: Sequence[DatasetFile]) -> None:
+        """Install files from the address of a zip or of a folder. Raises DataError if a required file fails."""
+        if not _is_folder_url(url):
+            problems = self.fetch_download(url, f"{self.name}.zip", files, is_zip=True)
         else:
-            complaints = []
-            for member in members:
-                label = member.zipped or member.name
+            problems = []
+            for file in files:
+                label = file.zip_name or file.name
                 try:
-                    complaints += self.from_file(url + label, label, [member], zipped=bool(member.zipped))
+                    problems += self.fetch_download(url + label, label, [file], is_zip=bool(file.zip_name))
                 except DataError as error:
-                    if not member.optional:
+                    if not file.optional:
                         raise DataError(f"{label}: {error}") from error
-        if complaints:
-            raise DataError(_few(complaints))
+        if problems:
+            raise DataError(_join_problems(problems))
 
-    def from_file(self, url: str, label: str, members: Sequence[Member], zipped: bool) -> list[str]:
-        """Download one file, take the members out of it and remove it, right or wrong.
+    def fetch_download(self, url: str, label: str, files: Sequence[DatasetFile], is_zip: bool) -> list[str]:
+        """Download a zip or a single file, install the files from it, and remove the download.
 
-        It stays after Ctrl-C and when the disk is full: it is whole, and the next run finds it so.
+        KeyboardInterrupt and a full disk do not remove the complete download: the next call of `fetch` uses it.
         """
-        whole = self.download(url, label, zipped, LARGEST if zipped else members[0].limit)
+        download = self.download(url, label, is_zip, MAX_FILE_SIZE if is_zip else files[0].max_size)
         try:
-            if zipped:
-                complaints = self.unpack(whole, members)
+            if is_zip:
+                problems = self.unpack_zip(download, files)
             else:
-                with open(whole, "rb") as stream:
-                    complaints = self.place(stream, members[0])
+                with open(download, "rb") as stream:
+                    problems = self.install(stream, files[0])
         except DataError:
-            whole.unlink(missing_ok=True)
+            download.unlink(missing_ok=True)
             raise
-        for part in [whole] if complaints else self.folder.glob(f"{label}.*.part"):
+        # after a success the parts that other addresses left are of no use either
+        for part in [download] if problems else self.folder.glob(f"{label}.*.part"):
             part.unlink(missing_ok=True)
-        return complaints
+        return problems
 
-    def download(self, url: str, label: str, zipped: bool, limit: int) -> Path:
-        """Download into a `.part` file and return it when whole; a lost connection is taken up again."""
+    def download(self, url: str, label: str, is_zip: bool, max_size: int) -> Path:
+        """Download into a `.part` file and return its path when it is complete.
+
+        A lost connection is resumed. Raises DataError if an attempt adds no bytes, or after MAX_ATTEMPTS.
+        """
         import requests
 
-        # a part belongs to one address: two mirrors may hold different bytes
+        # the name of the part depends on the address, because two mirrors may hold different bytes
         part = self.folder / f"{label}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
-        for _ in range(ATTEMPTS):
-            have = _length(part)
+        for _ in range(MAX_ATTEMPTS):
+            start_size = _file_size(part)
             try:
-                if have:
-                    self.talk(f"{label}: {_size(have)} are here already, asking for the rest")
-                self.request(url, part, label, zipped, limit)
+                if start_size:
+                    self.log(f"{label}: {_format_size(start_size)} are already downloaded, requesting the rest")
+                self.request(url, part, label, is_zip, max_size)
                 return part
             except requests.RequestException as error:
-                lost = f"{_reason(error)}; {_size(_length(part))} are kept, the same command resumes"
-                if _length(part) <= have:
-                    raise DataError(lost if have else _reason(error)) from error
+                reason = _describe_request_error(error)
+                failure = f"{reason}; {_describe_part(part)}"
+                if _file_size(part) <= start_size:
+                    raise DataError(failure if start_size else reason) from error
             except OSError as error:
-                if error.errno in FULL:
+                if error.errno in DISK_FULL_ERRORS:
                     part.unlink(missing_ok=True)
                 raise
             except KeyboardInterrupt:
-                self.talk(f"{label}: stopped; {_size(_length(part))} are kept, the same command resumes")
+                self.log(f"{label}: interrupted; {_describe_part(part)}")
                 raise
-        raise DataError(lost)
+        raise DataError(failure)
 
-    def request(self, url: str, part: Path, label: str, zipped: bool, limit: int) -> None:
-        """Ask once: append to `part` what it lacks, or start over when the server cannot go on from there."""
+    def request(self, url: str, part: Path, label: str, is_zip: bool, max_size: int) -> None:
+        """Send one request and append the missing bytes to `part`; start over if the server cannot resume there.
+
+        Raises DataError for an HTTP error, a web page or too many bytes, RequestException if the connection is lost.
+        """
         import requests
 
-        have = _length(part)
-        headers = {"User-Agent": "glyphline", "Accept-Encoding": "identity"}  # ranges of the file itself
-        if have:
-            headers["Range"] = f"bytes={have}-"
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            status = answer.status_code
-            start, total = _span(answer.headers.get("Content-Range", ""))
-            if have and status == 416 and total == have:
-                return  # it was whole already
-            if have and (status == 416 or (status == 206 and start != have)):
+        size = _file_size(part)
+        headers = {"User-Agent": "glyphline", "Accept-Encoding": "identity"}  # ranges count bytes of the plain file
+        if size:
+            headers["Range"] = f"bytes={size}-"
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            status = response.status_code
+            range_start, total_size = _parse_content_range(response.headers.get("Content-Range", ""))
+            if size and status == 416 and total_size == size:
+                return  # the part is already complete
+            if size and (status == 416 or (status == 206 and range_start != size)):
                 part.unlink()
-                return self.request(url, part, label, zipped, limit)
-            if status not in ((200, 206) if have else (200,)):
-                raise DataError(f"HTTP {status} {answer.reason}")
-            chunks = answer.iter_content(CHUNK)
+                return self.request(url, part, label, is_zip, max_size)
+            if status not in ((200, 206) if size else (200,)):
+                raise DataError(f"HTTP {status} {response.reason}")
+            chunks = response.iter_content(CHUNK_SIZE)
             head = b""
             if status == 200:
-                have, total = 0, _total(answer.headers)
-                while len(head) < HEAD and (chunk := next(chunks, b"")):
+                size, total_size = 0, _content_length(response.headers)
+                while len(head) < HEAD_SIZE and (chunk := next(chunks, b"")):
                     head += chunk
-                # before this is known to be the file nothing is written, and nothing good overwritten
-                _refuse_page(head, zipped, answer.headers.get("Content-Type", ""))
-            if (total or 0) > limit:
-                raise DataError(f"{total} bytes, expected at most {limit}")
-            mode = "ab" if have else "wb"
-            with open(part, mode) as file, _bar(label, have, total, self.progress) as advance:
+                # checked before the part is opened, so that a web page does not overwrite a good part
+                _check_content(head, is_zip, response.headers.get("Content-Type", ""))
+            if (total_size or 0) > max_size:
+                raise DataError(f"{total_size} bytes, expected at most {max_size}")
+            mode = "ab" if size else "wb"
+            with open(part, mode) as file, _progress_bar(label, size, total_size, self.progress) as advance:
                 for chunk in chain([head], chunks):
                     file.write(chunk)
                     advance(len(chunk))
-                    have += len(chunk)
-                    if have > limit:
+                    size += len(chunk)
+                    if size > max_size:
                         break
-        if have > limit:
+        if size > max_size:
             part.unlink()
-            raise DataError(f"the answer goes on after {limit} bytes")
-        if have < (total or 0):
-            raise requests.ConnectionError(f"{have} of {total} bytes came")
+            raise DataError(f"the response exceeds the limit of {max_size} bytes")
+        if size < (total_size or 0):
+            raise requests.ConnectionError(f"received {size} of {total_size} bytes")
 
 
-def _where(name: str, source: str | Path | None, archive: Archive) -> tuple[tuple[str, ...], Path | None]:
-    """The addresses to try, or the path on this machine."""
+def _resolve_source(name: str, source: str | Path | None, dataset: Dataset) -> tuple[tuple[str, ...], Path | None]:
+    """The addresses to try and no path, or no addresses and the path on this machine. Raises DataError."""
     if source is None:
-        return archive.urls, None
+        return dataset.urls, None
     if isinstance(source, str) and (scheme := re.match(r"([A-Za-z][\w+.-]*)://", source)):
-        with suppress(ValueError):  # of urlsplit, for what no address can be
+        with suppress(ValueError):  # urlsplit raises it for a malformed address
             if scheme[1].lower() in ("http", "https") and urlsplit(source).hostname:
                 return (source,), None
         raise DataError(f"{source} is neither an http(s) address nor a path on this machine")
     path = Path(source).expanduser()
     if not path.exists():
-        raise DataError(f"{path} is not there; {name} can come from a zip, a folder, or an http(s) address")
+        raise DataError(f"{path} does not exist: {name} can be fetched from a zip, a folder or an http(s) address")
     return (), path
 
 
-def _is_folder(url: str) -> bool:
+def _is_folder_url(url: str) -> bool:
     return urlsplit(url).path.endswith("/") and not urlsplit(url).query
 
 
-def _shown(url: str) -> str:
-    """An address without what may be secret in it: user, password, query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def _redact_url(url: str) -> str:
+    """The address without its user, password and query, which may be secret."""
+    components = urlsplit(url)
+    return f"{components.scheme}://{components.netloc.rpartition('@')[2]}{components.path}"
 
 
-def _wrong(path: Path, member: Member) -> str:
-    """What is wrong with a file on disk; empty if nothing is."""
-    size = _length(path)
-    if member.size is not None and size != member.size:
-        return f"{size} bytes, expected {member.size}"
-    if size == 0 or size > member.limit:
-        return f"{size} bytes, expected {_expected(member)}"
-    if member.sha256 and (got := _hash(path, "sha256")) != member.sha256:
-        return f"sha256 {got}, expected {member.sha256}"
+def _describe_mismatch(path: Path, file: DatasetFile) -> str:
+    """How a file on disk differs from the expected one; empty if it does not."""
+    size = _file_size(path)
+    if file.size is not None and size != file.size:
+        return f"{size} bytes, expected {file.size}"
+    if size == 0 or size > file.max_size:
+        return f"{size} bytes, expected {_expected_size(file)}"
+    if file.sha256 and (sha256 := _hash_file(path, "sha256")) != file.sha256:
+        return f"sha256 {sha256}, expected {file.sha256}"
     return ""
 
 
-def _hash(path: Path, kind: str) -> str:
+def _hash_file(path: Path, algorithm: str) -> str:
     import pooch
 
-    return str(pooch.file_hash(str(path), alg=kind))
+    return str(pooch.file_hash(str(path), alg=algorithm))
 
 
-def _refuse_page(head: bytes, zipped: bool, content_type: str = "") -> None:
-    """Raise DataError if a file that begins like this cannot be the one that was asked for."""
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if zipped and head.startswith(ZIP):
+def _check_content(head: bytes, is_zip: bool, content_type: str = "") -> None:
+    """Raise DataError if content with these first bytes and this MIME type is a web page, empty, or not a zip."""
+    text_start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if is_zip and head.startswith(ZIP_SIGNATURE):
         return
-    page = content_type.lower().startswith(("text/html", "application/xhtml"))
-    if page or start.startswith((b"<!doctype", b"<html")) or (zipped and start.startswith(b"<")):
-        wanted = "a zip" if zipped else "the file"
-        raise DataError(f"this is a web page, not {wanted} (the data has moved, or a login or proxy answers)")
+    has_html_type = content_type.lower().startswith(("text/html", "application/xhtml"))
+    if has_html_type or text_start.startswith((b"<!doctype", b"<html")) or (is_zip and text_start.startswith(b"<")):
+        expected = "a zip" if is_zip else "the file"
+        raise DataError(f"the content is a web page, not {expected} (the data has moved, or a login or proxy answers)")
     if not head:
-        raise DataError("this is empty")
-    if zipped:
-        raise DataError(f"this is not a zip, it begins with {head[:8]!r}")
+        raise DataError("the content is empty")
+    if is_zip:
+        raise DataError(f"the content is not a zip, it begins with {head[:8]!r}")
 
 
-def _refuse_escape(name: str) -> None:
-    """Raise DataError for a zip member that would lie outside of the folder it is unpacked into."""
+def _check_member_path(name: str) -> None:
+    """Raise DataError if the path of a zip member leads out of the folder that the zip is unpacked into."""
     path = name.replace("\\", "/")
     if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
-        raise DataError(f"the zip holds {name!r}, which lies outside of its folder; nothing was taken")
+        raise DataError(f"the zip contains {name!r}, a path outside of its folder; no file was unpacked")
 
 
-def _span(content_range: str) -> tuple[int | None, int | None]:
-    """First byte and total size in a Content-Range header.
+def _parse_content_range(header: str) -> tuple[int | None, int | None]:
+    """First byte and total size in a Content-Range header; None for what the header does not state.
 
-    >>> _span("bytes 5-9/10"), _span("bytes */10"), _span("")
+    >>> _parse_content_range("bytes 5-9/10"), _parse_content_range("bytes */10"), _parse_content_range("")
     ((5, 10), (None, 10), (None, None))
     """
-    found = re.match(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", content_range)
-    first, total = found.groups() if found else (None, None)
+    match = re.match(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", header)
+    first, total = match.groups() if match else (None, None)
     return (int(first) if first else None), (int(total) if total else None)
 
 
-def _total(headers: Mapping[str, str]) -> int | None:
-    """The size of a full answer, if it says so and is not compressed on the way."""
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    """The size of a complete response; None if the server does not state it or compresses the response."""
     length = headers.get("Content-Length", "")
-    plain = headers.get("Content-Encoding", "identity").lower() in ("", "identity")
-    return int(length) if plain and length.isdecimal() else None
+    uncompressed = headers.get("Content-Encoding", "identity").lower() in ("", "identity")
+    return int(length) if uncompressed and length.isdecimal() else None
 
 
 @contextmanager
-def _bar(label: str, have: int, total: int | None, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr; gives the function that moves it on by some bytes."""
+def _progress_bar(label: str, size: int, total_size: int | None, enabled: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr that begins at `size` bytes; yields a function that advances it by a number of bytes."""
     from rich import progress
     from rich.console import Console
 
@@ -540,43 +557,47 @@ def _bar(label: str, have: int, total: int | None, shown: bool) -> Iterator[Call
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
     )
-    disable = not (shown and console.is_terminal)
+    disable = not (enabled and console.is_terminal)
     with progress.Progress(*columns, console=console, disable=disable) as bar:
-        task = bar.add_task(label, total=total, completed=have)
+        task = bar.add_task(label, total=total_size, completed=size)
         yield lambda count: bar.advance(task, count)
 
 
-def _reason(error: Exception) -> str:
-    """Why a request failed, in few words: its kind and the last of the causes that urllib3 nests."""
-    last = str(error).rsplit(": ", 1)[-1]
-    return f"{type(error).__name__}: {last}".rstrip("\"')")
+def _describe_request_error(error: Exception) -> str:
+    """The type of a request's error and the innermost cause in the message that urllib3 nests."""
+    cause = str(error).rsplit(": ", 1)[-1]
+    return f"{type(error).__name__}: {cause}".rstrip("\"')")
 
 
-def _disk_trouble(name: str, error: OSError, folder: Path) -> str:
-    if error.errno in FULL:
-        return f"{name}: the disk is full: make room in {folder}, or set GLYPHLINE_DATA to a folder elsewhere"
-    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return f"{name}: {what}; the data folder is {folder}, GLYPHLINE_DATA sets another"
+def _describe_part(part: Path) -> str:
+    return f"{_format_size(_file_size(part))} are kept, run the same command again to resume"
 
 
-def _length(path: Path) -> int:
+def _describe_disk_error(name: str, error: OSError, folder: Path) -> str:
+    if error.errno in DISK_FULL_ERRORS:
+        return f"{name}: the disk is full: free space in {folder}, or set GLYPHLINE_DATA to a folder on another disk"
+    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"{name}: {reason}; the data folder is {folder}, set GLYPHLINE_DATA to use another"
+
+
+def _file_size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _expected(member: Member) -> str:
-    return f"{member.size}" if member.size else f"1 to {member.limit}"
+def _expected_size(file: DatasetFile) -> str:
+    return f"{file.size}" if file.size else f"1 to {file.max_size}"
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+def _format_size(byte_count: int) -> str:
+    return f"{byte_count / 1e6:.1f} MB" if byte_count >= 100_000 else f"{byte_count} bytes"
 
 
-def _files(members: Sequence[Member]) -> str:
-    count = sum(not member.optional for member in members)
+def _count_files(files: Sequence[DatasetFile]) -> str:
+    count = sum(not file.optional for file in files)
     return f"{count} file{'s' if count != 1 else ''}"
 
 
-def _few(complaints: Sequence[str], most: int = 4) -> str:
-    """The first complaints and the number of the others."""
-    rest = f"; and {len(complaints) - most} more" if len(complaints) > most else ""
-    return "; ".join(complaints[:most]) + rest
+def _join_problems(problems: Sequence[str], limit: int = 4) -> str:
+    """The first problems and the number of the others."""
+    remainder = f"; and {len(problems) - limit} more" if len(problems) > limit else ""
+    return "; ".join(problems[:limit]) + remainder

@@ -1,4 +1,4 @@
-"""Texts that prose lacks and forms, notes and signs are full of: numbers, dates, prices, names, codes, letters."""
+"""Generated texts of the kinds that forms, notes and signs contain and prose lacks: numbers, dates, names, codes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import string
 from collections.abc import Callable, Iterator
 
-FIRST = [
+FIRST_NAMES = [
     "Anna",
     "Ben",
     "Carla",
@@ -59,7 +59,7 @@ FIRST = [
     "Yara",
     "Zane",
 ]
-LAST = [
+LAST_NAMES = [
     "Adams",
     "Baker",
     "Clark",
@@ -107,7 +107,7 @@ LAST = [
     "Weber",
     "Ziegler",
 ]
-STREETS = [
+STREET_NAMES = [
     "Station",
     "High",
     "Church",
@@ -127,7 +127,7 @@ STREETS = [
     "River",
     "Garden",
 ]
-KINDS = ["St.", "Street", "Road", "Rd.", "Avenue", "Ave", "Lane", "Drive", "Square", "Way", "Court"]
+STREET_TYPES = ["St.", "Street", "Road", "Rd.", "Avenue", "Ave", "Lane", "Drive", "Square", "Way", "Court"]
 TOWNS = [
     "Amsterdam",
     "Boston",
@@ -173,7 +173,7 @@ MONTHS = [
     "December",
 ]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-THINGS = [
+GOODS = [
     "milk",
     "bread",
     "eggs",
@@ -210,7 +210,7 @@ THINGS = [
     "figs",
     "juice",
 ]
-LABELS = [
+FIELD_LABELS = [
     "Name",
     "Date",
     "Address",
@@ -262,96 +262,137 @@ UNITS = [
     "Hz",
     "dB",
 ]
-SITES = ["mail", "post", "example", "office", "school", "library", "museum", "clinic", "garden", "quickbox"]
+DOMAIN_NAMES = ["mail", "post", "example", "office", "school", "library", "museum", "clinic", "garden", "quickbox"]
 
 
-def _number(r: random.Random) -> str:
-    whole = r.randrange(10 ** r.randint(1, 6))
-    return r.choice(
-        (f"{whole}", f"{whole:,}", f"{whole}.{r.randrange(100):02d}", f"-{whole}", f"{whole / 10:.1f}%", f"No. {whole}")
+def _generate_number(rng: random.Random) -> str:
+    whole = rng.randrange(10 ** rng.randint(1, 6))
+    return rng.choice(
+        (
+            f"{whole}",
+            f"{whole:,}",
+            f"{whole}.{rng.randrange(100):02d}",
+            f"-{whole}",
+            f"{whole / 10:.1f}%",
+            f"No. {whole}",
+        )
     )
 
 
-def _digits(r: random.Random) -> str:
-    return r.choice(("0123456789", "1234567890", "".join(r.choices(string.digits, k=r.randint(2, 12)))))
+def _generate_digits(rng: random.Random) -> str:
+    return rng.choice(("0123456789", "1234567890", "".join(rng.choices(string.digits, k=rng.randint(2, 12)))))
 
 
-def _date(r: random.Random) -> str:
-    day, month, year = r.randint(1, 28), r.randint(1, 12), r.randint(1890, 2035)
+def _generate_date(rng: random.Random) -> str:
+    day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1890, 2035)
     name = MONTHS[month - 1]
-    return r.choice(
+    return rng.choice(
         (
             f"{day}/{month}/{year}", f"{day:02d}.{month:02d}.{year % 100:02d}", f"{year}-{month:02d}-{day:02d}",
-            f"{day} {name} {year}", f"{name} {day}, {year}", f"{name[:3]}. {day}", f"{r.choice(DAYS)}, {day} {name}",
+            f"{day} {name} {year}", f"{name} {day}, {year}", f"{name[:3]}. {day}", f"{rng.choice(DAYS)}, {day} {name}",
         )
     )  # fmt: skip
 
 
-def _time(r: random.Random) -> str:
-    hour, minute = r.randrange(24), r.randrange(60)
-    return r.choice((f"{hour}:{minute:02d}", f"{hour % 12 + 1} {r.choice(('am', 'pm', 'a.m.', 'p.m.'))}",
-                     f"{hour:02d}:{minute:02d}-{(hour + 2) % 24:02d}:{minute:02d}", f"at {hour}:{minute:02d}"))  # fmt: skip
+def _generate_time(rng: random.Random) -> str:
+    hour, minute = rng.randrange(24), rng.randrange(60)
+    return rng.choice((f"{hour}:{minute:02d}", f"{hour % 12 + 1} {rng.choice(('am', 'pm', 'a.m.', 'p.m.'))}",
+                       f"{hour:02d}:{minute:02d}-{(hour + 2) % 24:02d}:{minute:02d}", f"at {hour}:{minute:02d}"))  # fmt: skip
 
 
-def _price(r: random.Random) -> str:
-    amount = f"{r.randrange(1, 10 ** r.randint(1, 4))}{r.choice(('', '.99', '.50', f'.{r.randrange(100):02d}'))}"
-    return r.choice(
-        (f"${amount}", f"{amount} EUR", f"Total: ${amount}", f"{r.randint(2, 9)} x ${amount}", f"USD {amount}")
+def _generate_price(rng: random.Random) -> str:
+    amount = (
+        f"{rng.randrange(1, 10 ** rng.randint(1, 4))}{rng.choice(('', '.99', '.50', f'.{rng.randrange(100):02d}'))}"
+    )
+    return rng.choice(
+        (f"${amount}", f"{amount} EUR", f"Total: ${amount}", f"{rng.randint(2, 9)} x ${amount}", f"USD {amount}")
     )
 
 
-def _phone(r: random.Random) -> str:
-    d = "".join(r.choices(string.digits, k=11))
-    return r.choice(
-        (f"+{d[:2]} {d[2:5]} {d[5:8]} {d[8:]}", f"({d[:3]}) {d[3:6]}-{d[6:10]}", f"{d[:3]}-{d[3:7]}", f"Tel. {d[:8]}")
+def _generate_phone_number(rng: random.Random) -> str:
+    digits = "".join(rng.choices(string.digits, k=11))
+    return rng.choice(
+        (
+            f"+{digits[:2]} {digits[2:5]} {digits[5:8]} {digits[8:]}",
+            f"({digits[:3]}) {digits[3:6]}-{digits[6:10]}",
+            f"{digits[:3]}-{digits[3:7]}",
+            f"Tel. {digits[:8]}",
+        )
     )
 
 
-def _name(r: random.Random) -> str:
-    first, last = r.choice(FIRST), r.choice(LAST)
-    return r.choice((f"{first} {last}", f"{last}, {first}", f"{first[0]}. {last}", f"{r.choice(('Mr.', 'Mrs.', 'Ms.', 'Dr.'))} {last}",
-                     f"{first} {r.choice(string.ascii_uppercase)}. {last}", first, f"Dear {first},", f"From: {first} {last}"))  # fmt: skip
+def _generate_name(rng: random.Random) -> str:
+    first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
+    return rng.choice((f"{first} {last}", f"{last}, {first}", f"{first[0]}. {last}", f"{rng.choice(('Mr.', 'Mrs.', 'Ms.', 'Dr.'))} {last}",
+                       f"{first} {rng.choice(string.ascii_uppercase)}. {last}", first, f"Dear {first},", f"From: {first} {last}"))  # fmt: skip
 
 
-def _address(r: random.Random) -> str:
-    street = f"{r.randint(1, 250)}{r.choice(('', '', 'a', 'B'))} {r.choice(STREETS)} {r.choice(KINDS)}"
-    code = r.choice((f"{r.randrange(10**5):05d}", f"{r.choice('ABCEGLMNSW')}{r.randint(1, 20)} {r.randint(1, 9)}"
-                     f"{''.join(r.choices('ABDEFGHJLNPQRSTUWXYZ', k=2))}"))  # fmt: skip
-    return r.choice((street, f"{street}, {r.choice(TOWNS)}", f"{code} {r.choice(TOWNS)}", f"{r.choice(TOWNS)} {code}"))
-
-
-def _email(r: random.Random) -> str:
-    who = f"{r.choice(FIRST)}{r.choice(('.', '_', '-', ''))}{r.choice(LAST)}".lower().replace("_", "-")
-    site = f"{r.choice(SITES)}.{r.choice(('com', 'org', 'net', 'edu', 'co.uk', 'de'))}"
-    return r.choice(
-        (f"{who}@{site}", f"{who}{r.randrange(100)}@{site}", f"www.{site}", f"https://{site}/{r.choice(THINGS)}")
+def _generate_address(rng: random.Random) -> str:
+    street = (
+        f"{rng.randint(1, 250)}{rng.choice(('', '', 'a', 'B'))} {rng.choice(STREET_NAMES)} {rng.choice(STREET_TYPES)}"
+    )
+    code = rng.choice((f"{rng.randrange(10**5):05d}", f"{rng.choice('ABCEGLMNSW')}{rng.randint(1, 20)} {rng.randint(1, 9)}"
+                       f"{''.join(rng.choices('ABDEFGHJLNPQRSTUWXYZ', k=2))}"))  # fmt: skip
+    return rng.choice(
+        (street, f"{street}, {rng.choice(TOWNS)}", f"{code} {rng.choice(TOWNS)}", f"{rng.choice(TOWNS)} {code}")
     )
 
 
-def _list(r: random.Random) -> str:
-    things = r.sample(THINGS, r.randint(1, 4))
-    return r.choice((", ".join(things), f"- {things[0]}", f"{r.randint(1, 12)}. {things[0]}", f"{r.randint(2, 12)} {things[0]}",
-                     " & ".join(things[:2]), f"{things[0]}: {r.randint(1, 900)} g", f"* {' / '.join(things[:2])}"))  # fmt: skip
+def _generate_web_address(rng: random.Random) -> str:
+    user = f"{rng.choice(FIRST_NAMES)}{rng.choice(('.', '_', '-', ''))}{rng.choice(LAST_NAMES)}".lower().replace(
+        "_", "-"
+    )
+    domain = f"{rng.choice(DOMAIN_NAMES)}.{rng.choice(('com', 'org', 'net', 'edu', 'co.uk', 'de'))}"
+    return rng.choice(
+        (
+            f"{user}@{domain}",
+            f"{user}{rng.randrange(100)}@{domain}",
+            f"www.{domain}",
+            f"https://{domain}/{rng.choice(GOODS)}",
+        )
+    )
 
 
-def _label(r: random.Random) -> str:
-    value = r.choice((_name, _date, _number, _phone, _price, _digits))(r)
-    return r.choice((f"{r.choice(LABELS)}: {value}", r.choice(LABELS), f"{r.choice(LABELS).upper()} {value}"))
+def _generate_list(rng: random.Random) -> str:
+    items = rng.sample(GOODS, rng.randint(1, 4))
+    return rng.choice((", ".join(items), f"- {items[0]}", f"{rng.randint(1, 12)}. {items[0]}", f"{rng.randint(2, 12)} {items[0]}",
+                       " & ".join(items[:2]), f"{items[0]}: {rng.randint(1, 900)} g", f"* {' / '.join(items[:2])}"))  # fmt: skip
 
 
-def _measure(r: random.Random) -> str:
-    return f"{r.randrange(1, 999)}{r.choice(('', '.5', f'.{r.randrange(10)}'))}{r.choice((' ', ''))}{r.choice(UNITS)}"
+def _generate_labelled_field(rng: random.Random) -> str:
+    generate_value = rng.choice(
+        (
+            _generate_name,
+            _generate_date,
+            _generate_number,
+            _generate_phone_number,
+            _generate_price,
+            _generate_digits,
+        )
+    )
+    value = generate_value(rng)
+    return rng.choice(
+        (
+            f"{rng.choice(FIELD_LABELS)}: {value}",
+            rng.choice(FIELD_LABELS),
+            f"{rng.choice(FIELD_LABELS).upper()} {value}",
+        )
+    )
 
 
-def _code(r: random.Random) -> str:
-    letters = "".join(r.choices(string.ascii_uppercase, k=r.randint(1, 4)))
-    return r.choice((f"{letters}-{r.randrange(10**4)}", f"{letters}{r.randrange(1000)}", f"#{r.randrange(10**5)}",
-                     f"{r.randrange(100)}/{letters}", "".join(r.choices(string.ascii_uppercase + string.digits, k=r.randint(3, 9)))))  # fmt: skip
+def _generate_measurement(rng: random.Random) -> str:
+    return f"{rng.randrange(1, 999)}{rng.choice(('', '.5', f'.{rng.randrange(10)}'))}{rng.choice((' ', ''))}{rng.choice(UNITS)}"
 
 
-def _letters(r: random.Random) -> str:
-    """Letters and digits on their own, as on charts, plates and exercises."""
-    pool = r.choice(
+def _generate_code(rng: random.Random) -> str:
+    letters = "".join(rng.choices(string.ascii_uppercase, k=rng.randint(1, 4)))
+    return rng.choice((f"{letters}-{rng.randrange(10**4)}", f"{letters}{rng.randrange(1000)}", f"#{rng.randrange(10**5)}",
+                       f"{rng.randrange(100)}/{letters}", "".join(rng.choices(string.ascii_uppercase + string.digits, k=rng.randint(3, 9)))))  # fmt: skip
+
+
+def _generate_characters(rng: random.Random) -> str:
+    """Letters or digits that form no word, as on charts, plates and exercises; with or without spaces between."""
+    pool = rng.choice(
         (
             string.ascii_uppercase,
             string.ascii_lowercase,
@@ -360,44 +401,60 @@ def _letters(r: random.Random) -> str:
             string.ascii_letters + string.digits,
         )
     )
-    start, count = r.randrange(len(pool)), r.randint(1, 18)
-    run = (pool + pool)[start : start + count] if r.random() < 0.4 else "".join(r.choices(pool, k=count))
-    return r.choice((" ", " ", "")).join(run)
+    start, count = rng.randrange(len(pool)), rng.randint(1, 18)
+    characters = (pool + pool)[start : start + count] if rng.random() < 0.4 else "".join(rng.choices(pool, k=count))
+    return rng.choice((" ", " ", "")).join(characters)
 
 
-def _alphabet(r: random.Random) -> str:
-    """The alphabet or the digits one by one, or a part of them."""
-    pool = r.choice((string.ascii_uppercase, string.ascii_uppercase, string.ascii_lowercase, string.digits))
-    start = r.choice((0, 0, r.randrange(len(pool))))
-    return " ".join((pool + pool)[start : start + r.randint(3, 26)])
+def _generate_alphabet(rng: random.Random) -> str:
+    """A section of the alphabet or of the digits, in order and with spaces between."""
+    pool = rng.choice((string.ascii_uppercase, string.ascii_uppercase, string.ascii_lowercase, string.digits))
+    start = rng.choice((0, 0, rng.randrange(len(pool))))
+    return " ".join((pool + pool)[start : start + rng.randint(3, 26)])
 
 
-def _sum(r: random.Random) -> str:
-    a, b = r.randrange(100), r.randrange(1, 100)
-    return r.choice((f"{a} + {b} = {a + b}", f"{a}-{b}={a - b}", f"{a} x {b}", f"{a}/{b}", f"({a}, {b})", f"{a}:{b}"))
+def _generate_arithmetic(rng: random.Random) -> str:
+    a, b = rng.randrange(100), rng.randrange(1, 100)
+    return rng.choice((f"{a} + {b} = {a + b}", f"{a}-{b}={a - b}", f"{a} x {b}", f"{a}/{b}", f"({a}, {b})", f"{a}:{b}"))
 
 
-def _words(r: random.Random) -> str:
-    """A name, a thing or a town on its own or in a short run, in any case."""
-    pools = (FIRST, LAST, TOWNS, THINGS, MONTHS, DAYS, STREETS)
-    words = " ".join(r.choice(r.choice(pools)) for _ in range(r.randint(1, 3)))
-    return r.choice((words, words.upper(), words.title(), words.lower()))
+def _generate_words(rng: random.Random) -> str:
+    """One to three names, places, goods, months or days, in lower, upper, title or mixed case."""
+    pools = (FIRST_NAMES, LAST_NAMES, TOWNS, GOODS, MONTHS, DAYS, STREET_NAMES)
+    words = " ".join(rng.choice(rng.choice(pools)) for _ in range(rng.randint(1, 3)))
+    return rng.choice((words, words.upper(), words.title(), words.lower()))
 
 
-#: kind -> what writes one
-GENERATED: dict[str, Callable[[random.Random], str]] = {
-    "number": _number, "digits": _digits, "date": _date, "time": _time, "price": _price, "phone": _phone, "name": _name,
-    "address": _address, "email": _email, "list": _list, "label": _label, "measure": _measure, "code": _code,
-    "letters": _letters, "alphabet": _alphabet, "sum": _sum, "words": _words,
-}  # fmt: skip
+#: kind of text -> the function that generates one text of it
+GENERATORS: dict[str, Callable[[random.Random], str]] = {
+    "number": _generate_number,
+    "digits": _generate_digits,
+    "date": _generate_date,
+    "time": _generate_time,
+    "price": _generate_price,
+    "phone": _generate_phone_number,
+    "name": _generate_name,
+    "address": _generate_address,
+    "email": _generate_web_address,
+    "list": _generate_list,
+    "label": _generate_labelled_field,
+    "measure": _generate_measurement,
+    "code": _generate_code,
+    "letters": _generate_characters,
+    "alphabet": _generate_alphabet,
+    "sum": _generate_arithmetic,
+    "words": _generate_words,
+}
 
 
 def generate(count: int, seed: int = 0) -> Iterator[str]:
-    """`count` texts of all kinds in turn, always the same for a seed.
+    """Generate `count` texts, ASCII and one line each; the kinds of GENERATORS take turns.
+
+    Text i is a function of `seed` and i, so that a longer series begins with the shorter one.
 
     >>> list(generate(3)) == list(generate(3))
     True
     """
-    writers = list(GENERATED.values())
-    for number in range(count):
-        yield writers[number % len(writers)](random.Random(f"{seed}/{number}"))
+    generators = list(GENERATORS.values())
+    for i in range(count):
+        yield generators[i % len(generators)](random.Random(f"{seed}/{i}"))

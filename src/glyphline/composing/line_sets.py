@@ -1,4 +1,7 @@
-"""Seeded sets of lines: item i is a function of (seed, i), streamed into training or written to disk."""
+"""Sets of composed lines. Line i depends only on the recipe, the split, the seed and i.
+
+`LineSet` composes the lines in memory, for training. `write_lines` writes them to a folder, `read_labels` reads one.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
@@ -17,7 +21,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.counter_rng import random_int
-from glyphline.composing.effects import USUAL, check_effects
+from glyphline.composing.effects import DEFAULT_EFFECT_SHARES, check_effects
 from glyphline.composing.glyphs import SPLITS, TILE, GlyphSource, open_glyphs
 from glyphline.composing.layouts import (
     LAYOUTS,
@@ -29,159 +33,180 @@ from glyphline.composing.layouts import (
     Natural,
     Tiles,
     draw_tiles,
-    tile_numbers,
-    warp_numbers,
+    sample_tile_indices,
+    sample_warp_indices,
 )
-from glyphline.composing.sentences import AlphabetFitter, fitted, split_sentences
+from glyphline.composing.sentences import AlphabetFitter, fit_sentences, split_sentences
 from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
-from glyphline.files import write_whole
+from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.recipe import LinesRecipe
 
-LABELS = "labels.tsv"  # file<TAB>text
-RECORDS = "record.jsonl"  # one object a line: everything that was drawn
-SETTINGS = "compose.json"  # what a later call must agree with to continue
-CHUNK = 64  # lines a worker composes before it reports
-_ORDER, _START, _LENGTH, _CAPITALS, _SPELLED = 1, 2, 3, 4, 5  # what a mixed number is drawn for
+LABELS = "labels.tsv"  # rows of file<TAB>text
+RECORDS = "record.jsonl"  # one JSON object a line image: its file name and its LineRecord
+SETTINGS = "compose.json"  # the settings of the lines; a later call continues only with the same
+CHUNK = 64  # lines that a worker composes before it returns their rows
+
+DISK_FULL = (28, 122)  # errno ENOSPC, EDQUOT
+
+# Keys of the counter-based random numbers of a set, one for each decision.
+_ORDER_KEY, _START_KEY, _LENGTH_KEY, _CAPITALS_KEY, _LETTER_SPACED_KEY = 1, 2, 3, 4, 5
+
+Rows = list[tuple[str, str]]  # the row of LABELS and the row of RECORDS of each line
+Progress = Callable[[Iterable[Any], int, int], Iterable[Any]]  # (chunks, lines done, lines in all) -> the same chunks
 
 
 @dataclass(frozen=True)
 class ComposedLine:
-    """One composed line."""
+    """A composed line: its image, its text and everything that was sampled for it."""
 
     index: int
-    image: GreyImage  # (H, W), as a camera would see it: natural lines are dark ink on paper, tiles bright on 0
+    image: GreyImage  # (H, W); layout natural: dark ink on paper; tiles and overlap: bright ink on 0
     text: str
     record: LineRecord
-    boxes: list[GlyphBox]  # of the characters but spaces, px; empty unless asked for
+    boxes: list[GlyphBox]  # of the glyphs, in px of the image; empty unless requested
 
 
 class LineSet:
-    """Lines of one split. `line(i)` is the image, `canonical_batch` what the network sees.
+    """The lines of one split, composed on demand.
 
-    `glyphs` names another split to draw glyphs from than the sentences'; `pool` gives glyphs that are open already.
-    Raises DataError / AlphabetError when glyphs or sentences are missing or a character cannot be drawn.
+    recipe: the settings of the lines. split: train, val or test; it decides the sentences and the glyphs. seed: any
+    whole number. pool: an open glyph pool to use instead of the recipe's glyphs. glyph_split: the split of the glyphs,
+    where it differs from that of the sentences.
+    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a character that no
+    glyph source can draw or that the recipe refuses, RecipeError for an unknown layout or effect.
     """
 
     def __init__(
-        self, recipe: LinesRecipe, split: str, seed: int = 0, pool: GlyphPool | None = None, glyphs: str | None = None
+        self,
+        recipe: LinesRecipe,
+        split: str,
+        seed: int = 0,
+        pool: GlyphPool | None = None,
+        glyph_split: str | None = None,
     ) -> None:
         if split not in SPLITS:
             raise DataError(f'no split "{split}"; {nearest(split, SPLITS)}')
         self.recipe, self.split = recipe, split
         self.seed = random_int(seed, SPLITS.index(split)) >> 2
-        self.alphabet = Alphabet.named(recipe.alphabet)
-        self.fit = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
-        texts = fitted(split_sentences(tuple(recipe.sentences), recipe.punctuation)[split], self.fit)
+        self.alphabet = Alphabet.from_name(recipe.alphabet)
+        self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
+        texts = fit_sentences(split_sentences(tuple(recipe.sentences), recipe.punctuation)[split], self.fitter)
         if recipe.sentence_limit is not None:
-            order = np.random.default_rng(self.seed).permutation(len(texts))[: recipe.sentence_limit]
-            texts = [texts[k] for k in np.sort(order)]
+            chosen = np.random.default_rng(self.seed).permutation(len(texts))[: recipe.sentence_limit]
+            texts = [texts[k] for k in np.sort(chosen)]
         if not texts:
-            raise DataError(f"no sentence of the {split} split is left once fitted to the alphabet")
+            raise DataError(
+                f"no sentence of the {split} split is left after fitting to the alphabet: "
+                "choose a wider alphabet or other sentences"
+            )
         self.texts = texts
-        self._order = np.random.default_rng([self.seed, _ORDER]).permutation(len(texts))
-        self.pool = pool or open_glyph_pool(recipe, glyphs or split)
-        needed = set("".join(texts))
+        self._sentence_order = np.random.default_rng([self.seed, _ORDER_KEY]).permutation(len(texts))
+        self.pool = pool or open_glyph_pool(recipe, glyph_split or split)
+        characters = set("".join(texts))
         if recipe.capitals or recipe.letter_spaced:
-            needed |= set(self.fit("".join(sorted(needed)).upper()))
-        self.pool.need("".join(sorted(needed)))
-        # val and test lines are never bent: what is measured is the images as they are
+            characters |= set(self.fitter("".join(sorted(characters)).upper()))
+        self.pool.check_characters("".join(sorted(characters)))
+        # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
         self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
 
     def text(self, index: int) -> str:
-        """The text of line `index`: a sentence, or the part of it that fits."""
+        """The text of line `index`: a sentence, or a part of it that keeps the length limit."""
         recipe = self.recipe
-        sentence = self.texts[self._order[(index // recipe.variants) % len(self.texts)]]
+        sentence = self.texts[self._sentence_order[(index // recipe.variants) % len(self.texts)]]
         low, high = recipe.length
-        length = low + random_int(self.seed, index, _LENGTH) % (high - low + 1) if high > low else low
-        if recipe.start == "word" and len(sentence) > length:
+        limit = low + random_int(self.seed, index, _LENGTH_KEY) % (high - low + 1) if high > low else low
+        if recipe.start == "word" and len(sentence) > limit:
             starts = [0] + [k + 1 for k, c in enumerate(sentence) if c == " " and k + 1 + low <= len(sentence)]
-            sentence = sentence[starts[random_int(self.seed, index, _START) % len(starts)] :]
-        if len(sentence) > length:
-            end = sentence.rfind(" ", 0, length + 1) if recipe.cut == "word" else length
-            sentence = sentence[: end if end > 0 else length]
+            sentence = sentence[starts[random_int(self.seed, index, _START_KEY) % len(starts)] :]
+        if len(sentence) > limit:
+            end = sentence.rfind(" ", 0, limit + 1) if recipe.cut == "word" else limit
+            sentence = sentence[: end if end > 0 else limit]
         capitals = recipe.capitals
-        if recipe.letter_spaced and random_int(self.seed, index, _SPELLED) < recipe.letter_spaced * 2**64:
-            sentence, capitals = " ".join(sentence.replace(" ", "")[: (length + 1) // 2]), 0.5
-        if capitals and random_int(self.seed, index, _CAPITALS) < capitals * 2**64:
-            sentence = self.fit(sentence.upper()).strip() or sentence
+        if recipe.letter_spaced and random_int(self.seed, index, _LETTER_SPACED_KEY) < recipe.letter_spaced * 2**64:
+            sentence, capitals = " ".join(sentence.replace(" ", "")[: (limit + 1) // 2]), 0.5
+        if capitals and random_int(self.seed, index, _CAPITALS_KEY) < capitals * 2**64:
+            sentence = self.fitter(sentence.upper()).strip() or sentence
         if recipe.pad:
-            return sentence.ljust(length)
+            return sentence.ljust(limit)
         return sentence.strip()
 
     def record(self, index: int) -> LineRecord:
-        """Everything that will be drawn of line `index`."""
+        """Everything that decides the image of line `index`."""
         text = self.text(index)
         if isinstance(self.layout, Tiles):
-            return self.layout.sample_numbered(text, self.seed, index, self.pool)
+            return self.layout.sample_from_seed(text, self.seed, index, self.pool)
         return self.layout.sample(text, np.random.default_rng([self.seed, index]), self.pool)
 
     def line(self, index: int, boxes: bool = False) -> ComposedLine:
-        """Line `index` as an image, with its record."""
+        """Compose line `index`. boxes: also measure the box of each glyph, which takes longer."""
         record = self.record(index)
-        image, found = self.layout.draw(record, self.pool, boxes)
-        return ComposedLine(index, image, record.text, record, found)
+        image, glyph_boxes = self.layout.draw(record, self.pool, boxes)
+        return ComposedLine(index, image, record.text, record, glyph_boxes)
 
     def canonical_line(self, index: int) -> tuple[GreyImage, str]:
-        """Line `index` as the network sees it, (height, W), and its text."""
+        """Line `index` as the network's input, uint8 (recipe.height, W), ink bright on 0, and its text."""
         line = self.line(index)
         return canonical_line_image(line.image, self.recipe.height, self.layout.normalization), line.text
 
     def canonical_batch(self, indices: Sequence[int]) -> tuple[list[GreyImage], list[str]]:
-        """Several lines as the network sees them; tiles are composed all at once."""
+        """The images and texts that `canonical_line` gives for several lines; the layout tiles is drawn at once."""
         if self.layout.name == "tiles" and self.recipe.height == TILE:
             texts = [self.text(i) for i in indices]
-            numbers = tile_numbers(texts, self.seed, np.asarray(indices, np.int64), self.pool)
+            line_indices = np.asarray(indices, np.int64)
+            tile_indices = sample_tile_indices(texts, self.seed, line_indices, self.pool)
             jitter = self.layout.jitter if isinstance(self.layout, Tiles) else 0.0
-            warps = warp_numbers(self.seed, np.asarray(indices, np.int64), numbers.shape[1]) if jitter else None
-            images = draw_tiles(numbers, self.pool, warps, jitter)
-            return [row[:, : TILE * len(t)] for row, t in zip(images, texts, strict=True)], texts
+            warps = sample_warp_indices(self.seed, line_indices, tile_indices.shape[1]) if jitter else None
+            images = draw_tiles(tile_indices, self.pool, warps, jitter)
+            return [image[:, : TILE * len(text)] for image, text in zip(images, texts, strict=True)], texts
         pairs = [self.canonical_line(i) for i in indices]
         return [image for image, _ in pairs], [text for _, text in pairs]
 
 
 def open_glyph_pool(recipe: LinesRecipe, split: str) -> GlyphPool:
-    """The glyph sources of a recipe, opened once per process."""
-    sources = tuple(cached_glyphs(share.source) for share in recipe.glyphs)
+    """The glyph sources of a recipe for one split. Raises DataError for an unknown or missing source."""
+    sources = tuple(open_cached_glyphs(share.source) for share in recipe.glyphs)
     return GlyphPool(sources, tuple(share.weight for share in recipe.glyphs), split)
 
 
-_OPEN: dict[str, GlyphSource] = {}
+_open_sources: dict[str, GlyphSource] = {}
 
 
-def cached_glyphs(spec: str) -> GlyphSource:
-    """A source, kept: EMNIST's images are large, and three splits share them."""
-    name = f"{os.environ.get('GLYPHLINE_DATA', '')}|{spec}"
-    if name not in _OPEN:
-        _OPEN[name] = open_glyphs(spec)
-    return _OPEN[name]
+def open_cached_glyphs(spec: str) -> GlyphSource:
+    """Open a glyph source once per process and data folder: EMNIST's images are large, and three splits share them.
+
+    spec: as in a recipe, such as emnist/byclass. Raises DataError for an unknown or missing source.
+    """
+    key = f"{os.environ.get('GLYPHLINE_DATA', '')}|{spec}"
+    if key not in _open_sources:
+        _open_sources[key] = open_glyphs(spec)
+    return _open_sources[key]
 
 
 def open_layout(recipe: LinesRecipe) -> Layout:
-    """The layout a recipe asks for, with its effects."""
+    """The layout of a recipe with its effects or jitter. Raises RecipeError for an unknown layout or effect."""
     if recipe.layout not in LAYOUTS:
         raise RecipeError(f'no layout "{recipe.layout}"; {nearest(recipe.layout, LAYOUTS)}')
     if recipe.layout == "natural":
-        effects = USUAL if recipe.effects is None else recipe.effects
+        effects = DEFAULT_EFFECT_SHARES if recipe.effects is None else recipe.effects
         check_effects(effects)
         return Natural(effects=effects)
-    kind = LAYOUTS[recipe.layout]
-    return kind(jitter=recipe.jitter) if issubclass(kind, Tiles) else kind()
+    layout = LAYOUTS[recipe.layout]
+    return layout(jitter=recipe.jitter) if issubclass(layout, Tiles) else layout()
 
 
 # ------------------------------------------------------------------------------------------------------------- to disk
 
 
-def _written(task: tuple[LineSet, Path, int, int, bool]) -> list[tuple[str, str]]:
-    """Compose lines start..end and write their images; the rows of labels and records."""
-    lines, out, start, end, boxes = task
+def _write_chunk(lines: LineSet, out: Path, start: int, end: int, boxes: bool) -> Rows:
+    """Compose lines start..end-1 and write their images. Returns their rows of labels and records."""
     rows = []
     for index in range(start, end):
         line = lines.line(index, boxes)
         name = f"{index:06d}.png"
-        ok, data = cv2.imencode(".png", line.image)
+        ok, png = cv2.imencode(".png", line.image)
         assert ok  # PNG of a uint8 array always encodes
-        (out / name).write_bytes(data.tobytes())
+        (out / name).write_bytes(png.tobytes())
         record = dataclasses.asdict(line.record)
         if boxes:
             record["boxes"] = line.boxes
@@ -189,19 +214,19 @@ def _written(task: tuple[LineSet, Path, int, int, bool]) -> list[tuple[str, str]
     return rows
 
 
-_shared: tuple[LineSet, Path, bool] | None = None  # what forked or spawned workers compose from
+_worker_job: tuple[LineSet, Path, bool] | None = None  # in a worker process: the lines, the folder, whether boxes
 
 
 def _start_worker(lines: LineSet, out: Path, boxes: bool) -> None:
-    global _shared
-    _shared = (lines, out, boxes)
+    global _worker_job
+    _worker_job = (lines, out, boxes)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
 
 
-def _worker(span: tuple[int, int]) -> list[tuple[str, str]]:
-    assert _shared is not None  # set by _start_worker
-    lines, out, boxes = _shared
-    return _written((lines, out, *span, boxes))
+def _write_chunk_in_worker(span: tuple[int, int]) -> Rows:
+    assert _worker_job is not None  # set by _start_worker
+    lines, out, boxes = _worker_job
+    return _write_chunk(lines, out, *span, boxes)
 
 
 def write_lines(
@@ -212,33 +237,37 @@ def write_lines(
     boxes: bool = False,
     workers: int = 1,
     settings: dict[str, object] | None = None,
-    progress: Callable[[Iterable[object], int, int], Iterable[object]] | None = None,
+    progress: Progress | None = None,
 ) -> int:
-    """Write lines 0..count-1 to a folder, continuing one that was interrupted; how many were new.
+    """Write lines 0..count-1 to a folder and return how many of them are new. An interrupted call can be continued.
 
-    The folder holds 000000.png ..., labels.tsv and record.jsonl. A line counts as written once both its rows stand,
-    so a kill at any moment loses at most the chunk in flight. The bytes do not depend on `workers`.
-    Raises DataError when the folder holds lines of other settings, GlyphlineError when the disk is full.
+    out: the folder; it receives 000000.png ..., labels.tsv, record.jsonl and compose.json. boxes: whether records hold
+    the glyph boxes. workers: number of processes; the files do not depend on it. settings: further JSON values that a
+    later call must share to continue. progress: wraps the chunks to show how many lines are done.
+    A line counts as written once both its rows are in the files, so a kill loses at most the chunks in progress.
+    Raises DataError where the folder holds lines of other settings or cannot be written to, GlyphlineError for a full
+    disk.
     """
-    said = {"recipe": dataclasses.asdict(lines.recipe), "split": lines.split, "seed": lines.seed, "boxes": boxes}
-    said |= settings or {}
+    own_settings = {
+        "recipe": dataclasses.asdict(lines.recipe), "split": lines.split, "seed": lines.seed, "boxes": boxes
+    }  # fmt: skip
     try:
-        done = _begin(out, said)
-        spans = [(s, min(s + CHUNK, count)) for s in range(min(done, count), count, CHUNK)]
+        done = _resume_folder(out, own_settings | (settings or {}))
+        spans = [(start, min(start + CHUNK, count)) for start in range(min(done, count), count, CHUNK)]
         with (
             (out / LABELS).open("a", encoding="utf-8") as labels,
             (out / RECORDS).open("a", encoding="utf-8") as records,
         ):
-            chunks: Iterator[list[tuple[str, str]]]
+            chunks: Iterable[Rows]
             if workers > 1 and len(spans) > 1:
                 with multiprocessing.Pool(workers, _start_worker, (lines, out, boxes)) as processes:
-                    chunks = processes.imap(_worker, spans)
-                    _append(chunks, labels, records, progress, done, count)
+                    chunks = processes.imap(_write_chunk_in_worker, spans)
+                    _append_rows(chunks, labels, records, progress, done, count)
             else:
-                chunks = (_written((lines, out, *span, boxes)) for span in spans)
-                _append(chunks, labels, records, progress, done, count)
+                chunks = (_write_chunk(lines, out, *span, boxes) for span in spans)
+                _append_rows(chunks, labels, records, progress, done, count)
     except OSError as error:
-        if error.errno in (28, 122):  # no space left, quota exceeded
+        if error.errno in DISK_FULL:
             raise GlyphlineError(
                 f"the disk of {out} is full: free some space and run the same command again; it continues there"
             ) from None
@@ -246,7 +275,10 @@ def write_lines(
     return max(0, count - done)
 
 
-def _append(chunks, labels, records, progress, done: int, count: int) -> None:  # type: ignore[no-untyped-def]
+def _append_rows(
+    chunks: Iterable[Rows], labels: TextIO, records: TextIO, progress: Progress | None, done: int, count: int
+) -> None:
+    """Append the rows of each chunk to both files as soon as its images are written."""
     for rows in progress(chunks, done, count) if progress else chunks:
         labels.writelines(label for label, _ in rows)
         records.writelines(record for _, record in rows)
@@ -254,37 +286,43 @@ def _append(chunks, labels, records, progress, done: int, count: int) -> None:  
         records.flush()
 
 
-def _begin(out: Path, said: dict[str, object]) -> int:
-    """Make or re-enter the folder; the number of lines that stand in it whole."""
+def _resume_folder(out: Path, settings: dict[str, object]) -> int:
+    """Create the folder, or cut its files to the lines that are complete. Returns the number of these lines."""
     out.mkdir(parents=True, exist_ok=True)
-    wanted = json.loads(json.dumps(said))
-    settings = out / SETTINGS
+    settings = json.loads(json.dumps(settings))  # as they are read back: lists for tuples
+    path = out / SETTINGS
     try:
-        found = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else None
-    except ValueError:  # a kill while it was written; nothing was composed before it stood
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError:  # the process was killed while it wrote this file, which comes before all lines
         found = None
     if found is None:
         if (out / LABELS).exists():
-            raise DataError(f"{out} holds {LABELS} of something else: choose an empty folder")
-        write_whole(settings, (json.dumps(wanted, indent=1) + "\n").encode())
+            raise DataError(f"{out} holds a {LABELS} that was not composed here: choose an empty folder")
+        write_atomically(path, (json.dumps(settings, indent=1) + "\n").encode())
         return 0
-    if found != wanted:
+    if found != settings:
         raise DataError(f"{out} holds lines of other settings: choose another folder, or delete it")
     rows = []
     for name in (LABELS, RECORDS):
         data = (out / name).read_bytes() if (out / name).exists() else b""
-        rows.append(data.split(b"\n")[:-1])  # a last row without its newline was cut off
-    whole = min(map(len, rows))
-    for name, kept in zip((LABELS, RECORDS), rows, strict=True):
-        write_whole(out / name, b"".join(row + b"\n" for row in kept[:whole]))
-    return whole
+        rows.append(data.split(b"\n")[:-1])  # a last row without its newline is incomplete
+    complete = min(map(len, rows))
+    for name, file_rows in zip((LABELS, RECORDS), rows, strict=True):
+        write_atomically(out / name, b"".join(row + b"\n" for row in file_rows[:complete]))
+    return complete
 
 
 def read_labels(folder: Path) -> list[tuple[Path, str]]:
-    """The images of a folder and their texts. Raises DataError naming the first broken row."""
+    """The path and the text of each line image in a folder with labels.tsv (UTF-8, rows of file<TAB>text).
+
+    Empty rows are skipped. Raises DataError for a missing or empty labels.tsv, for text that is not UTF-8, and for the
+    first row without a tab or with an image that does not exist.
+    """
     path = folder / LABELS
     if not path.exists():
-        raise DataError(f"{folder} has no {LABELS} (file<TAB>text a line): compose it, or write one for your own lines")
+        raise DataError(
+            f"{folder} has no {LABELS} (rows of file<TAB>text): compose lines into it, or write it for your images"
+        )
     try:
         rows = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -295,27 +333,30 @@ def read_labels(folder: Path) -> list[tuple[Path, str]]:
             continue
         name, tab, text = row.rstrip("\r").partition("\t")
         if not tab:
-            raise DataError(f"{path} line {number} has no tab: each row is file<TAB>text")
+            raise DataError(f"{path} line {number} has no tab: write each row as file<TAB>text")
         if not (folder / name).is_file():
-            raise DataError(f"{path} line {number} names {name}, which is not in the folder")
+            raise DataError(f"{path} line {number} names {name}, which is not in the folder: add it or remove the row")
         pairs.append((folder / name, text))
     if not pairs:
-        raise DataError(f"{path} is empty: compose at least one line")
+        raise DataError(f"{path} is empty: it needs at least one row file<TAB>text")
     return pairs
 
 
-def contact_sheet(lines: Sequence[tuple[npt.NDArray[np.uint8], str]], columns: int = 1, height: int = 48) -> GreyImage:
-    """Images above their texts on one grey sheet, uint8 (H, W).
+def draw_contact_sheet(
+    lines: Sequence[tuple[npt.NDArray[np.uint8], str]], columns: int = 1, height: int = 48
+) -> GreyImage:
+    """Draw line images with their texts below them on one white sheet, uint8 (H, W).
 
-    lines: (image (H, W), text) pairs, at least one.
+    lines: at least one pair of an image, uint8 (H, W), and its text. columns: images side by side. height: of each
+    image on the sheet, px. A character of the text outside ASCII is shown as a question mark.
     """
     cells = []
     for image, text in lines:
         size = (max(1, round(image.shape[1] * height / image.shape[0])), height)
         cell = np.full((height + 22, max(size[0], 9 * len(text)) + 8), 255, np.uint8)
         cell[2 : 2 + height, 4 : 4 + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        plain = text.encode("ascii", "replace").decode()
-        cv2.putText(cell, plain, (4, height + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 60, 1, cv2.LINE_AA)
+        ascii_text = text.encode("ascii", "replace").decode()
+        cv2.putText(cell, ascii_text, (4, height + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 60, 1, cv2.LINE_AA)
         cells.append(cell)
     width = max(c.shape[1] for c in cells)
     cells = [cv2.copyMakeBorder(c, 0, 0, 0, width - c.shape[1], cv2.BORDER_CONSTANT, value=255) for c in cells]

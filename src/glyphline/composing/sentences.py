@@ -1,7 +1,7 @@
-"""FAMILY: where texts come from: WikiSplit, any text file or folder, a built-in list.
+"""FAMILY: sources of sentences: WikiSplit, text files, generated texts and a built-in list.
 
-Contract: a source gives groups of sentences, each with the sentence that decides its split. To add one: a function
-from the rest of its spec to groups, and a row in SENTENCES at the bottom.
+Contract: a source is a function from the part of its spec after the colon to groups of sentences. All sentences of a
+group are in the same split. To add one: write such a function and add a row to SENTENCES.
 """
 
 from __future__ import annotations
@@ -19,36 +19,39 @@ from pathlib import Path
 from glyphline.alphabet import Alphabet, fold_merged, fold_plain
 from glyphline.composing.fetch import data_folder
 from glyphline.composing.generated_text import generate
-from glyphline.composing.glyphs import SPLITS, located
+from glyphline.composing.glyphs import SPLITS, resolve_path
 from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
 
-Groups = Iterator[tuple[str, tuple[str, ...]]]  # what decides the split, and the sentences that share it
-UNKNOWN = ("replace", "drop", "refuse")  # what happens to a character outside the alphabet
-HELD_SHARE = 20  # one group in 20 is for validation, one for test
+Groups = Iterator[tuple[str, tuple[str, ...]]]  # (group id: the sentence that determines the split, all sentences)
+UNKNOWN_POLICIES = ("replace", "drop", "refuse")  # what AlphabetFitter does with characters outside the alphabet
+SPLIT_BUCKETS = 20  # groups are hashed into this many buckets; bucket 0 is test, bucket 1 val, the others train
+GENERATED_COUNT = 20_000  # texts, if the spec names no number
 
-_SPLIT_MARK = "<::::>"
-_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')]))\s+(?=[\"'(]*[A-Z0-9])")
-_NOT_KEY = re.compile(r"[^a-z0-9]+")
+_WIKISPLIT_SEPARATOR = "<::::>"
+_SENTENCE_BOUNDARY = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')]))\s+(?=[\"'(]*[A-Z0-9])")
+_NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 
 
-def key(sentence: str) -> str:
-    """What makes two sentences the same: their letters and digits, case ignored.
+def sentence_key(sentence: str) -> str:
+    """Return the key by which sentences are compared: their plain letters and digits in lower case.
 
-    >>> key("It's me!") == key("its me")
+    The key of a sentence without any is the folded sentence itself.
+
+    >>> sentence_key("It's me!") == sentence_key("its me")
     True
     """
     folded = fold_plain(sentence).lower()
-    return _NOT_KEY.sub("", folded) or folded
+    return _NOT_ALPHANUMERIC.sub("", folded) or folded
 
 
-def untokenise(text: str) -> str:
-    """WikiSplit's tokenised punctuation put back the way people write.
+def detokenise(text: str) -> str:
+    """Undo WikiSplit's tokenisation: remove the spaces around punctuation and restore the quotation marks.
 
-    >>> untokenise("He said , `` It 's ( nearly ) done '' ; 300 - 400 km .")
+    >>> detokenise("He said , `` It 's ( nearly ) done '' ; 300 - 400 km .")
     'He said, "It\\'s (nearly) done"; 300-400 km.'
     """
     text = re.sub(r"``|''", '"', text)
-    text = re.sub(r'(^|[\s(\[])"\s+([^"]*?)\s*"', r'\1"\2"', text)  # WikiSplit writes '' for opening quotes, too
+    text = re.sub(r'(^|[\s(\[])"\s+([^"]*?)\s*"', r'\1"\2"', text)  # opening quotes may be '', too
     text = re.sub(r"\s+([,.;:!?%)\]}])", r"\1", text)
     text = re.sub(r"([(\[{$#£])\s+", r"\1", text)
     text = re.sub(r"\s+('(?:s|S|t|re|ve|ll|d|m)\b)", r"\1", text)
@@ -59,20 +62,21 @@ def untokenise(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def stripped(text: str) -> str:
-    """Punctuation and non-ASCII removed, as the report did; words stay apart.
+def strip_punctuation(text: str) -> str:
+    """Remove everything but ASCII letters, digits and spaces, as the W&B report did, and collapse runs of spaces.
 
-    >>> stripped("Caffé , it 's 5 o'clock !")
+    >>> strip_punctuation("Caffé , it 's 5 o'clock !")
     'Caff it s 5 oclock'
     """
     return re.sub(r"\s+", " ", re.sub(r"[^0-9A-Za-z ]+", "", text)).strip()
 
 
-#: what happens to the tokenised punctuation of WikiSplit
-PUNCTUATION: dict[str, Callable[[str], str]] = {"written": untokenise, "stripped": stripped}
+#: value of the recipe key `punctuation` -> the function applied to texts
+PUNCTUATION_MODES: dict[str, Callable[[str], str]] = {"written": detokenise, "stripped": strip_punctuation}
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 text file, unpacked if its name ends in .gz. Raises DataError if it cannot be read."""
     if not path.exists():
         raise DataError(f"{path} is not there: give a text file, or run `glyphline fetch wikisplit`")
     try:
@@ -83,11 +87,21 @@ def _lines(path: Path) -> Iterator[str]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}): is it a whole gzip or text file?") from None
+        raise DataError(f"{path} cannot be read ({error}): give a complete text or gzip file") from None
 
 
-def wikisplit(rest: str) -> Groups:
-    """Each row is a group: its unsplit sentence (column 1) and the split ones (column 2); rest: unsplit|split|."""
+def _one_sentence_groups(texts: Iterable[str]) -> Groups:
+    """Each text, stripped of surrounding space, as a group of its own; empty texts are left out."""
+    yield from ((text, (text,)) for text in map(str.strip, texts) if text)
+
+
+def read_wikisplit(rest: str) -> Groups:
+    """Yield the rows of the fetched WikiSplit files, one group for each row.
+
+    A row has an unsplit sentence and the sentences into which it was split. rest: "unsplit" or "split" yields only
+    these, "" both. The group id is always the unsplit sentence, so a row's split does not depend on `rest`.
+    Raises DataError for any other `rest`, when no .tsv file is there, and for a row without a tab.
+    """
     if rest not in ("", "unsplit", "split"):
         raise DataError(f'wikisplit has no part "{rest}"; {nearest(rest, ("unsplit", "split"))}')
     folder = data_folder() / "wikisplit"
@@ -95,104 +109,132 @@ def wikisplit(rest: str) -> Groups:
     if not paths:
         raise DataError(f"{folder} holds no .tsv: run `glyphline fetch wikisplit` or set GLYPHLINE_DATA")
     for path in paths:
-        for number, line in enumerate(_lines(path), 1):
-            unsplit, tab, split = line.rstrip("\n").partition("\t")
+        for number, line in enumerate(_read_lines(path), 1):
+            unsplit, tab, split_column = line.rstrip("\n").partition("\t")
             if not tab:
-                raise DataError(f"{path} line {number} has no tab: it is not WikiSplit's format; fetch it again")
-            regions = tuple(s.strip() for s in split.split(_SPLIT_MARK) if s.strip())
-            yield unsplit, ((unsplit,) if rest != "split" else ()) + (regions if rest != "unsplit" else ())
+                raise DataError(
+                    f"{path} line {number} has no tab, expected WikiSplit's two columns: "
+                    "run `glyphline fetch wikisplit` again"
+                )
+            split_sentences = tuple(s.strip() for s in split_column.split(_WIKISPLIT_SEPARATOR) if s.strip())
+            yield unsplit, ((unsplit,) if rest != "split" else ()) + (split_sentences if rest != "unsplit" else ())
 
 
-def text_files(rest: str) -> Groups:
-    """A text file, or every .txt and .txt.gz of a folder; each line split into its sentences, each its own group."""
-    path = located(rest)
+def read_text_files(rest: str) -> Groups:
+    """Yield the sentences of a text file, or of every .txt and .txt.gz file below a folder; each is a group of its own.
+
+    rest: a path, looked up as by `resolve_path`. Each line of a file is divided into sentences.
+    Raises DataError when a file is missing, not UTF-8 or damaged, or when a folder holds no text file.
+    """
+    path = resolve_path(rest)
     paths = sorted(p for p in path.rglob("*") if p.name.endswith((".txt", ".txt.gz"))) if path.is_dir() else [path]
     if not paths:
         raise DataError(f"{path} holds no .txt or .txt.gz file: give a text file or a folder of them")
-    for each in paths:
-        for line in _lines(each):
-            yield from ((s, (s,)) for s in map(str.strip, _END.split(line)) if s)
+    for text_path in paths:
+        for line in _read_lines(text_path):
+            yield from _one_sentence_groups(_SENTENCE_BOUNDARY.split(line))
 
 
-def built_in(rest: str) -> Groups:
-    """The sentences written for this project, inside the package."""
+def read_built_in(rest: str) -> Groups:
+    """Yield the sentences of composing/sentences.txt in the package, written for this project; `rest` is ignored."""
     text = resources.files("glyphline.composing").joinpath("sentences.txt").read_text(encoding="utf-8")
-    yield from ((s, (s,)) for s in map(str.strip, text.splitlines()) if s)
+    yield from _one_sentence_groups(text.splitlines())
 
 
-GENERATED_COUNT = 20_000  # texts, when the spec names no number
+def read_generated(rest: str) -> Groups:
+    """Yield generated numbers, dates, prices, names, addresses, codes and single letters.
 
-
-def generated(rest: str) -> Groups:
-    """Numbers, dates, prices, names, addresses, codes, single letters; rest: how many."""
+    rest: how many, "" for GENERATED_COUNT. Raises DataError when it is no number.
+    """
     if rest and not rest.isdigit():
         raise DataError(f"generated:{rest} names no number of texts: write it as generated:{GENERATED_COUNT}")
-    yield from ((s, (s,)) for s in generate(int(rest or GENERATED_COUNT)))
+    yield from _one_sentence_groups(generate(int(rest or GENERATED_COUNT)))
 
 
-#: the word before the colon of a spec -> (its groups, is its punctuation tokenised?, its line of help)
+#: first word of a spec -> (function that yields its groups, whether its texts are tokenised, one line of help)
 SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
-    "wikisplit": (wikisplit, True, "wikisplit, wikisplit:unsplit, wikisplit:split: the fetched .tsv files"),
-    "text": (text_files, False, "text:PATH: a UTF-8 text file (.txt, .txt.gz) or a folder of them"),
-    "generated": (generated, False, "generated:COUNT: numbers, dates, prices, names, addresses, codes, single letters"),
-    "built-in": (built_in, False, "built-in: the sentences inside the package, no file needed"),
+    "wikisplit": (read_wikisplit, True, "wikisplit, wikisplit:unsplit, wikisplit:split: the fetched .tsv files"),
+    "text": (read_text_files, False, "text:PATH: a UTF-8 text file (.txt, .txt.gz) or a folder of them"),
+    "generated": (
+        read_generated,
+        False,
+        "generated:COUNT: numbers, dates, prices, names, addresses, codes, single letters",
+    ),
+    "built-in": (read_built_in, False, "built-in: the sentences inside the package, no file needed"),
 }
 
 
 def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dict[str, tuple[str, ...]]:
-    """The sentences of all sources by split, none of them in two (compared by `key`), none twice.
+    """Read the sentences of all sources and divide them into train, val and test, without duplicates.
 
-    The split of a group is a function of one sentence alone (WikiSplit's unsplit one, whichever columns are used), so
-    it survives added data and agrees between sources.
-    Raises DataError for unknown or missing sources, RecipeError for an unknown treatment of punctuation.
+    specs: sources such as "wikisplit:split" or "text:notes.txt". punctuation: a key of PUNCTUATION_MODES. "written"
+    detokenises tokenised sources only, "stripped" applies to all sources.
+    A hash of its group id gives the split of a group, so the split is the same in every source and when data are
+    added. Sentences are equal when their `sentence_key` is equal. A sentence of several groups is in test if one of
+    them is in test, otherwise in val if one of them is in val.
+    Raises DataError for an unknown, missing or damaged source and for a split without sentences, RecipeError for an
+    unknown `punctuation`.
     """
-    return _split(specs, punctuation, data_folder())
+    return _load_splits(specs, punctuation, data_folder())
 
 
 @lru_cache(maxsize=4)
-def _split(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[str, tuple[str, ...]]:
-    """What `split_sentences` gives, kept for each data folder."""
-    if punctuation not in PUNCTUATION:
-        raise RecipeError(f'no punctuation "{punctuation}"; {nearest(punctuation, PUNCTUATION)}')
-    where: dict[str, str] = {}  # key -> split; test wins over val, val over train
-    texts: dict[str, str] = {}
+def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[str, tuple[str, ...]]:
+    """The result of `split_sentences`. `data` is a key of the cache: another data folder has other sentences."""
+    if punctuation not in PUNCTUATION_MODES:
+        raise RecipeError(f'no punctuation "{punctuation}"; {nearest(punctuation, PUNCTUATION_MODES)}')
+    split_of: dict[str, str] = {}  # sentence key -> split
+    texts: dict[str, str] = {}  # sentence key -> text
     rank = {split: i for i, split in enumerate(SPLITS)}
     for spec in specs:
         kind, _, rest = spec.partition(":")
         if kind not in SENTENCES:
             raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
-        groups, tokenised, _ = SENTENCES[kind]
-        for decides, group in groups(rest):
-            bucket = zlib.crc32(key(decides).encode()) % HELD_SHARE
+        read_groups, is_tokenised, _ = SENTENCES[kind]
+        clean = PUNCTUATION_MODES[punctuation] if is_tokenised or punctuation == "stripped" else None
+        for group_id, sentences in read_groups(rest):
+            bucket = zlib.crc32(sentence_key(group_id).encode()) % SPLIT_BUCKETS
             split = "test" if bucket == 0 else "val" if bucket == 1 else "train"
-            for sentence in group:
-                text = PUNCTUATION[punctuation](sentence) if tokenised or punctuation == "stripped" else sentence
-                name = key(text)
-                if text and rank[split] >= rank[where.get(name, "train")]:
-                    where[name] = split
-                    texts.setdefault(name, text)
-    out: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for name, text in texts.items():
-        out[where[name]].append(text)
-    for split, sentences in out.items():
-        if not sentences:
+            for sentence in sentences:
+                text = clean(sentence) if clean else sentence
+                key = sentence_key(text)
+                if text and rank[split] >= rank[split_of.get(key, "train")]:
+                    split_of[key] = split
+                    texts.setdefault(key, text)
+    splits: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for key, text in texts.items():
+        splits[split_of[key]].append(text)
+    for split, split_texts in splits.items():
+        if not split_texts:
             raise DataError(f"{', '.join(specs)} give no sentence for the {split} split: give more text")
-    return {split: tuple(sentences) for split, sentences in out.items()}
+    return {split: tuple(split_texts) for split, split_texts in splits.items()}
 
 
 def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
-    """Raise DataError when two splits share a sentence, compared by `key`."""
-    seen = {split: {key(s) for s in texts} for split, texts in sentences.items()}
+    """Raise DataError when two splits have a sentence in common, compared by `sentence_key`.
+
+    sentences: the sentences of each of train, val and test.
+    """
+    keys = {split: {sentence_key(s) for s in texts} for split, texts in sentences.items()}
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
-        if shared := seen[a] & seen[b]:
-            raise DataError(f"{len(shared)} sentences stand in both {a} and {b}: the splits leak")
+        if shared := keys[a] & keys[b]:
+            raise DataError(
+                f"{len(shared)} sentences are in both {a} and {b}, but splits must share none (a leak): "
+                "divide the texts with split_sentences"
+            )
 
 
 @dataclass
 class AlphabetFitter:
-    """Fits texts to an alphabet: folded first, then what is still outside is replaced, dropped or refused; counted.
+    """Rewrites texts so that they contain only characters of an alphabet.
 
-    >>> fit = AlphabetFitter(Alphabet.named("merged"), unknown="drop")
+    Characters outside the alphabet are first folded to plain ones. If the alphabet is merged, the text is folded
+    as by `fold_merged`; if all its ASCII letters are capitals, the text is put in capitals. What is still
+    outside is handled by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and
+    "refuse" raises AlphabetError. `counts` holds how often each character was replaced or dropped.
+    Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
+
+    >>> fit = AlphabetFitter(Alphabet.from_name("merged"), unknown="drop")
     >>> fit("Déjà vu, again"), dict(fit.counts)
     ('DeJa VU agaIn', {',': 1})
     """
@@ -203,22 +245,27 @@ class AlphabetFitter:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        if self.unknown not in UNKNOWN:
-            raise RecipeError(f'unknown characters cannot be "{self.unknown}"; {nearest(self.unknown, UNKNOWN)}')
+        if self.unknown not in UNKNOWN_POLICIES:
+            raise RecipeError(
+                f'unknown characters cannot be "{self.unknown}"; {nearest(self.unknown, UNKNOWN_POLICIES)}'
+            )
         if self.unknown == "replace" and self.replacement not in self.alphabet:
-            raise RecipeError(f"the replacement {self.replacement!r} is not in the alphabet itself")
+            raise RecipeError(
+                f"the replacement {self.replacement!r} is not in the alphabet itself: choose one of its characters"
+            )
         letters = [c for c in self.alphabet.characters if c.isalpha()]
-        self._fold_up = letters and all(c.isupper() for c in letters if c.isascii()) and not self.alphabet.merges
+        self._capitalise = letters and all(c.isupper() for c in letters if c.isascii()) and not self.alphabet.is_merged
 
     def __call__(self, text: str) -> str:
-        if not self.alphabet.unknown(text):
+        """Return the text in characters of the alphabet. A text that has only such characters is returned unchanged."""
+        if not self.alphabet.unknown_characters(text):
             return text
         text = "".join(c if c in self.alphabet else fold_plain(c) for c in text)
-        if self.alphabet.merges:
+        if self.alphabet.is_merged:
             text = fold_merged(text)
-        elif self._fold_up:
+        elif self._capitalise:
             text = text.upper()
-        outside = self.alphabet.unknown(text)
+        outside = self.alphabet.unknown_characters(text)
         if not outside:
             return text
         if self.unknown == "refuse":
@@ -227,11 +274,11 @@ class AlphabetFitter:
                 "widen the alphabet, or let `unknown` be drop or replace"
             )
         self.counts.update(c for c in text if c not in self.alphabet)
-        other = self.replacement if self.unknown == "replace" else ""
-        text = "".join(c if c in self.alphabet else other for c in text)
+        substitute = self.replacement if self.unknown == "replace" else ""
+        text = "".join(c if c in self.alphabet else substitute for c in text)
         return re.sub(r" {2,}", " ", text)
 
 
-def fitted(sentences: Iterable[str], fit: AlphabetFitter) -> list[str]:
-    """Sentences fitted to an alphabet, the emptied ones left out."""
-    return [text for text in (fit(s).strip() for s in sentences) if text]
+def fit_sentences(sentences: Iterable[str], fitter: AlphabetFitter) -> list[str]:
+    """Fit sentences to an alphabet and strip them of surrounding space. Sentences that become empty are left out."""
+    return [text for text in (fitter(s).strip() for s in sentences) if text]

@@ -1,1 +1,1 @@
-"""Images and documents: opened page by page, and line images normalized for the network."""
+"""Image input: open documents page by page, and normalize line images for a recognizer."""

@@ -1,8 +1,8 @@
-"""The pages of a PDF, drawn by a process of its own that is ended when it wants too much: PDFium cannot be interrupted.
+"""Render the pages of a PDF in a subprocess, which is killed when it exceeds its limits of time or memory.
 
-A few hundred bytes of forms within forms keep it busy for hours and fill any memory, and what crashes it crashes the
-process it runs in. That process runs this file: it reads the PDF, then numbers of pages, and answers each with a line
-of JSON, a page also with its pixels.
+PDFium cannot be interrupted. Nested forms of a few hundred bytes keep it busy for hours and fill any memory. A crash
+of PDFium ends the process that it runs in. The subprocess runs this file. Its input is the size of the PDF, the PDF,
+and then page numbers, one a line. It answers each with one line of JSON. The pixels of a page follow that line.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 
 from glyphline.errors import ImageError
 
-DPI = 200  # px an inch at which a page is drawn
-PIXELS = 25_000_000  # px; larger pages are drawn at fewer an inch
-SECONDS = 12  # for one page
-MEMORY = 800 * 2**20  # bytes the process may address; most pages take a tenth
+DPI = 200  # px an inch at which a page is rendered
+PIXELS = 25_000_000  # px of a rendered page; larger pages are rendered at a lower resolution
+SECONDS = 12  # time limit for one page
+MEMORY = 800 * 2**20  # bytes of address space of the subprocess; most pages take a tenth
 
 
 class Pdf:
-    """The pages of a PDF, each drawn when it is asked for.
+    """The pages of a PDF. Each is rendered when it is requested. `count` is their number, `close` ends the subprocess.
 
-    Raises ImageError, without the name of the file, for what is damaged, locked, too large or endless.
+    Raises ImageError, without the file name, if the PDF is damaged or locked, or if it exceeds SECONDS or MEMORY.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -37,83 +37,87 @@ class Pdf:
             [sys.executable, "-P", "-m", "glyphline.imaging.pdf"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # PDFium's talk
+            stderr=subprocess.DEVNULL,  # PDFium prints warnings there
             env={**os.environ, "PYTHONPATH": path},
         )
-        self.close = weakref.finalize(self, _end, self._process)
-        self._broken = ""  # why no more pages can be drawn
-        self.count: int = self._answer(b"%d\n" % len(data), data)["pages"]
+        self.close = weakref.finalize(self, _kill, self._process)
+        self._failure = ""  # error message for all further pages, once the subprocess is dead
+        self.count: int = self._request(b"%d\n" % len(data), data)["pages"]
 
     def page(self, number: int) -> tuple[int, int, bytes]:
-        """Page `number`, from 0: its width and height in px, and its pixels (H, W, 3)."""
-        drawn = self._answer(b"%d\n" % number)
-        return drawn["width"], drawn["height"], drawn["pixels"]
+        """Render page `number`, from 0. Returns its width and height in px, and its pixels (H, W, 3), RGB, as bytes."""
+        response = self._request(b"%d\n" % number)
+        return response["width"], response["height"], response["pixels"]
 
-    def _answer(self, *asked: bytes) -> dict[str, Any]:
-        late = threading.Event()
+    def _request(self, *messages: bytes) -> dict[str, Any]:
+        """Send a request and return the response. Kills the subprocess after SECONDS."""
+        timed_out = threading.Event()
 
         def stop() -> None:
-            late.set()
+            timed_out.set()
             self._process.kill()
 
         timer = threading.Timer(SECONDS, stop)
         timer.daemon = True
         timer.start()
         try:
-            answer = {"error": self._broken} if self._broken else self._exchanged(asked)
-        except (OSError, ValueError, EOFError):  # the process is gone
-            why = f"takes longer than {SECONDS} s to draw" if late.is_set() else "breaks or overfills what draws it"
-            self._broken = f"{why}: print it into a new PDF, or save its pages as PNG"
-            answer = {"error": self._broken}
+            response = {"error": self._failure} if self._failure else self._exchange(messages)
+        except (OSError, ValueError, EOFError):  # the subprocess is dead
+            if timed_out.is_set():
+                reason = f"takes longer than {SECONDS} s to render"
+            else:
+                reason = "crashes the PDF renderer or exceeds its memory"
+            self._failure = f"{reason}: print it into a new PDF, or save its pages as PNG"
+            response = {"error": self._failure}
         finally:
             timer.cancel()
-        if "error" in answer:
-            raise ImageError(answer["error"])
-        return answer
+        if "error" in response:
+            raise ImageError(response["error"])
+        return response
 
-    def _exchanged(self, asked: tuple[bytes, ...]) -> dict[str, Any]:
-        told, heard = self._process.stdin, self._process.stdout
-        assert told and heard
-        for part in asked:
-            told.write(part)
-        told.flush()
-        answer: dict[str, Any] = json.loads(heard.readline())
-        if size := answer.get("bytes"):
-            answer["pixels"] = heard.read(size)
-            if len(answer["pixels"]) < size:
+    def _exchange(self, messages: tuple[bytes, ...]) -> dict[str, Any]:
+        requests, responses = self._process.stdin, self._process.stdout
+        assert requests and responses
+        for message in messages:
+            requests.write(message)
+        requests.flush()
+        response: dict[str, Any] = json.loads(responses.readline())
+        if size := response.get("bytes"):
+            response["pixels"] = responses.read(size)
+            if len(response["pixels"]) < size:
                 raise EOFError
-        return answer
+        return response
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     for pipe in (process.stdin, process.stdout):
         if pipe:
-            with suppress(OSError):  # what was not yet written goes nowhere
+            with suppress(OSError):  # closing flushes the buffer into a pipe that nobody reads
                 pipe.close()
     process.wait()
 
 
-# ---------------------------------------------------------------------- inside the process
+# ---------------------------------------------------------------------- inside the subprocess
 
 
-def _limited() -> None:
-    """No more memory than MEMORY, where the system knows such limits."""
+def _limit_memory() -> None:
+    """Limit the address space of this process to MEMORY, if the operating system supports it."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def _alarm(seconds: int) -> None:
-    """End this process after some seconds, even inside PDFium, should the one that asks be gone; 0: no more."""
+def _set_alarm(seconds: int) -> None:
+    """End this process after `seconds`, even inside PDFium, in case the parent process is gone. 0 cancels the alarm."""
     with suppress(ImportError, AttributeError):
         import signal
 
         signal.alarm(seconds)
 
 
-def _opened(data: bytes) -> Any:
+def _open_document(data: bytes) -> Any:
     import pypdfium2
 
     try:
@@ -121,49 +125,49 @@ def _opened(data: bytes) -> Any:
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise ImageError("is locked with a password: save it without one") from None
-        raise ImageError(f"is no whole PDF ({error}): save or copy it again") from None
+        raise ImageError(f"is not a complete PDF ({error}): save or copy it again") from None
 
 
-def _drawn(pdf: Any, number: int) -> Any:
-    """A page as PDFium's bitmap: at DPI, or as many px an inch as PIXELS allow."""
+def _render(pdf: Any, number: int) -> Any:
+    """Render a page as a bitmap of PDFium, at DPI or at the resolution that gives PIXELS, whichever is lower."""
     import pypdfium2
 
     try:
         page = pdf[number]
-        wide, tall = page.get_size()  # points, 72 an inch
-        scale = min(DPI / 72, (PIXELS / max(1.0, wide * tall)) ** 0.5)
-        if not (wide * scale >= 1 and tall * scale >= 1):  # so too for sizes that are no numbers
-            raise ImageError(f"measures {wide:g} x {tall:g} points: nothing can be drawn of it")
+        width, height = page.get_size()  # points, 72 an inch
+        scale = min(DPI / 72, (PIXELS / max(1.0, width * height)) ** 0.5)
+        if not (width * scale >= 1 and height * scale >= 1):  # also true for NaN
+            raise ImageError(f"measures {width:g} x {height:g} points, less than 1 px: it cannot be rendered")
         return page.render(scale=scale, rev_byteorder=True)
     except pypdfium2.PdfiumError as error:
-        raise ImageError(f"cannot be drawn ({error}): save or copy the PDF again") from None
+        raise ImageError(f"cannot be rendered ({error}): save or copy the PDF again") from None
 
 
 def _serve() -> None:
-    """Answer until no more is asked."""
-    _limited()
-    asked, told = sys.stdin.buffer, sys.stdout.buffer
+    """Answer requests until the input ends."""
+    _limit_memory()
+    requests, responses = sys.stdin.buffer, sys.stdout.buffer
     pdf: Any = None
-    for line in asked:
-        _alarm(SECONDS + 3)
+    for line in requests:
+        _set_alarm(SECONDS + 3)
         pixels = b""
         try:
             if pdf is None:
-                pdf = _opened(asked.read(int(line)))
-                answer: dict[str, Any] = {"pages": len(pdf)}
+                pdf = _open_document(requests.read(int(line)))
+                response: dict[str, Any] = {"pages": len(pdf)}
             else:
-                bitmap = _drawn(pdf, int(line))
+                bitmap = _render(pdf, int(line))
                 rows = memoryview(bitmap.buffer).cast("B")
-                wide, stride = 3 * bitmap.width, bitmap.stride
-                pixels = b"".join(rows[y * stride : y * stride + wide] for y in range(bitmap.height))
-                answer = {"width": bitmap.width, "height": bitmap.height, "bytes": len(pixels)}
+                row_bytes, stride = 3 * bitmap.width, bitmap.stride
+                pixels = b"".join(rows[y * stride : y * stride + row_bytes] for y in range(bitmap.height))
+                response = {"width": bitmap.width, "height": bitmap.height, "bytes": len(pixels)}
         except ImageError as error:
-            answer = {"error": str(error)}
+            response = {"error": str(error)}
         except (MemoryError, ValueError, OverflowError, RuntimeError) as error:
-            answer = {"error": f"cannot be drawn ({type(error).__name__}): save or copy the PDF again"}
-        told.write(json.dumps(answer).encode() + b"\n" + pixels)
-        told.flush()
-        _alarm(0)
+            response = {"error": f"cannot be rendered ({type(error).__name__}): save or copy the PDF again"}
+        responses.write(json.dumps(response).encode() + b"\n" + pixels)
+        responses.flush()
+        _set_alarm(0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Images -> files of what they say: one, or thousands, in parallel, resumable, in memory that does not grow."""
+"""Batch processing: reads many images into files, in parallel, with resumption and bounded memory."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from typing import Any
 import cv2
 
 from glyphline.errors import GlyphlineError, UserError
-from glyphline.files import write_whole
+from glyphline.files import write_atomically
 from glyphline.imaging.documents import ColourImage, Document, ImageSource
 from glyphline.page import Page
 from glyphline.reading.detection.detectors import SingleLine
 from glyphline.reading.formats import Format, open_format
-from glyphline.reading.overlay import overlay
+from glyphline.reading.overlay import draw_overlay
 from glyphline.reading.pages import PageReader
 
-KEPT = "glyphline-read.json"  # in the folder of results: by which settings they were made
-AHEAD = 2  # images a process may be given beforehand
+SETTINGS_FILE = "glyphline-read.json"  # in a folder of results: the settings they were made with
+TASKS_PER_PROCESS = 2  # tasks submitted ahead for each process, so that none waits for work
 
 
 @dataclass(frozen=True)
 class Task:
-    """One image, and where its results go."""
+    """An image file and the files its results are written to."""
 
     image: Path
     out: Path
@@ -42,108 +42,125 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether results are there, no older than the image."""
-        wanted = [self.out, *([self.overlay] if self.overlay else [])]
+        """Whether all results exist and none is older than the image."""
+        outputs = [self.out, *([self.overlay] if self.overlay else [])]
         try:
-            return min(path.stat().st_mtime for path in wanted) >= self.image.stat().st_mtime
+            return min(path.stat().st_mtime for path in outputs) >= self.image.stat().st_mtime
         except OSError:
             return False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task."""
+    """The outcome of a task: an error message, or the number of lines."""
 
     task: Task
-    error: str = ""  # one line; nothing where all went well
+    error: str = ""  # one line; empty when the image was read
     lines: int = 0
-    rejected: int = 0  # lines rejected
+    rejected: int = 0  # of these lines
 
 
-def results(
-    reader: PageReader, source: ImageSource, name: str, shape: Format, drawn: Path | None = None
+def read_and_render(
+    reader: PageReader, source: ImageSource, name: str, output_format: Format, overlay: Path | None = None
 ) -> tuple[list[bytes], list[Page]]:
-    """An image's documents in a format, one a page where the format holds no more, and its pages.
+    """Read an image and render its pages in a format.
 
-    The pages are also drawn with what was found, as PNG, to `drawn` where one is given. Raises ImageError as
-    `Document` does, OSError where they cannot be drawn.
+    name: the file's name as documents state it. overlay: the PNG file of the overlay of the first page; the overlay of
+    page 2 is written to NAME-2.png. Returns the documents, one for all pages or, for a single-page format, one a page,
+    and the pages. Raises ImageError as `Document` does, and OSError when an overlay cannot be written.
     """
     pages = list(reader.read_pages(source))
-    opened: list[Document] = []
+    opened_documents: list[Document] = []
 
-    def image(page: Page) -> ColourImage:
-        if not opened:
-            opened.append(Document(source))
-        return opened[0].colour(page.number - 1)
+    def load_page_image(page: Page) -> ColourImage:
+        if not opened_documents:
+            opened_documents.append(Document(source))
+        return opened_documents[0].colour(page.number - 1)
 
     try:
-        parts = [[page] for page in pages] if shape.single else [pages]
-        made = [_bytes(shape.make(name, part, image), isinstance(reader.detector, SingleLine)) for part in parts]
-        for page in pages if drawn else ():
-            assert drawn is not None
-            path = _numbered(drawn, drawn.suffix, page.number)
-            _, png = cv2.imencode(".png", cv2.cvtColor(overlay(image(page), page), cv2.COLOR_RGB2BGR))
-            write_whole(path, png.tobytes())
+        page_groups = [[page] for page in pages] if output_format.single_page else [pages]
+        is_line = isinstance(reader.detector, SingleLine)
+        documents = [
+            _encode_document(output_format.render(name, group, load_page_image), is_line) for group in page_groups
+        ]
+        if overlay is not None:
+            for page in pages:
+                drawn = draw_overlay(load_page_image(page), page)
+                _, png = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+                write_atomically(_page_path(overlay, overlay.suffix, page.number), png.tobytes())
     finally:
-        for document in opened:
+        for document in opened_documents:
             document.__exit__()
-    return made, pages
+    return documents, pages
 
 
-def _bytes(document: str | bytes, row: bool) -> bytes:
-    """A document as a file holds it; of a page without text nothing, of a line without text an empty row."""
+def _encode_document(document: str | bytes, is_line: bool) -> bytes:
+    """Encode a document for a file. Text ends with a newline, but empty text of a whole page stays empty."""
     if isinstance(document, bytes):
         return document
-    return (document + "\n" if document or row else "").encode("utf-8", "replace")
+    return (document + "\n" if document or is_line else "").encode("utf-8", "replace")
 
 
-def _numbered(path: Path, suffix: str, number: int) -> Path:
+def _page_path(path: Path, suffix: str, number: int) -> Path:
     """NAME.png for the first page, NAME-2.png for the second."""
     return path if number == 1 else path.with_name(f"{path.name.removesuffix(suffix)}-{number}{suffix}")
 
 
-def tasks_in(
-    given: Sequence[Path], folders: Sequence[Path], out: Path, suffix: str, overlays: Path | None
+def plan_tasks(
+    images: Sequence[Path], folders: Sequence[Path], out: Path, suffix: str, overlays: Path | None
 ) -> list[Task]:
-    """A task an image: FOLDER/a/b.png becomes OUT/a/b.png.SUFFIX.
+    """Return a task for each image: the result of FOLDER/a/b.png is OUT/a/b.png + suffix.
 
-    given: the images; folders: those among what the user gave, below which names are kept. What earlier runs made of
-    the images is left out, and so is an image given twice. Raises UserError for two images of one name.
+    folders: input folders, below which the path of an image is kept; other images keep their name only. overlays: the
+    folder of the overlays, None for none. Results of earlier runs among the images and repeated images are left out.
+    Raises UserError when two images would be written to the same file.
     """
-    names = {image: _name(image, folders) for image in given}
-    made = _made(names, folders, [(out, suffix), *([(overlays, ".png")] if overlays else [])])
+    relative_names = {image: _relative_name(image, folders) for image in images}
+    output_folders = [(out, suffix), *([(overlays, ".png")] if overlays else [])]
+    earlier_results = _find_results(relative_names, folders, output_folders)
     tasks: dict[Path, Task] = {}
-    for image, name in names.items():
-        if image in made:
+    for image, name in relative_names.items():
+        if image in earlier_results:
             continue
         if name in tasks:
             if (other := tasks[name].image).resolve() == image.resolve():
                 continue
-            raise UserError(f"{other} and {image} would both become {out / name}{suffix}: read them apart")
+            raise UserError(
+                f"{other} and {image} would both be written to {out / name}{suffix}: "
+                "read them in two commands with two --out folders"
+            )
         overlay = overlays / name.with_name(name.name + ".png") if overlays else None
         tasks[name] = Task(image, out / name.with_name(name.name + suffix), overlay)
     return list(tasks.values())
 
 
-def _name(image: Path, folders: Sequence[Path]) -> Path:
-    inside = [image.relative_to(folder) for folder in folders if image.is_relative_to(folder)]
-    return min(inside, key=lambda path: len(path.parts)) if inside else Path(image.name)
+def _relative_name(image: Path, folders: Sequence[Path]) -> Path:
+    """The path of an image below the innermost of the folders, or its name."""
+    relative = [image.relative_to(folder) for folder in folders if image.is_relative_to(folder)]
+    return min(relative, key=lambda path: len(path.parts)) if relative else Path(image.name)
 
 
-def _made(names: dict[Path, Path], folders: Sequence[Path], results: Sequence[tuple[Path, str]]) -> set[Path]:
-    """Which images are results: all in a folder of results inside one that was given, elsewhere those named so."""
-    around, known = [_absolute(folder) for folder in folders], set(names.values())
-    made = set()
-    for folder, suffix in results:
-        place = _absolute(folder)
-        apart = any(place != other and place.is_relative_to(other) for other in around)
-        for image in names:
-            if (full := _absolute(image)).is_relative_to(place):
-                inside = full.relative_to(place)
-                of = re.sub(r"(-\d+)?$", "", inside.name.removesuffix(suffix))
-                if apart or (inside.parent / of in known and inside.name.endswith(suffix)):
-                    made.add(image)
-    return made
+def _find_results(
+    relative_names: dict[Path, Path], folders: Sequence[Path], output_folders: Sequence[tuple[Path, str]]
+) -> set[Path]:
+    """Find the images that are results of earlier runs.
+
+    An output folder inside an input folder holds only results. In any other output folder a file is a result when its
+    name is the name of an input image and the suffix of the format.
+    """
+    input_folders, input_names = [_absolute(folder) for folder in folders], set(relative_names.values())
+    results = set()
+    for output_folder, suffix in output_folders:
+        output = _absolute(output_folder)
+        is_inside_input = any(output != folder and output.is_relative_to(folder) for folder in input_folders)
+        for image in relative_names:
+            if (path := _absolute(image)).is_relative_to(output):
+                relative = path.relative_to(output)
+                input_name = re.sub(r"(-\d+)?$", "", relative.name.removesuffix(suffix))
+                has_result_name = relative.parent / input_name in input_names and relative.name.endswith(suffix)
+                if is_inside_input or has_result_name:
+                    results.add(image)
+    return results
 
 
 def _absolute(path: Path) -> Path:
@@ -151,137 +168,149 @@ def _absolute(path: Path) -> Path:
 
 
 def prepare_folder(out: Path, settings: dict[str, Any]) -> None:
-    """Make a folder of results, or go on with it. Raises UserError where it was begun with other settings."""
-    kept = out / KEPT
+    """Make a folder of results that records the settings, or check that it was made with the same settings.
+
+    Raises UserError when the folder was made with other settings, or cannot be written to or read.
+    """
+    settings_file = out / SETTINGS_FILE
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not kept.exists():
-            write_whole(kept, (json.dumps(settings, indent=1) + "\n").encode())
-        before = json.loads(kept.read_text("utf-8"))
-        if not isinstance(before, dict):
-            raise ValueError(f"{kept} holds no settings")
+        if not settings_file.exists():
+            write_atomically(settings_file, (json.dumps(settings, indent=1) + "\n").encode())
+        previous = json.loads(settings_file.read_text("utf-8"))
+        if not isinstance(previous, dict):
+            raise ValueError(f"{settings_file} holds no settings")
     except (OSError, ValueError) as error:
         raise UserError(f"{out} cannot be written to or continued ({error}): give another folder") from None
-    if before != settings:
-        every = {**before, **settings}
-        other = ", ".join(
-            f"{k} {before.get(k)!r}, not {settings.get(k)!r}" for k in every if before.get(k) != settings.get(k)
+    if previous != settings:
+        differences = ", ".join(
+            f"{key} {previous.get(key)!r}, not {settings.get(key)!r}"
+            for key in {**previous, **settings}
+            if previous.get(key) != settings.get(key)
         )
-        raise UserError(f"{out} was begun with other settings ({other}): give another folder, or the same settings")
+        raise UserError(f"{out} was made with other settings ({differences}): give another folder or these settings")
 
 
-_reader: PageReader | None = None  # of a process of the pool
+_worker_reader: PageReader | None = None  # of this process, when it is a worker
 
 
-def _prepare(opening: Callable[[], PageReader], parent: Connection, alone: bool) -> None:
-    global _reader
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
-    Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if not alone:
-        os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the threads
-    _reader = opening()
+def _initialize_worker(open_reader: Callable[[], PageReader], parent: Connection, single_process: bool) -> None:
+    global _worker_reader
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops the workers
+    Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    if not single_process:
+        os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the parallel units, not threads
+    _worker_reader = open_reader()
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits, for good in processes begun meanwhile: it would end their imports with a traceback."""
+def _block_interrupts() -> Iterator[None]:
+    """Hold back SIGINT. Processes started meanwhile ignore it: it would end their imports with a traceback."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
 
-def _end_with(parent: Connection) -> None:
-    """Ends this process, whatever it is at, once the parent stops or is killed: nothing else would."""
+def _exit_with_parent(parent: Connection) -> None:
+    """Exit this process as soon as the parent closes its end of the pipe or dies, even in the middle of an image."""
     parent.poll(None)
     os._exit(1)
 
 
-def _work(task: Task, form: str) -> Outcome:
-    assert _reader is not None
-    return _written(_reader, task, form)
+def _run_in_worker(task: Task, format_name: str) -> Outcome:
+    assert _worker_reader is not None
+    return _run_task(_worker_reader, task, format_name)
 
 
-def _written(reader: PageReader, task: Task, form: str) -> Outcome:
+def _run_task(reader: PageReader, task: Task, format_name: str) -> Outcome:
     try:
         for path in (task.out, task.overlay):
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)
-        shape = open_format(form)
-        made, pages = results(reader, task.image, str(task.image), shape, task.overlay)
-        for number in range(len(made), 0, -1):  # the first page last, for it says that all is done
-            write_whole(_numbered(task.out, shape.suffix, number), made[number - 1])
+        output_format = open_format(format_name)
+        documents, pages = read_and_render(reader, task.image, str(task.image), output_format, task.overlay)
+        # the first page is written last, because its file marks the task as done
+        for number in range(len(documents), 0, -1):
+            write_atomically(_page_path(task.out, output_format.suffix, number), documents[number - 1])
     except GlyphlineError as error:
         return Outcome(task, str(error) if str(task.image) in str(error) else f"{task.image}: {error}")
     except OSError as error:
-        return Outcome(task, f"{task.out} cannot be written ({error.strerror or error}): free some space, run again")
-    except Exception as error:  # whatever a library stumbles over, the others are read
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        return Outcome(task, f"{task.image} could not be read ({said}): save it again as PNG or JPEG")
+        message = f"{task.out} cannot be written ({error.strerror or error}): free some space and run the command again"
+        return Outcome(task, message)
+    except Exception as error:  # an error inside a library must not stop the other images
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        return Outcome(task, f"{task.image} could not be read ({reason}): save it again as PNG or JPEG")
     lines = [line for page in pages for line in page.lines]
     return Outcome(task, "", len(lines), sum(line.rejected for line in lines))
 
 
-def read_all(tasks: Sequence[Task], opening: Callable[[], PageReader], form: str, jobs: int) -> Iterator[Outcome]:
-    """Do the tasks that are not done, in any order, with `jobs` processes; each opens its own reader.
+def read_all(
+    tasks: Sequence[Task], open_reader: Callable[[], PageReader], format_name: str, jobs: int
+) -> Iterator[Outcome]:
+    """Run the tasks that are not done, and yield their outcomes in any order.
 
-    An image that ends its process (of memory, or of a fault in a library) is tried once more alone, then reported.
+    jobs: the number of processes; each opens its own reader with `open_reader`, which must be picklable. A list of one
+    task is run in this process. An image whose process dies (out of memory, a crash inside a library) is tried once
+    more alone, and then reported in its outcome; images fail in their outcome, not with an exception.
     """
     todo = [task for task in tasks if not task.done]
-    if len(tasks) == 1:  # no other is lost with it
-        yield from (_written(opening(), task, form) for task in todo)
+    if len(tasks) == 1:  # a crash loses no other image
+        yield from (_run_task(open_reader(), task, format_name) for task in todo)
     else:
-        yield from _Pool(opening, form, jobs).run(todo)
+        yield from _WorkerPool(open_reader, format_name, jobs).run(todo)
 
 
 @dataclass
-class _Pool:
-    """Processes that are given a few tasks at a time, and are begun anew when one of them dies."""
+class _WorkerPool:
+    """Worker processes that get a few tasks ahead, and are started anew when one of them dies."""
 
-    opening: Callable[[], PageReader]
-    form: str
+    open_reader: Callable[[], PageReader]
+    format_name: str
     jobs: int
     running: dict[Future[Outcome], Task] = field(default_factory=dict)
     pipe: tuple[Connection, Connection] = field(default_factory=lambda: get_context("spawn").Pipe(duplex=False))
 
     def run(self, todo: Sequence[Task]) -> Iterator[Outcome]:
         waiting, suspects = list(reversed(todo)), list[Task]()
-        pool = self._begun()
+        executor = self._start_executor()
         try:
             while waiting or suspects or self.running:
-                alone = bool(suspects)  # those in flight when a process died, one at a time
-                while not alone and waiting and len(self.running) < self.jobs * AHEAD:
-                    self._submit(pool, waiting.pop())
+                # the suspects were in flight when a process died; each runs alone, which shows the one that kills it
+                alone = bool(suspects)
+                while not alone and waiting and len(self.running) < self.jobs * TASKS_PER_PROCESS:
+                    self._submit(executor, waiting.pop())
                 if alone and not self.running:
-                    self._submit(pool, suspects.pop())
-                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=lambda future: future.exception() is not None):
+                    self._submit(executor, suspects.pop())
+                finished, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                for future in sorted(finished, key=lambda future: future.exception() is not None):
                     task = self.running.pop(future)
                     try:
                         yield future.result()
                     except BrokenProcessPool:
                         if alone and not self.running:
-                            yield Outcome(task, f"{task.image} ended the process that read it: is it whole?")
+                            message = f"{task.image} ended the process that read it: save it again as PNG or JPEG"
+                            yield Outcome(task, message)
                         else:
                             suspects += [task, *self.running.values()]
                             self.running.clear()
-                        pool.shutdown(wait=False)
-                        pool = self._begun()
+                        executor.shutdown(wait=False)
+                        executor = self._start_executor()
                         break
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for end in self.pipe:  # which ends what is still at work
-                end.close()
+            executor.shutdown(wait=False, cancel_futures=True)
+            for connection in self.pipe:  # workers that are still reading exit when the pipe is closed
+                connection.close()
 
-    def _submit(self, pool: ProcessPoolExecutor, task: Task) -> None:
-        with _interrupts_held():
-            self.running[pool.submit(_work, task, self.form)] = task
+    def _submit(self, executor: ProcessPoolExecutor, task: Task) -> None:
+        with _block_interrupts():
+            self.running[executor.submit(_run_in_worker, task, self.format_name)] = task
 
-    def _begun(self) -> ProcessPoolExecutor:
-        # spawned, for neither OpenCV's nor onnxruntime's threads survive a fork
-        started = (self.opening, self.pipe[0], self.jobs == 1)
-        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _prepare, started)
+    def _start_executor(self) -> ProcessPoolExecutor:
+        # spawned, because the threads of OpenCV and onnxruntime do not survive a fork
+        arguments = (self.open_reader, self.pipe[0], self.jobs == 1)
+        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _initialize_worker, arguments)

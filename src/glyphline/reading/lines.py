@@ -1,4 +1,4 @@
-"""Line images -> text: the same door as training, batches by width, one decoder for all."""
+"""Reads line images: normalizes them as in training, recognizes them in batches of equal width, decodes the output."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import numpy.typing as npt
 
 from glyphline.alphabet import BLANK, Alphabet
 from glyphline.imaging.documents import ColourImage, GreyImage, load
-from glyphline.imaging.normalization import NormalizedLine, extract_ink, normalize_line, padded_batch, to_grey
+from glyphline.imaging.normalization import NormalizedLine, extract_ink, normalize_line, pad_batch, to_grey
 from glyphline.page import Character, Line, split_words, word_from_characters
-from glyphline.reading.recognition.character_positions import places
+from glyphline.reading.recognition.character_positions import locate_characters
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.decoders import (
     DecodedText,
     Decoder,
     GreedyDecoder,
     LogProbs,
-    constrained,
+    constrain,
     open_decoder,
 )
 from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis
@@ -40,24 +40,44 @@ from glyphline.reading.recognition.recognizers import (
     open_recognizer,
 )
 
-BUCKET = 32  # px; a line is always padded to the same width, alone or in a batch, so it reads the same
-BATCH_PIXELS = 600_000  # px of one batch; keeps the memory of long lines flat
-BATCH_LINES = 64
-BATCH_SHARES = 6_000_000  # probabilities that come of one batch, with PP-OCR's thousands of characters
-AHEAD = 2  # batches the network may be ahead of the decoder
-
-LONGEST, SHARED = 24, 4  # heights of a line that is read at once; heights that the parts of a longer one share
-MANY = 1000  # characters of an alphabet most of which a line has nothing of
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class LineLimits:
+    """Limits of batches and of lines that are recognized at once. A height is that of the canonical line."""
+
+    #: px; each line is padded to the next multiple, alone as in a batch, so that its output is always the same
+    width_multiple: int = 32
+    #: px of a batch; bounds the memory that long lines take
+    batch_pixels: int = 600_000
+    #: lines of a batch
+    batch_lines: int = 64
+    #: probabilities in the output of a batch; bounds the memory that PP-OCR's thousands of characters take
+    batch_probabilities: int = 6_000_000
+    #: px; the line height with which the pixels of a batch are counted, whatever the recognizer
+    nominal_height: int = 40
+    #: batches that the network may be ahead of the decoder
+    batches_ahead: int = 2
+    #: heights; a wider line is split into chunks of this width
+    chunk_width: int = 24
+    #: heights that neighbouring chunks have in common at least
+    chunk_overlap: int = 4
+    #: 1/n of an overlap at each end where chunks are not joined, because characters at an edge are cut off
+    overlap_margin: int = 4
+    #: characters; of a larger alphabet only the classes that are likely somewhere in the line are decoded
+    large_alphabet: int = 1000
+
+
+LIMITS = LineLimits()
 
 
 @dataclass
 class LineReader:
     """Reads line images with one recognizer and one decoder.
 
-    >>> LineReader().read_line(np.full((40, 200), 255, np.uint8)).text  # blank paper says nothing
+    >>> LineReader().read_line(np.full((40, 200), 255, np.uint8)).text  # blank paper gives no text
     ''
     """
 
@@ -66,90 +86,117 @@ class LineReader:
 
     @property
     def calibrated(self) -> bool:
-        """Whether its confidences were fitted."""
+        """Whether the recognizer has a fitted calibration for this decoder."""
         return bool((self.recognizer.info.calibration or {}).get(self.decoder.kind))
 
     def read_line(self, image: str | Path | bytes | npt.NDArray[np.generic]) -> Line:
-        """One image of one line, in any form `glyphline.imaging.normalization.load` takes; raises ImageError as it does."""
+        """Read one image of one line, in any form that `glyphline.imaging.documents.load` takes.
+
+        Raises ImageError for an image that cannot be read, or is too wide at the height of the recognizer.
+        """
         return self.read_lines([load(image)])[0]
 
     def read_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
-        """Images (H, W) or (H, W, 3), one line each, read in batches of similar width; results in the order given."""
-        frames = [normalize_line(p, self.recognizer.info.height, self.recognizer.info.normalization) for p in images]
-        decoded = self.decode_all([f.line for f in frames])
-        return [self._line(d, f, p) for d, f, p in zip(decoded, frames, images, strict=True)]
+        """Read images of one line each, uint8 (H, W) or (H, W, 3) in RGB; results in the order of the images.
+
+        Raises ImageError for an image that is too wide at the height of the recognizer.
+        """
+        normalized = self._normalize(images)
+        decoded = self.decode_all([n.line for n in normalized])
+        return [self._build_line(d, n, image) for d, n, image in zip(decoded, normalized, images, strict=True)]
 
     def recognize(self, images: Sequence[GreyImage | ColourImage]) -> list[Hypothesis]:
-        """As `read_lines`, with what the network said, so that other readings can be weighed against it."""
-        frames = [normalize_line(p, self.recognizer.info.height, self.recognizer.info.normalization) for p in images]
-        said: dict[int, tuple[LogProbs, dict[str, int]]] = {}
+        """Read images as `read_lines` does, and return the log-probabilities with each line, to score other texts."""
+        normalized = self._normalize(images)
+        outputs: dict[int, tuple[LogProbs, dict[str, int]]] = {}
 
-        def keep(k: int, log_probs: LogProbs, alphabet: Alphabet) -> None:
-            said[k] = log_probs, {c: at for at, c in enumerate(alphabet.characters, 1)}
+        def store(index: int, log_probs: LogProbs, alphabet: Alphabet) -> None:
+            outputs[index] = log_probs, {c: column for column, c in enumerate(alphabet.characters, 1)}
 
-        decoded = self.decode_all([f.line for f in frames], keep)
-        nothing: tuple[LogProbs, dict[str, int]] = np.zeros((0, 1), np.float32), {}
-        out = []
-        for k, (one, frame, image) in enumerate(zip(decoded, frames, images, strict=True)):
-            place = partial(self._line, frame=frame, image=image)
-            out.append(Hypothesis(place(one), one, *said.get(k, nothing), place))
-        return out
+        decoded = self.decode_all([n.line for n in normalized], store)
+        no_output: tuple[LogProbs, dict[str, int]] = np.zeros((0, 1), np.float32), {}
+        hypotheses = []
+        for k, (decoded_text, line, image) in enumerate(zip(decoded, normalized, images, strict=True)):
+            to_line = partial(self._build_line, normalized=line, image=image)
+            hypotheses.append(Hypothesis(to_line(decoded_text), decoded_text, *outputs.get(k, no_output), to_line))
+        return hypotheses
 
     def decode_all(
-        self, lines: Sequence[GreyImage | ColourImage], heard: Callable[[int, LogProbs, Alphabet], None] | None = None
+        self,
+        lines: Sequence[GreyImage | ColourImage],
+        on_log_probs: Callable[[int, LogProbs, Alphabet], None] | None = None,
     ) -> list[DecodedText]:
-        """Canonical lines (height, W) -> what each says; `heard` is told each inked line's number, (T, C), alphabet."""
+        """Recognize and decode canonical lines (see `normalize_line`); results in the order of the lines.
+
+        lines: uint8 (height, W), ink bright on 0, or (height, W, 3) for a recognizer of colour images. A line whose
+        pixels are all 0 gives an empty text with confidence 1.
+        on_log_probs: called for every other line with its index, its log-probabilities (T, C) and the alphabet of their
+        classes, in the order of the batches.
+        """
         info, alphabet = self.recognizer.info, alphabet_of(self.recognizer)
-        out = [DecodedText("", 1.0, ())] * len(lines)  # nothing inked says nothing
+        decoded = [DecodedText("", 1.0, ())] * len(lines)
         inked = [k for k, line in enumerate(lines) if line.any()]
-        parts = [(k, part) for k in inked for part in _parts(lines[k].shape[1], info)]
-        pixels = min(BATCH_PIXELS, BATCH_SHARES * info.stride * 40 // len(alphabet.characters))
-        groups = by_width([max(part.stop - part.start, info.window) for _, part in parts], pixels)
+        chunks = [(k, columns) for k in inked for columns in _split_long_line(lines[k].shape[1], info)]
+        pixels_per_step = info.stride * LIMITS.nominal_height
+        max_pixels = min(LIMITS.batch_pixels, LIMITS.batch_probabilities * pixels_per_step // len(alphabet.characters))
+        batches = group_by_width([max(columns.stop - columns.start, info.window) for _, columns in chunks], max_pixels)
 
-        def log_probs(group: list[int]) -> list[LogProbs]:
-            cut = [lines[k][:, part] for k, part in (parts[at] for at in group)]
-            batch, widths = padded_batch(cut, BUCKET, info.padding_value, info.window)
-            rows = zip(self.recognizer.log_probs(batch), widths, strict=True)
-            return [row[: info.steps(int(width))] for row, width in rows]
+        def recognize_batch(batch: list[int]) -> list[LogProbs]:
+            images = [lines[k][:, columns] for k, columns in (chunks[i] for i in batch)]
+            padded, widths = pad_batch(images, LIMITS.width_multiple, info.padding_value, info.window)
+            outputs = zip(self.recognizer.log_probs(padded), widths, strict=True)
+            return [log_probs[: info.steps(int(width))] for log_probs, width in outputs]
 
-        waiting: dict[int, dict[int, LogProbs]] = {}  # of lines of several parts, by where each begins
-        for group, rows in zip(groups, _ahead(log_probs, groups), strict=True):
-            for (k, part), row in zip((parts[at] for at in group), rows, strict=True):
-                if part.stop - part.start < lines[k].shape[1]:
-                    known = waiting.setdefault(k, {})
-                    known[part.start] = row
-                    if len(known) < len(_parts(lines[k].shape[1], info)):
+        incomplete: dict[int, dict[int, LogProbs]] = {}  # index of a long line -> first column of a chunk -> its output
+        for batch, outputs in zip(batches, _map_ahead(recognize_batch, batches), strict=True):
+            for (k, columns), log_probs in zip((chunks[i] for i in batch), outputs, strict=True):
+                width = lines[k].shape[1]
+                if columns.stop - columns.start < width:
+                    chunk_outputs = incomplete.setdefault(k, {})
+                    chunk_outputs[columns.start] = log_probs
+                    if len(chunk_outputs) < len(_split_long_line(width, info)):
                         continue
-                    row = _one(waiting.pop(k), info)
-                likely = _likely(row, alphabet) if len(alphabet.characters) > MANY else (row, alphabet)
-                out[k] = self.decoder(*likely)
-                if heard:
-                    heard(k, *likely)
-        return out
+                    log_probs = _join_posteriors(incomplete.pop(k), info)
+                line_alphabet = alphabet
+                if len(alphabet.characters) > LIMITS.large_alphabet:
+                    log_probs, line_alphabet = _remove_unlikely_classes(log_probs, alphabet)
+                decoded[k] = self.decoder(log_probs, line_alphabet)
+                if on_log_probs:
+                    on_log_probs(k, log_probs, line_alphabet)
+        return decoded
 
-    def _line(self, decoded: DecodedText, frame: NormalizedLine, image: GreyImage | ColourImage) -> Line:
+    def _normalize(self, images: Sequence[GreyImage | ColourImage]) -> list[NormalizedLine]:
+        info = self.recognizer.info
+        return [normalize_line(image, info.height, info.normalization) for image in images]
+
+    def _build_line(self, decoded: DecodedText, normalized: NormalizedLine, image: GreyImage | ColourImage) -> Line:
+        """The Line of a decoded text: calibrated confidences, positions of characters and words in px of `image`."""
         info, spans = self.recognizer.info, decoded.spans
-        reach = max(info.window, info.stride)
-        centres = [(s.start + s.end - 1) * info.stride / 2 + reach / 2 for s in spans]
-        ink = frame.line if frame.line.ndim == 2 else extract_ink(to_grey(frame.line))
-        columns = places(ink, centres, [s.character.isspace() for s in spans])
-        left, right = (np.clip(frame.left + c / frame.scale, 0, image.shape[1]).tolist() for c in columns)
+        step_width = max(info.window, info.stride)
+        centres = [(s.start + s.end - 1) * info.stride / 2 + step_width / 2 for s in spans]
+        ink = normalized.line if normalized.line.ndim == 2 else extract_ink(to_grey(normalized.line))
+        columns = locate_characters(ink, centres, [s.character.isspace() for s in spans])
+        left, right = (np.clip(normalized.left + c / normalized.scale, 0, image.shape[1]).tolist() for c in columns)
 
         h, w = image.shape[:2]
-        sure, told = calibration_of(info, self.decoder.kind), [s.evidence for s in spans]
+        calibration, evidence = calibration_of(info, self.decoder.kind), [s.evidence for s in spans]
+        confidences = calibration.character_confidences(evidence)
         characters = tuple(
-            Character(s.character, share, x0, x1, ((x0, 0.0), (x1, 0.0), (x1, float(h)), (x0, float(h))))
-            for s, share, x0, x1 in zip(spans, sure.characters(told), left, right, strict=True)
+            Character(s.character, p, x0, x1, ((x0, 0.0), (x1, 0.0), (x1, float(h)), (x0, float(h))))
+            for s, p, x0, x1 in zip(spans, confidences, left, right, strict=True)
         )
-        inked = iter(s.evidence for s in spans if not s.character.isspace())
+        word_evidence = iter(s.evidence for s in spans if not s.character.isspace())
         words = tuple(
-            word_from_characters(g, sure("word", list(islice(inked, len(g))))) for g in split_words(characters)
+            word_from_characters(group, calibration("word", list(islice(word_evidence, len(group)))))
+            for group in split_words(characters)
         )
-        confidence = sure("line", told) if spans else decoded.confidence
+        confidence = calibration("line", evidence) if spans else decoded.confidence
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
-        # a network of composed lines was never shown background, and what it sees there tells nothing
-        seen = decoded.visual_confidence if info.name == PP_OCR else 1.0
-        return Line(decoded.text, confidence, corners, info.name, characters, words, visual_confidence=seen)
+        # recognizers trained on composed lines never saw background, so their probabilities do not tell it from text
+        visual_confidence = decoded.visual_confidence if info.name == PP_OCR else 1.0
+        return Line(
+            decoded.text, confidence, corners, info.name, characters, words, visual_confidence=visual_confidence
+        )
 
 
 def open_line_reader(
@@ -157,76 +204,89 @@ def open_line_reader(
     decoder: str = "beam",
     constraint: Callable[[Recognizer], Constraint] | None = None,
 ) -> LineReader:
-    """A reader of lines: a bundled reader's name, "pp-ocr", an .onnx file or a recognizer; a decoder's spec (DECODERS).
+    """Open a reader of line images.
 
-    constraint: what lines may say. Raises UserError or DataError naming the choices, MissingPackage.
+    model: a bundled model's name, "pp-ocr", the path of an .onnx file, or a recognizer. decoder: a spec such as "beam"
+    or "beam:my.lm", see DECODERS. constraint: makes the constraint that every text has to meet.
+    Raises UserError or DataError naming the choices, MissingPackage for "pp-ocr" without rapidocr.
     """
     recognizer = open_recognizer(model) if isinstance(model, str) else model
-    made = open_decoder(decoder, alphabet_of(recognizer))
-    return LineReader(recognizer, constrained(made, constraint(recognizer)) if constraint else made)
+    unconstrained = open_decoder(decoder, alphabet_of(recognizer))
+    return LineReader(recognizer, constrain(unconstrained, constraint(recognizer)) if constraint else unconstrained)
 
 
-def _likely(log_probs: LogProbs, alphabet: Alphabet) -> tuple[LogProbs, Alphabet]:
-    """What a network said without the classes whose share never reaches MIN_CLASS_PROBABILITY, and the alphabet of the others."""
-    most = log_probs.max(axis=0)
-    likely = most > math.log(MIN_CLASS_PROBABILITY)
-    likely[[BLANK, most[1:].argmax() + 1]] = True  # an alphabet has one character at least
+def _remove_unlikely_classes(log_probs: LogProbs, alphabet: Alphabet) -> tuple[LogProbs, Alphabet]:
+    """Remove the classes whose probability is at most MIN_CLASS_PROBABILITY in every step, from output and alphabet.
+
+    The blank and the likeliest character always stay, because an alphabet needs one character.
+    """
+    highest = log_probs.max(axis=0)
+    likely = highest > math.log(MIN_CLASS_PROBABILITY)
+    likely[[BLANK, highest[1:].argmax() + 1]] = True
     classes = np.flatnonzero(likely)
     return log_probs[:, classes], Alphabet("".join(alphabet.characters[c - 1] for c in classes.tolist() if c != BLANK))
 
 
-def _parts(width: int, info: ModelInfo) -> list[slice]:
-    """Columns of a canonical line that are read at once: all, or parts of a long line that overlap."""
-    most, shared = LONGEST * info.height, SHARED * info.height
-    if width <= most or info.normalization == "whole":
-        return [slice(0, width)]
-    count = -(-(width - shared) // (most - shared))
-    starts = [math.ceil(k * (width - most) / (count - 1) / info.stride) * info.stride for k in range(count)]
-    return [slice(start, min(start + most, width)) for start in starts]
+def _split_long_line(width: int, info: ModelInfo) -> list[slice]:
+    """The columns of a canonical line that are recognized at once: all, or overlapping chunks of a long line.
 
-
-def _one(parts: dict[int, LogProbs], info: ModelInfo) -> LogProbs:
-    """What the network said of the parts of a line, by where they begin, as of one: (T, C).
-
-    Where two overlap the first goes over into the second at the step that both are surest is none of a character, so
-    that none is lost or doubled there.
+    Chunks begin at multiples of the stride. A line with normalization "whole" is never split.
     """
-    (_, joined), *others = sorted(parts.items())
-    for start, row in others:
-        begins = start // info.stride
-        shared = len(joined) - begins
-        edge = shared // 4  # what stands at the very edge is seen only in part
-        none = joined[begins:, BLANK] + row[:shared, BLANK]
-        at = edge + int(none[edge : shared - edge].argmax())
-        joined = np.concatenate([joined[: begins + at], row[at:]])
+    chunk, overlap = LIMITS.chunk_width * info.height, LIMITS.chunk_overlap * info.height
+    if width <= chunk or info.normalization == "whole":
+        return [slice(0, width)]
+    count = -(-(width - overlap) // (chunk - overlap))
+    starts = [math.ceil(k * (width - chunk) / (count - 1) / info.stride) * info.stride for k in range(count)]
+    return [slice(start, min(start + chunk, width)) for start in starts]
+
+
+def _join_posteriors(chunks: dict[int, LogProbs], info: ModelInfo) -> LogProbs:
+    """Join the log-probabilities of the chunks of a line, given by their first column, into one array (T, C).
+
+    Two chunks are joined at the step of their overlap where the product of their blank probabilities is highest, so
+    that no character is lost or doubled.
+    """
+    (_, joined), *others = sorted(chunks.items())
+    for start, log_probs in others:
+        first_step = start // info.stride
+        overlap = len(joined) - first_step
+        margin = overlap // LIMITS.overlap_margin
+        blank = joined[first_step:, BLANK] + log_probs[:overlap, BLANK]
+        joint = margin + int(blank[margin : overlap - margin].argmax())
+        joined = np.concatenate([joined[: first_step + joint], log_probs[joint:]])
     return joined
 
 
-def _ahead(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """What `work` makes of each item, in order: the network reads a batch while the one before is decoded."""
-    if len(items) < 2:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(1) as other:
-        later: deque[Future[Result]] = deque()
-        for item in items:
-            later.append(other.submit(work, item))
-            if len(later) > AHEAD:
-                yield later.popleft().result()
-        while later:
-            yield later.popleft().result()
+def _map_ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Map a function over items, in order, in a thread that is up to LIMITS.batches_ahead items ahead of the caller.
 
-
-def by_width(widths: Sequence[int], pixels: int = BATCH_PIXELS) -> list[list[int]]:
-    """Numbers of lines grouped by equal padded width, each group within so many pixels and BATCH_LINES.
-
-    What a recurrent network says of a line depends on the padding after it: it is kept the same in every batch.
+    This way the network recognizes a batch while the previous one is decoded.
     """
-    buckets: dict[int, list[int]] = {}
+    if len(items) < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        pending: deque[Future[Result]] = deque()
+        for item in items:
+            pending.append(thread.submit(function, item))
+            if len(pending) > LIMITS.batches_ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def group_by_width(widths: Sequence[int], max_pixels: int = LIMITS.batch_pixels) -> list[list[int]]:
+    """Group lines of equal padded width into batches. widths: px of each line. Returns the indices of the lines.
+
+    A batch has at most LIMITS.batch_lines lines and `max_pixels` px at LIMITS.nominal_height, but at least one line.
+    The output of a recurrent network depends on the padding after a line, so a line has the same padding in any batch.
+    """
+    buckets: dict[int, list[int]] = {}  # padded width in multiples -> indices of lines
     for k, width in enumerate(widths):
-        buckets.setdefault(-(-width // BUCKET), []).append(k)
-    out = []
-    for bucket, members in sorted(buckets.items()):
-        most = max(1, min(BATCH_LINES, pixels // (bucket * BUCKET * 40)))
-        out += [members[s : s + most] for s in range(0, len(members), most)]
-    return out
+        buckets.setdefault(-(-width // LIMITS.width_multiple), []).append(k)
+    batches = []
+    for multiple, indices in sorted(buckets.items()):
+        line_pixels = multiple * LIMITS.width_multiple * LIMITS.nominal_height
+        size = max(1, min(LIMITS.batch_lines, max_pixels // line_pixels))
+        batches += [indices[start : start + size] for start in range(0, len(indices), size)]
+    return batches

@@ -1,4 +1,4 @@
-"""ONNX models on onnxruntime: sessions, and the PP-OCR models that the wheel of rapidocr contains."""
+"""ONNX models on onnxruntime: inference sessions, and the PP-OCR models that the wheel of rapidocr contains."""
 
 from __future__ import annotations
 
@@ -14,41 +14,46 @@ import numpy.typing as npt
 from glyphline.errors import DataError, MissingPackage, UserError
 
 
-def _threads() -> int:
-    """Threads of onnxruntime: $GLYPHLINE_THREADS, or 0, as many as there are cores."""
-    said = os.environ.get("GLYPHLINE_THREADS", "0")
-    if not said.isdigit():
-        raise UserError(f"GLYPHLINE_THREADS is {said!r}: give a whole number of threads, 0 for as many as cores")
-    return int(said)
+def _thread_count() -> int:
+    """Threads of onnxruntime, from $GLYPHLINE_THREADS; 0, the default, is one for each core."""
+    value = os.environ.get("GLYPHLINE_THREADS", "0")
+    if not value.isdigit():
+        raise UserError(f"GLYPHLINE_THREADS is {value!r}: give a whole number of threads, 0 for one for each core")
+    return int(value)
 
 
 def open_session(path: Path) -> Any:
-    """A model on onnxruntime. Raises DataError for a file that is none."""
+    """Open an onnxruntime.InferenceSession on the CPU for a model file.
+
+    Raises DataError for a file that is not an ONNX model, UserError where $GLYPHLINE_THREADS is not a whole number.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _threads()
-    options.log_severity_level = 3
+    options.intra_op_num_threads = _thread_count()
+    options.log_severity_level = 3  # errors, no warnings
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own kinds for a file that is no model
-        raise DataError(f"{path} is no ONNX model ({str(error).splitlines()[0][:120]}): export it again") from None
+    except Exception as error:  # onnxruntime raises exceptions of its own for an invalid file
+        reason = str(error).splitlines()[0][:120]
+        raise DataError(f"{path} is not an ONNX model ({reason}): export it again") from None
 
 
 def rapidocr_model_path(kind: str) -> Path:
-    """A model ("det", "rec") inside the wheel of rapidocr, whose code is not needed.
+    """The path of a PP-OCR model inside the wheel of rapidocr. The code of rapidocr is not imported.
 
-    Raises MissingPackage without the wheel, DataError for a version of it that carries none.
+    kind: "det" for detection, "rec" for recognition. Raises MissingPackage where rapidocr is not installed, DataError
+    where its version does not contain the model.
     """
     if find_spec("rapidocr") is None:
         raise MissingPackage("rapidocr", "photo", "reading photographs of print, signs and pages")
-    inside = resources.files("rapidocr") / "models"
-    found = [p for p in inside.iterdir() if f"_{kind}_" in p.name and p.name.endswith(".onnx")]
-    if not found:
-        raise DataError(f"this version of rapidocr carries no {kind} model: pip install rapidocr==3.10.0")
-    return Path(str(found[0]))
+    folder = resources.files("rapidocr") / "models"
+    models = [p for p in folder.iterdir() if f"_{kind}_" in p.name and p.name.endswith(".onnx")]
+    if not models:
+        raise DataError(f"the installed version of rapidocr has no {kind} model: pip install rapidocr==3.10.0")
+    return Path(str(models[0]))
 
 
 def pp_ocr_input(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Colour images (N, H, W, 3) as PP-OCR's networks want them: (N, 3, H, W), blue, green, red, from -1 to 1."""
+    """The input of PP-OCR's networks for RGB images (N, H, W, 3) uint8: (N, 3, H, W), channels BGR, range -1..1."""
     return np.asarray((images[..., ::-1].astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2), np.float32)

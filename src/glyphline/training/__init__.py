@@ -1,1 +1,1 @@
-"""The learning wing: lines -> a trained reader -> an ONNX file. Only this wing loads torch."""
+"""The training package: composed lines -> a trained network -> an ONNX file. Only this package loads torch."""

@@ -1,4 +1,4 @@
-"""How sure a reader may be: fitted on validation lines, measured on test lines, kept inside the model file."""
+"""Fits the calibration of a recognizer on validation lines and measures it on test lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from rapidfuzz.distance import Levenshtein
 
 from glyphline.composing.line_sets import LineSet
-from glyphline.files import replacing
+from glyphline.files import replace_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.page import Character, split_words
 from glyphline.reading.lines import LineReader
@@ -29,90 +29,99 @@ from glyphline.recipe import Recipe
 from glyphline.score import fold_none
 from glyphline.training.export import write_model_info
 
-FITTED = ("greedy", "beam")  # kinds of decoder
+DECODER_KINDS = ("greedy", "beam")  # each has its own weights, because it has its own evidence
 
-Units = dict[str, tuple[list[list[CharacterEvidence]], list[bool]]]  # kind of unit -> of its characters; was it right
+#: kind of unit -> (the evidence of the characters of each unit, whether each unit is correct)
+LabelledUnits = dict[str, tuple[list[list[CharacterEvidence]], list[bool]]]
 
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """Expected calibration errors of one kind of decoder on test lines, fractions."""
+    """The calibration of one kind of decoder on test lines. The keys are the kinds of unit in UNITS."""
 
-    before: dict[str, float]  # unit -> with the least sure character as confidence
-    after: dict[str, float]
-    reliability: dict[str, list[tuple[float, float, int]]]  # unit -> (confidence, share right, count) a bin
+    before: dict[str, float]  # expected calibration error, 0..1, of the lowest character probability
+    after: dict[str, float]  # expected calibration error, 0..1, of the calibrated confidence
+    reliability: dict[str, list[tuple[float, float, int]]]  # after; (mean confidence, fraction correct, units) a bin
 
 
 def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, CalibrationReport]:
-    """Fit the confidence of an ONNX reader on `count` validation lines of its recipe and keep it in its metadata.
+    """Fit the calibration of an ONNX model, as `fit_confidence` does, and store it in the metadata of its file.
 
-    Returns what was measured on as many test lines, by kind of decoder.
+    Returns the report of each kind of decoder. Raises DataError for a file that is no glyphline model, and what
+    `fit_confidence` raises.
     """
     recognizer = OnnxRecognizer(path)
-    fitted, measured = fit_confidence(recognizer, recipe, count)
-    with replacing(path) as beside:
-        shutil.copy(path, beside)
-        write_model_info(beside, replace(recognizer.info, calibration=fitted))
-    return measured
+    weights, reports = fit_confidence(recognizer, recipe, count)
+    with replace_atomically(path) as temporary:
+        shutil.copy(path, temporary)
+        write_model_info(temporary, replace(recognizer.info, calibration=weights))
+    return reports
 
 
 def fit_confidence(
     recognizer: Recognizer, recipe: Recipe, count: int = 1000
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, CalibrationReport]]:
-    """Weights of the confidence of a recognizer, fitted on `count` validation lines; what as many test lines show.
+    """Fit the calibration of a recognizer on `count` validation lines of a recipe, measure it on `count` test lines.
 
-    Both by kind of decoder, the weights by unit too, as a model keeps them.
+    Returns the weights, decoder kind -> unit -> weights, as in ModelInfo.calibration, and the report of each decoder
+    kind. Raises what `LineSet` raises.
     """
     info = recognizer.info
-    fitted: dict[str, dict[str, list[float]]] = {}
-    measured = {}
+    weights: dict[str, dict[str, list[float]]] = {}
+    reports = {}
     lines = {}
     for split in ("val", "test"):
-        made = LineSet(recipe.lines, split, recipe.training.seed)
-        composed = [made.line(index) for index in range(count)]
+        line_set = LineSet(recipe.lines, split, recipe.training.seed)
+        composed = [line_set.line(index) for index in range(count)]
         images = [canonical_line_image(line.image, info.height, info.normalization) for line in composed]
         lines[split] = images, [line.text for line in composed]
-    for kind in FITTED:
+    for kind in DECODER_KINDS:
         reader = LineReader(recognizer, open_decoder(kind, alphabet_of(recognizer)))
-        val, test = (units_of(reader.decode_all(images), texts) for images, texts in lines.values())
-        fitted[kind] = {unit: list(fit(*val[unit])) for unit in UNITS if val[unit][0]}
-        sure = Calibration(**{unit: tuple(weights) for unit, weights in fitted[kind].items()})
-        told = {kind: [sure(kind, unit) for unit in test[kind][0]] for kind in UNITS}
-        plain = {kind: [Calibration()(kind, unit) for unit in test[kind][0]] for kind in UNITS}
-        measured[kind] = CalibrationReport(
-            {unit: calibration_error(plain[unit], test[unit][1]) for unit in UNITS},
-            {unit: calibration_error(told[unit], test[unit][1]) for unit in UNITS},
-            {unit: reliability(told[unit], test[unit][1]) for unit in UNITS},
+        val, test = (label_units(reader.decode_all(images), truths) for images, truths in lines.values())
+        weights[kind] = {unit: list(fit(*val[unit])) for unit in UNITS if val[unit][0]}
+        calibrated = Calibration(**{unit: tuple(unit_weights) for unit, unit_weights in weights[kind].items()})
+        before, after = (
+            {unit: [calibration(unit, evidence) for evidence in test[unit][0]] for unit in UNITS}
+            for calibration in (Calibration(), calibrated)
         )
-    return fitted, measured
+        reports[kind] = CalibrationReport(
+            {unit: calibration_error(before[unit], test[unit][1]) for unit in UNITS},
+            {unit: calibration_error(after[unit], test[unit][1]) for unit in UNITS},
+            {unit: reliability(after[unit], test[unit][1]) for unit in UNITS},
+        )
+    return weights, reports
 
 
-def units_of(read: Sequence[DecodedText], truths: Sequence[str]) -> Units:
-    """Every character, word and line that was read, and whether an alignment with the truth finds it right."""
-    out: Units = {unit: ([], []) for unit in UNITS}
+def label_units(decoded_texts: Sequence[DecodedText], truths: Sequence[str]) -> LabelledUnits:
+    """Collect the characters, words and lines of decoded texts, each with whether it is correct.
 
-    def told(kind: str, unit: list[CharacterEvidence], right: bool) -> None:
-        out[kind][0].append(unit)
-        out[kind][1].append(right)
+    truths: one text for each decoded text; runs of white space count as one space. A character or word is correct if
+    a Levenshtein alignment matches it with the truth, a line if it equals the truth. Lines without text are left out.
+    """
+    units: LabelledUnits = {unit: ([], []) for unit in UNITS}
 
-    for decoded, truth in zip(read, map(fold_none, truths), strict=True):
+    def add(unit: str, evidence: list[CharacterEvidence], correct: bool) -> None:
+        units[unit][0].append(evidence)
+        units[unit][1].append(correct)
+
+    for decoded, truth in zip(decoded_texts, map(fold_none, truths), strict=True):
         evidence = [span.evidence for span in decoded.spans]
         if not evidence:
             continue
-        for one, right in zip(evidence, _found(decoded.text, truth), strict=True):
-            told("character", [one], right)
+        for character_evidence, correct in zip(evidence, _matches(decoded.text, truth), strict=True):
+            add("character", [character_evidence], correct)
         words = split_words(Character(span.character, span.confidence, span.start, span.end) for span in decoded.spans)
-        inked = iter(span.evidence for span in decoded.spans if not span.character.isspace())
-        for word, right in zip(words, _found(decoded.text.split(), truth.split()), strict=True):
-            told("word", list(islice(inked, len(word))), right)
-        told("line", evidence, fold_none(decoded.text) == truth)
-    return out
+        word_evidence = iter(span.evidence for span in decoded.spans if not span.character.isspace())
+        for word, correct in zip(words, _matches(decoded.text.split(), truth.split()), strict=True):
+            add("word", list(islice(word_evidence, len(word))), correct)
+        add("line", evidence, fold_none(decoded.text) == truth)
+    return units
 
 
-def _found(read: Sequence[str], truth: Sequence[str]) -> list[bool]:
-    """Which parts of what was read stand in the truth, by the shortest edit."""
-    right = [False] * len(read)
-    for step in Levenshtein.opcodes(read, truth):
-        if step.tag == "equal":
-            right[step.src_start : step.src_end] = [True] * (step.src_end - step.src_start)
-    return right
+def _matches(prediction: Sequence[str], truth: Sequence[str]) -> list[bool]:
+    """Whether each item of the prediction is matched with an equal item of the truth by a Levenshtein alignment."""
+    matched = [False] * len(prediction)
+    for opcode in Levenshtein.opcodes(prediction, truth):
+        if opcode.tag == "equal":
+            matched[opcode.src_start : opcode.src_end] = [True] * (opcode.src_end - opcode.src_start)
+    return matched

@@ -1,4 +1,4 @@
-"""torch's view of composed lines: batches that are functions of (seed, position), so that any run can be continued."""
+"""Batches of composed lines as torch tensors. Each batch is a function of (seed, position), so a run can be resumed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from glyphline.alphabet import Alphabet, steps_needed
+from glyphline.alphabet import Alphabet, min_ctc_steps
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import RecipeError
-from glyphline.imaging.normalization import padded_batch
+from glyphline.imaging.normalization import pad_batch
 
-WINDOW = 16  # batches sorted by length together, so that little is padded
-MULTIPLE = 32  # px; widths are padded to it
+BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
+WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
 
 
 @dataclass
 class Batch:
-    """Lines for one step."""
+    """N lines and their labels in the form that CTC loss takes."""
 
-    lines: Tensor  # (N, H, W) uint8
+    lines: Tensor  # (N, H, W) uint8, ink bright on 0, padded with 0 at the right
     widths: Tensor  # (N,) px before padding
-    targets: Tensor  # (sum of lengths,) ids
-    lengths: Tensor  # (N,) characters
+    targets: Tensor  # (sum of lengths,) character ids of all lines, one line after the other
+    lengths: Tensor  # (N,) characters of each line
     texts: list[str]
 
 
 def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet) -> Batch:
-    """Canonical lines (H, W) and their texts as one batch."""
-    lines, widths = padded_batch(images, MULTIPLE)
+    """Make one batch of canonical lines, (H, W) uint8 of equal height, and their texts."""
+    lines, widths = pad_batch(images, WIDTH_MULTIPLE)
     ids = [alphabet.encode(text) for text in texts]
     return Batch(
         torch.from_numpy(lines), torch.from_numpy(widths), torch.from_numpy(np.concatenate(ids)),
@@ -40,8 +40,8 @@ def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabe
     )  # fmt: skip
 
 
-class LineBatches(Dataset[Batch]):
-    """Asked for a list of line numbers, gives their batch."""
+class LineBatchDataset(Dataset[Batch]):
+    """A dataset whose index is a list of line numbers and whose item is the batch of these lines."""
 
     def __init__(self, lines: LineSet) -> None:
         self.lines = lines
@@ -51,75 +51,90 @@ class LineBatches(Dataset[Batch]):
         return make_batch(images, texts, self.lines.alphabet)
 
 
-class Positions(Sampler[list[int]]):
-    """The line numbers of each batch of an epoch; epoch e starts where epoch e - 1 ended.
+class LineBatchSampler(Sampler[list[int]]):
+    """Yields the line numbers of each batch of an epoch. Epoch e starts at the line where epoch e - 1 ended.
 
-    Batches hold lines of similar length where lengths vary, in an order drawn from the epoch. Each is given out in
-    `gradient_accumulation` equal parts, one after the other.
+    Lines of varying length are sorted into batches of similar length, and the order of the batches is drawn from
+    (seed, epoch).
+    epoch_lines: lines of an epoch; those that do not fill a batch are left for the next epoch. distinct_lines: the
+    number of lines that are repeated in a new order each epoch; None never repeats a line. gradient_accumulation:
+    equal parts into which each batch of `batch_size` lines is split; they are yielded one after the other.
     """
 
     def __init__(
-        self, lines: LineSet, epoch_lines: int, batch: int, distinct: int | None = None, gradient_accumulation: int = 1
+        self,
+        lines: LineSet,
+        epoch_lines: int,
+        batch_size: int,
+        distinct_lines: int | None = None,
+        gradient_accumulation: int = 1,
     ) -> None:
-        self.lines, self.batch, self.distinct, self.gradient_accumulation = (
-            lines,
-            batch,
-            distinct,
-            gradient_accumulation,
-        )
-        self.batches = max(1, epoch_lines // batch)
+        self.lines = lines
+        self.batch_size = batch_size
+        self.distinct_lines = distinct_lines
+        self.gradient_accumulation = gradient_accumulation
+        self.batch_count = max(1, epoch_lines // batch_size)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Choose the epoch, from 0. Lightning calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.batches * self.gradient_accumulation
+        return self.batch_count * self.gradient_accumulation
 
     def __iter__(self) -> Iterator[list[int]]:
-        first, count = self.epoch * self.batches * self.batch, self.batches * self.batch
-        numbers = np.arange(first, first + count)
+        line_count = self.batch_count * self.batch_size
+        first = self.epoch * line_count
+        indices = np.arange(first, first + line_count)
         rng = np.random.default_rng([self.lines.seed, self.epoch])
-        if self.distinct is not None:  # the same lines again, in a new order
-            numbers = rng.permutation(self.distinct)[np.arange(count) % self.distinct]
+        if self.distinct_lines is not None:
+            indices = rng.permutation(self.distinct_lines)[np.arange(line_count) % self.distinct_lines]
         if self.lines.recipe.length[0] != self.lines.recipe.length[1]:
-            lengths = np.array([len(self.lines.text(int(i))) for i in numbers])
-            span = WINDOW * self.batch
-            numbers = np.concatenate(
-                [numbers[s : s + span][np.argsort(lengths[s : s + span], kind="stable")] for s in range(0, count, span)]
+            lengths = np.array([len(self.lines.text(int(i))) for i in indices])
+            bucket = BUCKET_BATCHES * self.batch_size
+            indices = np.concatenate(
+                [
+                    indices[start : start + bucket][np.argsort(lengths[start : start + bucket], kind="stable")]
+                    for start in range(0, line_count, bucket)
+                ]
             )
-            order = rng.permutation(self.batches)
+            batch_order = rng.permutation(self.batch_count)
         else:
-            order = np.arange(self.batches)
-        for k in order:
-            for part in np.split(numbers[k * self.batch : (k + 1) * self.batch], self.gradient_accumulation):
+            batch_order = np.arange(self.batch_count)
+        for k in batch_order:
+            batch = indices[k * self.batch_size : (k + 1) * self.batch_size]
+            for part in np.split(batch, self.gradient_accumulation):
                 yield [int(i) for i in part]
 
 
-def _quiet_worker(_: int) -> None:
-    """A composing process keeps to one thread: the others belong to the training."""
+def _use_one_thread(_: int) -> None:
+    """Limit a composing process to one thread, so that the other cores stay free for training."""
     torch.set_num_threads(1)
 
 
-def loader(lines: LineSet, positions: Sampler[list[int]], workers: int = 0) -> DataLoader[Batch]:
-    """Batches in the order of positions, composed ahead by `workers` processes."""
+def make_data_loader(lines: LineSet, sampler: Sampler[list[int]], workers: int = 0) -> DataLoader[Batch]:
+    """Make a loader of the batches that `sampler` lists, in its order.
+
+    workers: processes that compose lines ahead of the training; 0 composes in the training process.
+    """
     return DataLoader(
-        LineBatches(lines), sampler=positions, batch_size=None, num_workers=workers,
+        LineBatchDataset(lines), sampler=sampler, batch_size=None, num_workers=workers,
         persistent_workers=workers > 0, prefetch_factor=8 if workers else None,
-        worker_init_fn=_quiet_worker if workers else None,
+        worker_init_fn=_use_one_thread if workers else None,
     )  # fmt: skip
 
 
-def check_steps(lines: LineSet, steps: Callable[[int], int], most: int = 256) -> None:
-    """Look at the first lines of a set before an hour is spent on it; `steps` is the network's, of a width in px.
+def check_time_steps(lines: LineSet, steps: Callable[[int], int], count: int = 256) -> None:
+    """Check before training that the first `count` lines of a set have enough time steps for CTC.
 
-    Raises RecipeError naming a line that has more to say than CTC has time steps for.
+    steps: width of a line in px -> time steps that the network gives. Raises RecipeError that names the first line
+    whose text needs more time steps than its image has.
     """
-    for image, text in zip(*lines.canonical_batch(range(most)), strict=True):
-        needed, given = steps_needed(lines.alphabet.encode(text)), steps(image.shape[1])
-        if needed > given:
+    for image, text in zip(*lines.canonical_batch(range(count)), strict=True):
+        needed, available = min_ctc_steps(lines.alphabet.encode(text)), steps(image.shape[1])
+        if needed > available:
             raise RecipeError(
-                f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {given}: "
+                f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}: "
                 "choose an encoder with a smaller stride, a larger lines.height, or a smaller lines.length"
             )

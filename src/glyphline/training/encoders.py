@@ -1,8 +1,8 @@
-"""FAMILIES: encoders (line images -> features a time step) and contexts (each step sees its neighbours).
+"""FAMILIES: encoders turn line images into feature sequences; contexts let each time step see its neighbours.
 
-Contract of an encoder: `forward((N, 1, H, W)) -> (N, T, features)`, `stride` in px a step, `steps(width)`.
-Contract of a context: `forward((N, T, features)) -> (N, T, features)`.
-To add one: a module here and a row in ENCODERS or CONTEXTS at the bottom.
+Contract of an encoder: `forward((N, 1, H, W)) -> (N, T, features)`, `stride` in px a time step, `steps(width) -> T`.
+Contract of a context: `forward((N, T, features_in)) -> (N, T, features)`, with `features` as an attribute.
+To add one: a class here and a row in ENCODERS or CONTEXTS at the bottom.
 """
 
 from __future__ import annotations
@@ -20,91 +20,94 @@ from glyphline.recipe import NetworkRecipe
 
 
 class Encoder(nn.Module, ABC):
-    """Line images (N, 1, H, W), ink bright in 0..1 -> features (N, T, D)."""
+    """Turns line images (N, 1, H, W) float32 in 0..1, ink bright, into features (N, T, features)."""
 
     stride: int  # px of width a time step
-    features: int  # D
+    features: int  # size of the feature vector of a time step
 
     @abstractmethod
     def steps(self, width: int) -> int:
-        """How many time steps a line of `width` px gives."""
+        """The number of time steps T of a line `width` px wide."""
 
     @abstractmethod
     def forward(self, lines: Tensor) -> Tensor: ...
 
 
-class QuickDropout(nn.Module):
-    """Dropout whose random bits are drawn eight bytes at a time, 16 bits a value: far faster on a CPU.
+class FastDropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) that draws four 16-bit random numbers at a time: far faster on a CPU.
 
-    `share` is kept to 1/65536; the draw follows torch's global generator.
+    probability: chance in 0..1 that a value is set to zero while training; it is rounded to a multiple of 1/65536.
+    The random bits come from torch's global generator. Outside training values pass unchanged.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, probability: float) -> None:
         super().__init__()
-        self.share = share
+        self.probability = probability
 
     def forward(self, values: Tensor) -> Tensor:
-        if not self.training or self.share == 0:
+        if not self.training or self.probability == 0:
             return values
-        draws = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device)
-        draws.random_(-(2**63), None)  # all 64 bits
-        bits = draws.view(torch.int16)[: values.numel()].view(values.shape)
-        kept = bits >= round(self.share * 65536) - 32768
-        return values * kept.to(values.dtype).mul_(1 / (1 - self.share))
+        words = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device)
+        words.random_(-(2**63), None)  # all 64 bits
+        bits = words.view(torch.int16)[: values.numel()].view(values.shape)
+        mask = bits >= round(self.probability * 65536) - 32768
+        return values * mask.to(values.dtype).mul_(1 / (1 - self.probability))
 
 
-class Patches(Encoder):
-    """The report's: windows 20 px wide every 14 px, in each Conv32 3x3 - Conv64 3x3 - MaxPool2 - Dropout - Flatten.
+class PatchEncoder(Encoder):
+    """The encoder of the W&B report: patches 20 px wide, one every 14 px, and a small network on each.
 
-    Computed as one convolution over the whole line and windows of its pooled columns: the stride is even, so the
-    pooling grids agree and the numbers are those of separate patches, in two thirds of the work.
+    The layers are Conv 3x3, Conv 3x3, MaxPool 2, Flatten, Dropout.
+    `recipe.channels` are the channels of the two convolutions. The convolutions run once over the whole line, and the
+    patches are windows of the pooled columns. The stride is even, so the pooling grids of all patches agree and the
+    numbers are those of separate patches, in two thirds of the work.
     """
 
     window, stride = 20, 14  # px
 
     def __init__(self, recipe: NetworkRecipe, height: int) -> None:
         super().__init__()
-        first, second = recipe.channels
-        self.first, self.second = nn.Conv2d(1, first, 3), nn.Conv2d(first, second, 3)
-        for layer in (self.first, self.second):  # as Keras begins
+        channels1, channels2 = recipe.channels
+        self.conv1, self.conv2 = nn.Conv2d(1, channels1, 3), nn.Conv2d(channels1, channels2, 3)
+        for layer in (self.conv1, self.conv2):  # Keras's initial weights
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        self.dropout = QuickDropout(recipe.dropout)
-        self.rows, self.columns = (height - 4) // 2, (self.window - 4) // 2  # 12 x 8 of a 28 x 20 patch
-        self.features = second * self.rows * self.columns
+        self.dropout = FastDropout(recipe.dropout)
+        self.pooled_rows, self.pooled_columns = (height - 4) // 2, (self.window - 4) // 2  # 12 x 8 of a 28 x 20 patch
+        self.features = channels2 * self.pooled_rows * self.pooled_columns
 
     def steps(self, width: int) -> int:
         return max(0, (width - self.window) // self.stride + 1)
 
     def forward(self, lines: Tensor) -> Tensor:
-        # ReLU after the maximum is the same number on a quarter of the values.
-        maps = F.relu(F.max_pool2d(self.second(F.relu(self.first(lines))), 2))  # (N, 64, 12, W')
-        if torch.onnx.is_in_onnx_export():  # the same windows of slices, for ONNX has no unfold over free widths
-            count = (maps.shape[3] - self.columns) // (self.stride // 2) + 1
-            every = [maps[..., j :: self.stride // 2][..., :count] for j in range(self.columns)]
-            return torch.stack(every, 4).permute(0, 3, 2, 4, 1).flatten(2)  # (N, T, 12 * 8 * 64)
-        # Windows are cut with channels last, where the convolutions keep them: the way back then needs no reordering.
-        windows = maps.permute(0, 2, 3, 1).unfold(2, self.columns, self.stride // 2)  # (N, 12, T, 64, 8)
+        # ReLU after the maximum gives the same numbers and touches a quarter of the values.
+        maps = F.relu(F.max_pool2d(self.conv2(F.relu(self.conv1(lines))), 2))  # (N, 64, 12, W')
+        if torch.onnx.is_in_onnx_export():  # ONNX has no unfold over a free width: strided slices give the same windows
+            count = (maps.shape[3] - self.pooled_columns) // (self.stride // 2) + 1
+            columns = [maps[..., j :: self.stride // 2][..., :count] for j in range(self.pooled_columns)]
+            return torch.stack(columns, 4).permute(0, 3, 2, 4, 1).flatten(2)  # (N, T, 12 * 8 * 64)
+        # The convolutions keep channels last. Windows in that layout need no reordering in the backward pass.
+        windows = maps.permute(0, 2, 3, 1).unfold(2, self.pooled_columns, self.stride // 2)  # (N, 12, T, 64, 8)
         return self.dropout(windows.permute(0, 2, 1, 4, 3).flatten(2))  # (N, T, 12 * 8 * 64)
 
 
-def _normed(
-    channels_in: int, channels_out: int, kernel: int | tuple[int, int], stride: int | tuple[int, int]
+def _conv_norm_relu(
+    channels_in: int, channels_out: int, kernel_size: int, stride: int | tuple[int, int]
 ) -> nn.Sequential:
-    size = (kernel, kernel) if isinstance(kernel, int) else kernel
-    padding = (size[0] // 2, size[1] // 2)
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, size, stride, padding, bias=False), nn.BatchNorm2d(channels_out), nn.ReLU()
+        nn.Conv2d(channels_in, channels_out, kernel_size, stride, kernel_size // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(),
     )
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2015)."""
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut around them (He et al. 2015)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _normed(channels, channels, 3, 1),
+            _conv_norm_relu(channels, channels, 3, 1),
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
             nn.BatchNorm2d(channels),
         )
@@ -113,10 +116,11 @@ class Residual(nn.Module):
         return F.relu(maps + self.body(maps))
 
 
-class Convolutions(Encoder):
-    """Stages of convolutions, each halving the height, and the width until a step is `recipe.stride` px.
+class ConvEncoder(Encoder):
+    """A residual convolutional network, one stage for each of `recipe.channels`.
 
-    Any width; the last convolution collapses the height that is left.
+    Each stage halves the height. The first stages also halve the width, until a time step is `recipe.stride` px wide.
+    A last convolution spans the remaining height and gives `recipe.features` features. Lines may have any width.
     """
 
     def __init__(self, recipe: NetworkRecipe, height: int) -> None:
@@ -124,15 +128,14 @@ class Convolutions(Encoder):
         layers: list[nn.Module] = []
         channels_in, rows = 1, height
         for stage, channels in enumerate(recipe.channels):
-            across = 2 if 2 ** (stage + 1) <= recipe.stride else 1
-            layers.append(_normed(channels_in, channels, 5 if stage == 0 else 3, (2, across)))
+            width_stride = 2 if 2 ** (stage + 1) <= recipe.stride else 1
+            layers.append(_conv_norm_relu(channels_in, channels, 5 if stage == 0 else 3, (2, width_stride)))
             if stage:
-                layers.append(Residual(channels))
+                layers.append(ResidualBlock(channels))
             channels_in, rows = channels, -(-rows // 2)
         self.stages = nn.Sequential(*layers)
         self.stride = recipe.stride
-        self.rows = rows
-        self.join = nn.Conv2d(channels_in, recipe.features, (rows, 3), 1, (0, 1), bias=False)
+        self.full_height_conv = nn.Conv2d(channels_in, recipe.features, (rows, 3), 1, (0, 1), bias=False)
         self.norm = nn.BatchNorm2d(recipe.features)
         self.features = recipe.features
 
@@ -140,12 +143,12 @@ class Convolutions(Encoder):
         return -(-width // self.stride)
 
     def forward(self, lines: Tensor) -> Tensor:
-        maps = F.relu(self.norm(self.join(self.stages(lines))))  # (N, D, 1, T)
+        maps = F.relu(self.norm(self.full_height_conv(self.stages(lines))))  # (N, features, 1, T)
         return maps.squeeze(2).transpose(1, 2)
 
 
 class NoContext(nn.Module):
-    """Each step stands for itself."""
+    """Returns the features unchanged: each time step is classified without its neighbours."""
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
         super().__init__()
@@ -155,23 +158,24 @@ class NoContext(nn.Module):
         return steps
 
 
-class OneWay(nn.Module):
-    """One LSTM from left to right, `recipe.features` units, one bias as in Keras (the second is held at zero).
+class UnidirectionalLSTM(nn.Module):
+    """One LSTM (Hochreiter and Schmidhuber 1997) from left to right with `recipe.features` units, as Keras builds it.
 
-    While training, the wide input product runs at once in the precision of autocast and only the narrow
-    recurrence step by step.
+    Keras's LSTM has one bias: torch's second bias is held at zero and is not trained. While training, the product with
+    the input weights runs for all time steps at once, in the precision of autocast. Only the recurrence runs step by
+    step, in float32.
     """
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
         super().__init__()
         self.features = recipe.features
         self.lstm = nn.LSTM(features, recipe.features, batch_first=True)
-        second: Any = self.lstm.bias_hh_l0
-        nn.init.zeros_(second.requires_grad_(False))
-        into, onward, bias = self._weights()
+        second_bias: Any = self.lstm.bias_hh_l0
+        nn.init.zeros_(second_bias.requires_grad_(False))
+        input_weights, recurrent_weights, bias = self._weights()
         bound = (6 / (features + recipe.features)) ** 0.5  # Keras: Glorot uniform, orthogonal, forget bias 1
-        nn.init.uniform_(into, -bound, bound)
-        nn.init.orthogonal_(onward)
+        nn.init.uniform_(input_weights, -bound, bound)
+        nn.init.orthogonal_(recurrent_weights)
         nn.init.zeros_(bias)
         with torch.no_grad():
             bias[recipe.features : 2 * recipe.features] = 1
@@ -183,26 +187,27 @@ class OneWay(nn.Module):
 
     def forward(self, steps: Tensor) -> Tensor:
         if not self.training:
-            out: Tensor = self.lstm(steps.float())[0]
-            return out
-        into, onward, bias = self._weights()
-        gates = F.linear(steps, into, bias).float()  # (N, T, 4 D)
-        recurrent = onward.t()
+            output: Tensor = self.lstm(steps.float())[0]
+            return output
+        input_weights, recurrent_weights, bias = self._weights()
+        gates = F.linear(steps, input_weights, bias).float()  # (N, T, 4 D)
+        recurrent = recurrent_weights.t()
         hidden = cell = gates.new_zeros(len(steps), self.features)
         outputs = []
         with torch.autocast(steps.device.type, enabled=False):
-            for now in gates.unbind(1):
-                i, f, g, o = torch.addmm(now, hidden, recurrent).chunk(4, 1)
+            for step_gates in gates.unbind(1):
+                i, f, g, o = torch.addmm(step_gates, hidden, recurrent).chunk(4, 1)
                 cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
                 hidden = torch.sigmoid(o) * torch.tanh(cell)
                 outputs.append(hidden)
         return torch.stack(outputs, 1)
 
 
-class BothWays(nn.Module):
-    """`recipe.layers` bidirectional LSTMs, half of `recipe.features` units each way.
+class BidirectionalLSTM(nn.Module):
+    """`recipe.layers` bidirectional LSTMs (Schuster and Paliwal 1997), `recipe.features // 2` units a direction.
 
-    Under autocast they run in bfloat16, which oneDNN computes 2.5 times as fast as its float32 recurrence.
+    Dropout acts between the layers. Under autocast the LSTMs run in bfloat16, which oneDNN computes 2.5 times as fast
+    as its float32 recurrence.
     """
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
@@ -212,7 +217,7 @@ class BothWays(nn.Module):
             nn.LSTM(recipe.features if layer else features, recipe.features // 2, batch_first=True, bidirectional=True)
             for layer in range(recipe.layers)
         )
-        self.dropout = QuickDropout(recipe.dropout)
+        self.dropout = FastDropout(recipe.dropout)
 
     def forward(self, steps: Tensor) -> Tensor:
         for layer, lstm in enumerate(self.lstms):
@@ -220,26 +225,42 @@ class BothWays(nn.Module):
         return steps
 
 
-class MixerLayer(nn.Module):
-    """A depthwise convolution over time, then a pointwise widening, around a shortcut (ConvNeXt, Liu et al. 2022)."""
+class _TimeConvolution(nn.Conv2d):
+    """A depthwise convolution over time: (N, T, features) -> (N, T, features)."""
 
-    def __init__(self, features: int, reach: int, dropout: float) -> None:
-        super().__init__()
-        self.over_time = nn.Conv2d(features, features, (1, reach), padding=(0, reach // 2), groups=features)
-        self.norm = nn.LayerNorm(features)
-        self.widen, self.narrow = nn.Linear(features, 4 * features), nn.Linear(4 * features, features)
-        self.dropout = QuickDropout(dropout)
-        nn.init.zeros_(self.narrow.weight)  # starts as the identity
-        nn.init.zeros_(self.narrow.bias)
+    def __init__(self, features: int, kernel_size: int) -> None:
+        super().__init__(features, features, (1, kernel_size), padding=(0, kernel_size // 2), groups=features)
 
     def forward(self, steps: Tensor) -> Tensor:
-        # (N, T, D) -> (N, D, 1, T) is a view in channels_last, the layout the convolution wants
-        seen = self.over_time(steps.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
-        return steps + self.dropout(self.narrow(F.relu(self.widen(self.norm(seen)))))
+        # (N, T, D) -> (N, D, 1, T) is a view in channels_last, the layout that the convolution computes fastest in
+        return super().forward(steps.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+
+
+class MixerLayer(nn.Module):
+    """A depthwise convolution over time, then a feed-forward block, with a shortcut around both.
+
+    This is a ConvNeXt block (Liu et al. 2022) in one dimension. It starts as the identity.
+    """
+
+    def __init__(self, features: int, kernel_size: int, dropout: float) -> None:
+        super().__init__()
+        self.depthwise_conv = _TimeConvolution(features, kernel_size)
+        self.norm = nn.LayerNorm(features)
+        self.expansion, self.projection = nn.Linear(features, 4 * features), nn.Linear(4 * features, features)
+        self.dropout = FastDropout(dropout)
+        nn.init.zeros_(self.projection.weight)
+        nn.init.zeros_(self.projection.bias)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        mixed = self.depthwise_conv(steps)
+        return steps + self.dropout(self.projection(F.relu(self.expansion(self.norm(mixed)))))
 
 
 class Mixer(nn.Module):
-    """`recipe.layers` mixer layers that look `recipe.kernel_size` steps wide: no recurrence, so fast on any machine."""
+    """`recipe.layers` mixer layers with kernels `recipe.kernel_size` time steps wide.
+
+    It has no recurrence, so all time steps are computed at once.
+    """
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
         super().__init__()
@@ -253,38 +274,40 @@ class Mixer(nn.Module):
 
 
 class AttentionLayer(nn.Module):
-    """A depthwise convolution over time, self-attention, then a widening, each around a shortcut.
+    """A depthwise convolution over time, self-attention and a feed-forward block, each with a shortcut around it.
 
-    A Conformer layer (Gulati et al. 2020) in its plainest form: the convolution tells places apart, so lines of any
-    length need no positions.
+    This is a simplified Conformer layer (Gulati et al. 2020). The convolution tells neighbouring time steps apart, so
+    the layer needs no position encoding and accepts lines of any length. Attention and the feed-forward block start as
+    the identity.
     """
 
-    def __init__(self, features: int, reach: int, dropout: float) -> None:
+    def __init__(self, features: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
         self.heads = math.gcd(features, 4)
-        self.over_time = nn.Conv2d(features, features, (1, reach), padding=(0, reach // 2), groups=features)
-        self.norms = nn.ModuleList(nn.LayerNorm(features) for _ in range(2))
-        self.ask, self.answer = nn.Linear(features, 3 * features), nn.Linear(features, features)
-        self.widen, self.narrow = nn.Linear(features, 4 * features), nn.Linear(4 * features, features)
-        self.dropout = QuickDropout(dropout)
-        for last in (self.answer, self.narrow):  # starts as the identity
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        self.depthwise_conv = _TimeConvolution(features, kernel_size)
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(features), nn.LayerNorm(features)
+        self.qkv, self.attention_projection = nn.Linear(features, 3 * features), nn.Linear(features, features)
+        self.expansion, self.projection = nn.Linear(features, 4 * features), nn.Linear(4 * features, features)
+        self.dropout = FastDropout(dropout)
+        for layer in (self.attention_projection, self.projection):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, steps: Tensor) -> Tensor:
-        steps = steps + self.over_time(steps.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+        steps = steps + self.depthwise_conv(steps)
         n, t, d = steps.shape
-        asked = self.ask(self.norms[0](steps)).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = asked.reshape(3, n * self.heads, t, d // self.heads)
-        # written out: in bfloat16 a third of the time of torch's fused attention on a CPU
-        alike = torch.bmm(query * (d // self.heads) ** -0.5, key.transpose(1, 2)).float().softmax(2)  # (N heads, T, T)
-        seen = torch.bmm(alike.to(value.dtype), value).view(n, self.heads, t, d // self.heads)
-        steps = steps + self.dropout(self.answer(seen.transpose(1, 2).reshape(n, t, d)))
-        return steps + self.dropout(self.narrow(F.relu(self.widen(self.norms[1](steps)))))
+        head_size = d // self.heads
+        qkv = self.qkv(self.attention_norm(steps)).view(n, t, 3, self.heads, head_size).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.reshape(3, n * self.heads, t, head_size)
+        # In bfloat16 on a CPU these products take a third of the time of torch's fused attention.
+        weights = torch.bmm(query * head_size**-0.5, key.transpose(1, 2)).float().softmax(2)  # (N heads, T, T)
+        attended = torch.bmm(weights.to(value.dtype), value).view(n, self.heads, t, head_size)
+        steps = steps + self.dropout(self.attention_projection(attended.transpose(1, 2).reshape(n, t, d)))
+        return steps + self.dropout(self.projection(F.relu(self.expansion(self.feed_forward_norm(steps)))))
 
 
 class Attention(nn.Module):
-    """`recipe.layers` attention layers with convolutions `recipe.kernel_size` steps wide."""
+    """`recipe.layers` attention layers with convolutions `recipe.kernel_size` time steps wide."""
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
         super().__init__()
@@ -297,11 +320,13 @@ class Attention(nn.Module):
         return self.layers(steps)
 
 
-ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {"patches": Patches, "conv": Convolutions}
+#: name in a recipe (network.encoder) -> encoder, made from the recipe and the line height in px
+ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {"patches": PatchEncoder, "conv": ConvEncoder}
+#: name in a recipe (network.context) -> context, made from the features of a time step and the recipe
 CONTEXTS: dict[str, Callable[[int, NetworkRecipe], nn.Module]] = {
     "none": NoContext,
-    "lstm": OneWay,
-    "bilstm": BothWays,
+    "lstm": UnidirectionalLSTM,
+    "bilstm": BidirectionalLSTM,
     "mixer": Mixer,
     "attention": Attention,
 }

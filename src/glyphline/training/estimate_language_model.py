@@ -1,4 +1,4 @@
-"""Sentence sources -> a character language model, measured on sentences it has not seen; loads no torch."""
+"""Estimates a character language model from sentence sources, measures it on others. Does not import torch."""
 
 from __future__ import annotations
 
@@ -8,45 +8,53 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from glyphline.alphabet import Alphabet
-from glyphline.composing.sentences import AlphabetFitter, fitted, split_sentences
+from glyphline.composing.sentences import AlphabetFitter, fit_sentences, split_sentences
 from glyphline.errors import UserError
 from glyphline.reading.recognition.language_model import LanguageModel, estimate
 
-MEASURED = 2000  # sentences of the validation split
-LINE = (20, 60)  # characters of the lines that people write prose in, about
+VALIDATION_SENTENCES = 2000  # at most this many sentences of the validation split are measured
+LINE_LENGTHS = (20, 60)  # characters; the least and the greatest length limit of a line of handwritten prose
+BYTES_PER_CELL = 2  # of the model's table
 
 
 @dataclass(frozen=True)
 class EstimatedModel:
-    """A language model and what it makes of unseen sentences."""
+    """A language model, the number of its training texts and its cross-entropy on validation sentences."""
 
     model: LanguageModel
-    texts: int  # it was estimated from
-    bits: float  # a character of the validation split
+    text_count: int  # texts it was estimated from, those in capitals included
+    bits_per_character: float  # mean -log2 p(character | context) on sentences of the validation split
 
 
-def _lines(text: str, width: int) -> list[str]:
+def _wrap_text(text: str, width: int) -> list[str]:
+    """The lines of a text, at most `width` characters each unless a word is longer."""
     return wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def estimate_from_sentences(
     specs: tuple[str, ...], alphabet: str = "english", order: int = 6, megabytes: int = 4, capitals: float = 0.08
 ) -> EstimatedModel:
-    """Estimate a model from the training split of the sources, `capitals` of the texts once more in capitals.
+    """Estimate a character language model from the training split of sentence sources.
 
-    megabytes: of the table, a power of two. Raises what the sources raise, UserError for other sizes.
+    specs: sources such as "wikisplit", see `split_sentences`. alphabet: a name or the characters themselves, to which
+    the sentences are fitted. order: characters of the longest n-gram. megabytes: size of the table, a power of two.
+    capitals: a random sample of the texts, this share (0..1) of them, is added once more in capitals.
+    Raises UserError for another size or order, AlphabetError for a misspelt alphabet, and what `split_sentences` raises
+    for missing sources.
     """
     if megabytes < 1 or megabytes & (megabytes - 1):
-        raise UserError(f"a table has 1, 2, 4, 8, ... MB, not {megabytes}")
-    known = Alphabet.named(alphabet)
-    fit = AlphabetFitter(known)
+        raise UserError(f"the table cannot have {megabytes} MB: give a power of two, 1, 2, 4, 8, ...")
+    target = Alphabet.from_name(alphabet)
+    fitter = AlphabetFitter(target)
     splits = split_sentences(specs)
-    texts, rng = fitted(splits["train"], fit), random.Random(0)
+    texts, rng = fit_sentences(splits["train"], fitter), random.Random(0)
     if capitals:
-        texts += fitted((t.upper() for t in rng.sample(texts, round(len(texts) * capitals))), fit)
-    # every second text as the lines of a page, which begin with a sentence or in the middle of one
-    lines = texts[::2] + [line for text in texts[1::2] for line in _lines(text, rng.randint(*LINE))]
-    model = estimate(lines, known.characters, order, megabytes * 2**20 // 2)
-    unseen = fitted(splits["val"], fit)[:MEASURED]
-    nats, count = sum(map(model.nats, unseen)), sum(map(len, unseen))
-    return EstimatedModel(model, len(texts), nats / max(1, count) / math.log(2))
+        sample = rng.sample(texts, round(len(texts) * capitals))
+        texts += fit_sentences((text.upper() for text in sample), fitter)
+    # Half of the texts are wrapped, because a line of a page begins with a sentence or in the middle of one.
+    wrapped = [line for text in texts[1::2] for line in _wrap_text(text, rng.randint(*LINE_LENGTHS))]
+    model = estimate(texts[::2] + wrapped, target.characters, order, megabytes * 2**20 // BYTES_PER_CELL)
+    unseen = fit_sentences(splits["val"], fitter)[:VALIDATION_SENTENCES]
+    nats = sum(map(model.negative_log_likelihood, unseen))
+    characters = sum(map(len, unseen))
+    return EstimatedModel(model, len(texts), nats / max(1, characters) / math.log(2))

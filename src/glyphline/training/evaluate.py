@@ -1,4 +1,4 @@
-"""A recognizer and a decoder on labelled lines -> a score; loads no torch for an ONNX model."""
+"""Scores a recognizer and a decoder on labelled lines. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,61 +15,67 @@ from glyphline.imaging.documents import load
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.recognizers import Recognizer, alphabet_of
-from glyphline.recipe import ENDINGS, load_recipe
+from glyphline.recipe import RECIPE_SUFFIXES, load_recipe
 from glyphline.score import FOLDS, Score, character_error_rate, score
 
-CHUNK = 256  # lines prepared and read at a time
+CHUNK_SIZE = 256  # lines that are held in memory and recognized at a time
 
 
 @dataclass(frozen=True)
 class ScoredLine:
-    """One line that was read."""
+    """The result of one line."""
 
-    name: str
+    name: str  # file name, or "line N" of a recipe
     truth: str
-    read: str
-    confidence: float
-    cer: float
+    prediction: str
+    confidence: float  # 0..1
+    cer: float  # after the fold; a fraction, can exceed 1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A score and what it was made of."""
+    """The score of a reader on labelled lines, and the lines it was computed from."""
 
     score: Score
-    readings: tuple[ScoredLine, ...]
-    lines_per_second: float  # reading alone: canonical images in, text out
+    scored_lines: tuple[ScoredLine, ...]
+    lines_per_second: float  # of recognition and decoding; loading, composing and normalization are not counted
     model: str
     decoder: str
 
-    def worst(self, most: int = 10) -> list[ScoredLine]:
-        """The lines with the most errors a character, the worst first."""
-        return sorted(self.readings, key=lambda r: -r.cer)[:most]
+    def worst(self, count: int = 10) -> list[ScoredLine]:
+        """The `count` lines with the highest CER, the highest first."""
+        return sorted(self.scored_lines, key=lambda line: -line.cer)[:count]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `glyphline evaluate --json` prints."""
+        """The JSON object that `glyphline evaluate --json` prints. Rates are fractions."""
         s = self.score
         return {
             "lines": s.lines, "cer": s.cer, "cer_interval": list(s.cer_interval), "wer": s.wer,
             "wer_interval": list(s.wer_interval), "exact": s.exact, "lines_per_second": self.lines_per_second,
             "model": self.model, "decoder": self.decoder, "normalisation": s.normalisation,
-            "confusions": [[c.truth, c.read, c.count] for c in s.confusions],
+            "confusions": [[c.truth, c.prediction, c.count] for c in s.confusions],
             "lookalikes": [list(row) for row in s.lookalikes if row[1]], "case_errors": s.case_errors,
         }  # fmt: skip
 
 
 def labelled_lines(source: str, recognizer: Recognizer, split: str, count: int) -> Iterator[tuple[str, Any, str]]:
-    """(name, canonical image, truth) of a folder with labels.tsv, or of `count` lines a recipe composes.
+    """Yield (name, canonical image, truth) of each labelled line of a source. The image is the recognizer's input.
 
-    Raises DataError when the source is neither.
+    source: a folder with labels.tsv, of which all lines are taken, or a recipe file. split, count: for a recipe only,
+    the first `count` lines of its train, val or test split are composed.
+    Raises DataError when the source is neither or its labels.tsv is damaged, ImageError for an image that cannot be
+    read, RecipeError for a wrong recipe, and what `LineSet` raises.
     """
     path, info = Path(source), recognizer.info
     if path.is_dir():
         for image, text in read_labels(path):
             yield image.name, canonical_line_image(load(image), info.height, info.normalization), text
         return
-    if path.suffix not in ENDINGS:
-        raise DataError(f"{source} is neither a folder with labels.tsv nor a recipe ({', '.join(ENDINGS)})")
+    if path.suffix not in RECIPE_SUFFIXES:
+        raise DataError(
+            f"{source} is neither a folder with labels.tsv nor a recipe ({', '.join(RECIPE_SUFFIXES)}): "
+            "give one of the two"
+        )
     recipe = load_recipe(path)
     lines = LineSet(recipe.lines, split, recipe.training.seed)
     for index in range(count):
@@ -88,33 +94,37 @@ def evaluate(
     count: int = 1000,
     progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
 ) -> Evaluation:
-    """Read labelled lines and score them with the one definition of right (`glyphline.score`).
+    """Read labelled lines and score them with `glyphline.score.score`, like validation during training.
 
-    Truths are said in the reader's alphabet where it is the merged one, which cannot say 15 lower-case letters.
+    source, split, count: see `labelled_lines`. model, decoder: names for the report, the reader alone decides what is
+    run. fold: a name in FOLDS. progress: wraps the lines to show how many are done.
+    If the reader's alphabet is the merged one, the truths are folded with `fold_merged` first, because that alphabet
+    lacks 15 lower-case letters. Raises UserError for an unknown fold, after the lines were read, and what
+    `labelled_lines` raises.
     """
     alphabet = alphabet_of(reader.recognizer)
-    readings: list[ScoredLine] = []
+    scored_lines: list[ScoredLine] = []
     seconds = 0.0
-    waiting: list[tuple[str, Any, str]] = []
-    function = FOLDS[fold][0] if fold in FOLDS else FOLDS["none"][0]
+    chunk: list[tuple[str, Any, str]] = []
+    apply_fold = FOLDS[fold if fold in FOLDS else "none"][0]  # `score` refuses an unknown fold
 
-    def read_waiting() -> None:
+    def read_chunk() -> None:
         nonlocal seconds
-        started = time.perf_counter()
-        decoded = reader.decode_all([image for _, image, _ in waiting])
-        seconds += time.perf_counter() - started
-        for (name, _, text), said in zip(waiting, decoded, strict=True):
-            truth = fold_merged(text) if alphabet.merges else text
-            rate = character_error_rate(function(truth), function(said.text))
-            readings.append(ScoredLine(name, truth, said.text, said.confidence, rate))
-        waiting.clear()
+        start = time.perf_counter()
+        decoded_texts = reader.decode_all([image for _, image, _ in chunk])
+        seconds += time.perf_counter() - start
+        for (name, _, text), decoded in zip(chunk, decoded_texts, strict=True):
+            truth = fold_merged(text) if alphabet.is_merged else text
+            cer = character_error_rate(apply_fold(truth), apply_fold(decoded.text))
+            scored_lines.append(ScoredLine(name, truth, decoded.text, decoded.confidence, cer))
+        chunk.clear()
 
-    every: Iterable[tuple[str, Any, str]] = labelled_lines(source, reader.recognizer, split, count)
-    for item in progress(every) if progress else every:
-        waiting.append(item)
-        if len(waiting) == CHUNK:
-            read_waiting()
-    if waiting:
-        read_waiting()
-    result = score([r.truth for r in readings], [r.read for r in readings], fold)
-    return Evaluation(result, tuple(readings), len(readings) / max(seconds, 1e-9), model, decoder)
+    lines: Iterable[tuple[str, Any, str]] = labelled_lines(source, reader.recognizer, split, count)
+    for line in progress(lines) if progress else lines:
+        chunk.append(line)
+        if len(chunk) == CHUNK_SIZE:
+            read_chunk()
+    if chunk:
+        read_chunk()
+    result = score([line.truth for line in scored_lines], [line.prediction for line in scored_lines], fold)
+    return Evaluation(result, tuple(scored_lines), len(scored_lines) / max(seconds, 1e-9), model, decoder)

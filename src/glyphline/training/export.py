@@ -1,4 +1,4 @@
-"""Weights -> ONNX, then compared with torch number for number before the file is kept."""
+"""Exports the network of a run to ONNX, and keeps the file only if its outputs equal those of torch."""
 
 from __future__ import annotations
 
@@ -13,82 +13,105 @@ import torch
 
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError, GlyphlineError, UserError
-from glyphline.files import replacing
+from glyphline.files import replace_atomically
 from glyphline.reading.recognition.recognizers import METADATA_KEY, ModelInfo, OnnxRecognizer
 from glyphline.recipe import LinesRecipe
 from glyphline.training.network import Network, TorchRecognizer, load_network, model_info_of
-from glyphline.training.train import BEST
+from glyphline.training.train import BEST_WEIGHTS
 
 OPSET = 17
-TOLERANCE = 1e-3  # of a log-probability above LIKELY; fp32 sums in another order
-LIKELY = -20.0  # natural logarithm; what is less likely than this decides nothing
-SHAPES = ((1, 320), (3, 896), (2, 1312))  # (lines, px) that are compared
+TOLERANCE = 1e-3  # nats, of the log-probabilities above MIN_LOG_PROB; the fp32 sums have another order
+MIN_LOG_PROB = -20.0  # natural logarithm; lower log-probabilities are not compared, they do not change a text
+COMPARED_SHAPES = ((1, 320), (3, 896), (2, 1312))  # (lines, width in px) of the compared batches
 
 
-def weights_of(run: Path) -> Path:
-    """The best weights of a run folder, or the weights file itself."""
-    path = run / BEST if run.is_dir() else run
+def weights_path(run: Path) -> Path:
+    """The path of the best weights of a run. run: a run folder, or the weights file itself.
+
+    Raises DataError when the file does not exist.
+    """
+    path = run / BEST_WEIGHTS if run.is_dir() else run
     if not path.is_file():
-        raise DataError(f"{run} holds no {BEST}: give a run folder whose first epoch has ended, or its {BEST}")
+        raise DataError(
+            f"{run} holds no {BEST_WEIGHTS}: give a run folder whose first epoch has ended, or its {BEST_WEIGHTS}"
+        )
     return path
 
 
 def open_run(run: Path) -> TorchRecognizer:
-    """The best network of a run folder as a recognizer."""
-    return TorchRecognizer(load_network(weights_of(run))[0])
+    """Open the best network of a run as a recognizer. run: a run folder, or its best.pt.
+
+    Raises DataError for a missing or damaged weights file.
+    """
+    return TorchRecognizer(load_network(weights_path(run))[0])
 
 
-def _written_lines(count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Embedded lines (count, height, width), ink bright. Writing, not noise: on noise a network of saturated cells is
-    chaotic, and the smallest difference of two sums grows."""
-    lines = LineSet(LinesRecipe(height=height), "test")
-    strips = []
+def _compose_batch(count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A batch (count, height, width) of composed lines, joined and cropped to the width; ink bright on 0.
+
+    The networks are compared on text, because noise saturates the cells of a recurrent network. Its output is then
+    chaotic, and the rounding of a sum grows to a large difference.
+    """
+    line_set = LineSet(LinesRecipe(height=height), "test")
+    rows = []
     for first in range(count):
-        strip, index = np.zeros((height, 0), np.uint8), first
-        while strip.shape[1] < width:
-            strip = np.hstack([strip, lines.canonical_line(index)[0]])
+        row, index = np.zeros((height, 0), np.uint8), first
+        while row.shape[1] < width:
+            row = np.hstack([row, line_set.canonical_line(index)[0]])
             index += count
-        strips.append(strip[:, :width])
-    return np.stack(strips)
+        rows.append(row[:, :width])
+    return np.stack(rows)
 
 
 def largest_difference(recognizer: OnnxRecognizer, network: Network) -> float:
-    """The largest difference of any likely log-probability between an ONNX file and its network."""
-    worst, theirs = 0.0, TorchRecognizer(network)
-    for lines, width in SHAPES:
-        images = _written_lines(lines, network.recipe.lines.height, width)
-        a, b = recognizer.log_probs(images), theirs.log_probs(images)
-        if a.shape != b.shape:
-            raise GlyphlineError(f"the export gives {a.shape} where the network gives {b.shape}")
-        worst = max(worst, float(np.abs(a - b)[b > LIKELY].max(initial=0.0)))
-    return worst
+    """Measure the largest absolute difference, in nats, between the outputs of an ONNX model and of a torch network.
+
+    Both recognize batches of composed lines of the COMPARED_SHAPES. Only log-probabilities above MIN_LOG_PROB are
+    compared. Raises GlyphlineError when the outputs differ in shape.
+    """
+    difference, torch_recognizer = 0.0, TorchRecognizer(network)
+    for count, width in COMPARED_SHAPES:
+        images = _compose_batch(count, network.recipe.lines.height, width)
+        actual, expected = recognizer.log_probs(images), torch_recognizer.log_probs(images)
+        if actual.shape != expected.shape:
+            raise GlyphlineError(
+                f"the ONNX model outputs an array of shape {actual.shape}, the network one of {expected.shape}: "
+                "export the model from this network"
+            )
+        likely = expected > MIN_LOG_PROB
+        difference = max(difference, float(np.abs(actual - expected)[likely].max(initial=0.0)))
+    return difference
 
 
 def export(run: Path, out: Path) -> float:
-    """Export a run's best network to `out`; the largest difference from torch that was found.
+    """Export the best network of a run to an ONNX file, with its ModelInfo, and return its `largest_difference`.
 
-    Batch and width are free. Raises DataError for a run without weights, GlyphlineError when the numbers differ
-    by more than TOLERANCE; the file is then not kept.
+    run: a run folder, or its best.pt. out: the .onnx file; missing folders are created. The input is "lines" (N, H, W)
+    uint8, the output "log_probs" (N, T, C) float32; N, W and T are free.
+    Raises DataError for missing or damaged weights, UserError when `out` is a folder or cannot be written,
+    GlyphlineError when the difference exceeds TOLERANCE. After an error `out` is as it was before.
     """
-    network, _ = load_network(weights_of(run))
+    network, _ = load_network(weights_path(run))
     if out.is_dir():
         raise UserError(f"{out} is a folder: name the .onnx file to write")
     example = torch.zeros(2, network.recipe.lines.height, 320, dtype=torch.uint8)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as beside:
+        with replace_atomically(out) as temporary:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # advice about the exporter and LSTM batches; parity is measured below
+                # Torch warns that its exporter is old and of LSTMs in batches. The outputs are compared below.
+                warnings.simplefilter("ignore")
                 torch.onnx.export(
-                    network, (example,), str(beside), opset_version=OPSET, dynamo=False,
+                    network, (example,), str(temporary), opset_version=OPSET, dynamo=False,
                     input_names=["lines"], output_names=["log_probs"],
                     dynamic_axes={"lines": {0: "N", 2: "W"}, "log_probs": {0: "N", 1: "T"}},
                 )  # fmt: skip
-            write_model_info(beside, model_info_of(network))
-            difference = largest_difference(OnnxRecognizer(beside), network)
+            write_model_info(temporary, model_info_of(network))
+            difference = largest_difference(OnnxRecognizer(temporary), network)
             if difference > TOLERANCE:
                 raise GlyphlineError(
-                    f"the export differs from torch by {difference:.2g}, more than {TOLERANCE}: not kept"
+                    f"the log-probabilities of the ONNX model differ from those of torch by {difference:.2g}, "
+                    f"the limit is {TOLERANCE}: the exported file was not kept"
                 )
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
@@ -96,7 +119,7 @@ def export(run: Path, out: Path) -> float:
 
 
 def write_model_info(path: Path, info: ModelInfo) -> None:
-    """Put the facts, and nothing else, into an ONNX file's metadata."""
+    """Store a ModelInfo as JSON in the metadata of an ONNX file, in place of all metadata the file has."""
     import onnx
 
     model = onnx.load(str(path))

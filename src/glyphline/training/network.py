@@ -1,4 +1,4 @@
-"""The reader network: encoder + context + head; it carries its recipe, and its files explain themselves."""
+"""The network of a reader (encoder, context, classification head), and its weights file."""
 
 from __future__ import annotations
 
@@ -14,28 +14,33 @@ from torch import Tensor, nn
 from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import open_layout
 from glyphline.errors import DataError, RecipeError, nearest
-from glyphline.files import replacing
+from glyphline.files import replace_atomically
 from glyphline.reading.recognition.recognizers import ModelInfo
 from glyphline.recipe import Recipe, recipe_from
-from glyphline.training.encoders import CONTEXTS, ENCODERS, Patches
+from glyphline.training.encoders import CONTEXTS, ENCODERS, PatchEncoder
+
+#: version of the checkpoint files best.pt and last.ckpt; raised when a key or the name of a layer changes
+CHECKPOINT_VERSION = 2
 
 
 class Network(nn.Module):
-    """Lines (N, H, W) uint8, ink bright -> log-probabilities (N, T, C), class 0 the CTC blank.
+    """The network that a recipe describes.
 
-    Raises RecipeError for an encoder or context that does not exist.
+    Input: lines (N, H, W) uint8, ink bright, H the recipe's lines.height. Output: log-probabilities (N, T, C) float32,
+    natural logarithm, T time steps, C classes; class 0 is the CTC blank. Raises RecipeError for an unknown encoder or
+    context.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.alphabet = Alphabet.named(recipe.lines.alphabet)
-        wanted = recipe.network
-        for kind, name, table in (("encoder", wanted.encoder, ENCODERS), ("context", wanted.context, CONTEXTS)):
+        self.alphabet = Alphabet.from_name(recipe.lines.alphabet)
+        options = recipe.network
+        for kind, name, table in (("encoder", options.encoder, ENCODERS), ("context", options.context, CONTEXTS)):
             if name not in table:
                 raise RecipeError(f'no {kind} "{name}"; {nearest(name, table)}')
-        self.encoder = ENCODERS[wanted.encoder](wanted, recipe.lines.height)
-        self.context = CONTEXTS[wanted.context](self.encoder.features, wanted)
+        self.encoder = ENCODERS[options.encoder](options, recipe.lines.height)
+        self.context = CONTEXTS[options.context](self.encoder.features, options)
         self.head = nn.Linear(int(self.context.features), len(self.alphabet))  # type: ignore[arg-type]
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -43,11 +48,11 @@ class Network(nn.Module):
 
     @property
     def stride(self) -> int:
-        """px of width a time step."""
+        """Width of a time step in px."""
         return self.encoder.stride
 
     def steps(self, width: int) -> int:
-        """Time steps of a line `width` px wide."""
+        """The number of time steps of a line `width` px wide."""
         return self.encoder.steps(width)
 
     def forward(self, lines: Tensor) -> Tensor:
@@ -56,14 +61,14 @@ class Network(nn.Module):
         return logits.float().log_softmax(2)
 
     def parameter_count(self) -> int:
-        """Trainable parameters."""
+        """The number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
 def model_info_of(network: Network) -> ModelInfo:
-    """What a reader needs to know of a network."""
+    """The ModelInfo of a network: all that a LineReader must know to run it."""
     lines = network.recipe.lines
-    window = network.encoder.window if isinstance(network.encoder, Patches) else 0
+    window = network.encoder.window if isinstance(network.encoder, PatchEncoder) else 0
     return ModelInfo(
         network.recipe.name, network.alphabet.characters, lines.height, network.stride,
         open_layout(lines).normalization, window, network.recipe.to_dict(),
@@ -71,7 +76,10 @@ def model_info_of(network: Network) -> ModelInfo:
 
 
 class TorchRecognizer:
-    """A trained network as a recognizer: the same contract as `glyphline.reading.recognition.recognizers.OnnxRecognizer`."""
+    """Runs a network in torch, with the contract of `glyphline.reading.recognition.recognizers.Recognizer`.
+
+    The network is switched to evaluation mode.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network, self.info = network.eval(), model_info_of(network)
@@ -81,51 +89,82 @@ class TorchRecognizer:
         return self.network(torch.from_numpy(lines)).numpy()  # type: ignore[no-any-return]
 
 
-def save_weights(network: Network, path: Path, **info: Any) -> None:
-    """Weights with the recipe and facts (plain data) inside, written whole or not at all."""
-    with replacing(path) as beside:
-        torch.save({"recipe": network.recipe.to_dict(), "facts": info, "weights": network.state_dict()}, beside)
+def save_weights(network: Network, path: Path, **model_info: Any) -> None:
+    """Save a network's weights and recipe to `path`, whole or not at all.
 
-
-def load_matching_weights(network: Network, path: Path) -> list[str]:
-    """Begin with the weights of another run; the characters of `network` that they did not know.
-
-    Layers are taken over whole; the head's rows character by character, so that the alphabets may differ.
-    Raises RecipeError for a network of another make, DataError for a file that holds none.
+    model_info: plain data that `load_network` returns, such as the validation metrics of these weights. Raises OSError
+    or RuntimeError (torch) when the file cannot be written.
     """
-    other, _ = load_network(path / "best.pt" if path.is_dir() else path)
-    if replace(other.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):
-        raise RecipeError(
-            f"training.initial_weights: {path} holds another network ({other.recipe.network}): give the recipe the same one"
+    checkpoint = {
+        "format_version": CHECKPOINT_VERSION, "recipe": network.recipe.to_dict(), "model_info": model_info,
+        "weights": network.state_dict(),
+    }  # fmt: skip
+    with replace_atomically(path) as temporary:
+        torch.save(checkpoint, temporary)
+
+
+def check_format_version(checkpoint: dict[str, Any], path: Path) -> None:
+    """Raise DataError when another version of glyphline wrote the checkpoint at `path`."""
+    version = checkpoint.get("format_version", 1)
+    if version != CHECKPOINT_VERSION:
+        age = "an older" if isinstance(version, int) and version < CHECKPOINT_VERSION else "another"
+        raise DataError(
+            f"{path} was written by {age} version of glyphline (checkpoint format {version}, this version reads format "
+            f"{CHECKPOINT_VERSION}): train the run again, or export it with the version that wrote it"
         )
-    if other.recipe.lines.height != network.recipe.lines.height:
-        raise RecipeError(
-            f"training.initial_weights: {path} reads lines of {other.recipe.lines.height} px: set lines.height to it"
-        )
-    theirs, mine = other.state_dict(), network.state_dict()
-    known = {c: k for k, c in enumerate(other.alphabet.characters, 1)}
-    rows = [(0, 0)] + [(k, known[c]) for k, c in enumerate(network.alphabet.characters, 1) if c in known]
-    to, of = (torch.tensor(side) for side in zip(*rows, strict=True))
-    for name, values in mine.items():
-        if name.startswith("head."):
-            values[to] = theirs[name][of]
-        else:
-            values.copy_(theirs[name])
-    return [c for c in network.alphabet.characters if c not in known]
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
-    """The network of a weights file, ready to read, and its facts. Raises DataError for anything else."""
+    """Load a weights file: the network in evaluation mode, and the model_info that was saved with it.
+
+    Only tensors and plain data are unpickled. Raises DataError for a missing or damaged file, for a file of another
+    kind, and for a checkpoint of another version.
+    """
     if not path.is_file():
-        raise DataError(f"{path} is not there: train first, or give a run folder that holds best.pt")
+        raise DataError(f"{path} does not exist: train first, or give a run folder that holds best.pt")
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        network = Network(recipe_from(kept["recipe"], str(path)))
-        network.load_state_dict(kept["weights"])
-        info: dict[str, Any] = kept["facts"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        recipe = checkpoint["recipe"]
+        check_format_version(checkpoint, path)
+        network = Network(recipe_from(recipe, str(path)))
+        network.load_state_dict(checkpoint["weights"])
+        model_info: dict[str, Any] = checkpoint["model_info"]
+    except DataError:
+        raise
     except (RuntimeError, KeyError, EOFError, OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} holds no glyphline network ({reason}): train it again") from None
     except Exception as error:  # torch raises pickle.UnpicklingError and its own kinds for files that are no checkpoint
         raise DataError(f"{path} is no checkpoint ({type(error).__name__}): train it again") from None
-    return network.eval(), info
+    return network.eval(), model_info
+
+
+def load_matching_weights(network: Network, path: Path) -> list[str]:
+    """Initialise a network with the weights of another run; return the characters that are new to these weights.
+
+    path: a run folder or its best.pt. The network is changed in place. Encoder and context are copied whole. The rows
+    of the head are copied for the blank and for each character that both alphabets hold; rows of new characters keep
+    their values. Raises RecipeError when the other network has another architecture or line height, DataError for what
+    `load_network` refuses.
+    """
+    source, _ = load_network(path / "best.pt" if path.is_dir() else path)
+    if replace(source.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):
+        raise RecipeError(
+            f"training.initial_weights: {path} holds another network ({source.recipe.network}): "
+            "give the recipe the same one"
+        )
+    if source.recipe.lines.height != network.recipe.lines.height:
+        raise RecipeError(
+            f"training.initial_weights: {path} reads lines of {source.recipe.lines.height} px: set lines.height to it"
+        )
+    source_weights = source.state_dict()
+    source_ids = {c: k for k, c in enumerate(source.alphabet.characters, 1)}
+    characters = network.alphabet.characters
+    row_pairs = [(0, 0)] + [(k, source_ids[c]) for k, c in enumerate(characters, 1) if c in source_ids]
+    target_rows, source_rows = (torch.tensor(rows) for rows in zip(*row_pairs, strict=True))
+    for name, values in network.state_dict().items():
+        if name.startswith("head."):
+            values[target_rows] = source_weights[name][source_rows]
+        else:
+            values.copy_(source_weights[name])
+    return [c for c in characters if c not in source_ids]

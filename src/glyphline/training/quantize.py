@@ -1,7 +1,8 @@
-"""An ONNX reader in eight bits: a quarter of the size, two to three times as fast, kept only when it reads as well.
+"""Quantizes an ONNX model to 8 bits: a quarter of the size, two to three times as fast. A worse model is not kept.
 
-Convolutions and layers are quantised statically, calibrated on validation lines of the recipe, LSTMs dynamically,
-attention not at all (onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+Convolutions and linear layers are quantized statically, with activation ranges from validation lines of the recipe.
+LSTMs are quantized dynamically. The matrix products of attention stay in fp32.
+Method: onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
 from __future__ import annotations
@@ -18,28 +19,30 @@ import numpy.typing as npt
 
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import GlyphlineError, UserError
-from glyphline.files import replacing
-from glyphline.imaging.normalization import padded_batch
-from glyphline.reading.lines import LineReader
+from glyphline.files import replace_atomically
+from glyphline.imaging.normalization import pad_batch
+from glyphline.reading.lines import LIMITS, LineReader
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
 from glyphline.recipe import Recipe
 from glyphline.score import score
 from glyphline.training.export import write_model_info
 
-CALIBRATED, MEASURED = 64, 300  # validation lines
-TOLERATED = (0.002, 0.03)  # growth of the CER: in fractions of a character, and of the CER itself
+CALIBRATION_LINES = 64  # the first validation lines; they give the ranges of the activations
+MEASURED_LINES = 300  # the validation lines after these; they give the CER before and after quantization
+MAX_CER_INCREASE = 0.002  # in fractions of a character
+MAX_RELATIVE_CER_INCREASE = 0.03  # in fractions of the CER; the larger of the two limits counts
 
 
 @dataclass(frozen=True)
 class QuantizationCost:
-    """What eight bits change on the same validation lines: CER before and after, fractions."""
+    """CER of a model before and after quantization, on the same validation lines. Fractions."""
 
     before: float
     after: float
 
 
-def _between_steps(path: Path) -> list[str]:
-    """The names of the products of two computed matrices: attention, where eight bits cost time and accuracy."""
+def _attention_products(path: Path) -> list[str]:
+    """The names of the MatMul nodes without a weight: those of attention, which lose speed and accuracy in 8 bits."""
     import onnx
 
     graph = onnx.load(str(path)).graph
@@ -48,9 +51,12 @@ def _between_steps(path: Path) -> list[str]:
 
 
 def quantize(source: Path, out: Path, recipe: Recipe) -> QuantizationCost:
-    """Write the ONNX reader `source` to `out` in eight bits; `recipe` composes the lines that it is measured on.
+    """Quantize an ONNX model to 8 bits and return its CER before and after.
 
-    Raises GlyphlineError when the CER grows by more than TOLERATED; the file is then not kept.
+    source: a model that `export` wrote. out: the file to write, which may be `source`. recipe: composes the validation
+    lines for calibration and for the CER.
+    Raises GlyphlineError when the CER grows by more than both MAX_CER_INCREASE and MAX_RELATIVE_CER_INCREASE, UserError
+    when `out` cannot be written. After an error `out` is as it was before.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -62,42 +68,44 @@ def quantize(source: Path, out: Path, recipe: Recipe) -> QuantizationCost:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     lines = LineSet(recipe.lines, "val", recipe.training.seed)
-    images, texts = lines.canonical_batch(range(CALIBRATED + MEASURED))
+    images, truths = lines.canonical_batch(range(CALIBRATION_LINES + MEASURED_LINES))
 
-    class Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    class CalibrationLines(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
-            self.batches: Iterator[npt.NDArray[np.uint8]] = (padded_batch([i], 32)[0] for i in images[:CALIBRATED])
+            self.batches: Iterator[npt.NDArray[np.uint8]] = (
+                pad_batch([image], LIMITS.width_multiple)[0] for image in images[:CALIBRATION_LINES]
+            )
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self.batches, None)
             return None if batch is None else {"lines": batch}
 
-    root = logging.getLogger()
-    usual = root.level
-    root.setLevel(logging.ERROR)  # onnxruntime advises on the root logger
+    def measure_cer(path: Path) -> float:
+        decoded_texts = LineReader(OnnxRecognizer(path)).decode_all(images[CALIBRATION_LINES:])
+        return score(truths[CALIBRATION_LINES:], [decoded.text for decoded in decoded_texts]).cer
+
+    root_logger = logging.getLogger()
+    previous_level = root_logger.level
+    root_logger.setLevel(logging.ERROR)  # onnxruntime logs advice with the root logger
     try:
-        with tempfile.TemporaryDirectory() as folder, replacing(out) as beside:
-            prepared, convolved = Path(folder) / "prepared.onnx", Path(folder) / "convolved.onnx"
+        with tempfile.TemporaryDirectory() as folder, replace_atomically(out) as temporary:
+            prepared, static = Path(folder) / "prepared.onnx", Path(folder) / "static.onnx"
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             quantize_static(
-                str(prepared), str(convolved), Calibration(), quant_format=QuantFormat.QDQ, per_channel=True,
+                str(prepared), str(static), CalibrationLines(), quant_format=QuantFormat.QDQ, per_channel=True,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                op_types_to_quantize=["Conv", "MatMul", "Add", "Relu"], nodes_to_exclude=_between_steps(prepared),
+                op_types_to_quantize=["Conv", "MatMul", "Add", "Relu"], nodes_to_exclude=_attention_products(prepared),
             )  # fmt: skip
-            quantize_dynamic(str(convolved), str(beside), op_types_to_quantize=["LSTM"], weight_type=QuantType.QInt8)
-            write_model_info(beside, OnnxRecognizer(source).info)
-            rates = []
-            for path in (source, beside):
-                read = LineReader(OnnxRecognizer(path)).decode_all(images[CALIBRATED:])
-                rates.append(score(texts[CALIBRATED:], [each.text for each in read]).cer)
-            cost = QuantizationCost(*rates)
-            if cost.after - cost.before > max(TOLERATED[0], TOLERATED[1] * cost.before):
+            quantize_dynamic(str(static), str(temporary), op_types_to_quantize=["LSTM"], weight_type=QuantType.QInt8)
+            write_model_info(temporary, OnnxRecognizer(source).info)
+            cost = QuantizationCost(measure_cer(source), measure_cer(temporary))
+            if cost.after - cost.before > max(MAX_CER_INCREASE, MAX_RELATIVE_CER_INCREASE * cost.before):
                 raise GlyphlineError(
-                    f"in eight bits the CER grows from {cost.before:.2%} to {cost.after:.2%}: not kept; "
-                    "export without --int8"
+                    f"8 bits raise the CER from {cost.before:.2%} to {cost.after:.2%}, more than the limit: "
+                    "the quantized file was not kept, export without --int8"
                 )
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
     finally:
-        root.setLevel(usual)
+        root_logger.setLevel(previous_level)
     return cost

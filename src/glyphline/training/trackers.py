@@ -1,7 +1,7 @@
-"""FAMILY: where the numbers of a run go: Weights & Biases, TensorBoard, CSV, nowhere.
+"""FAMILY: experiment trackers, which record the metrics of a run: Weights & Biases, TensorBoard, CSV, none.
 
-Contract: `start`, `log`, `table`, `artifact`, `finish`. A tracker that fails is reported once and dropped; it never
-stops a run. To add one: subclass Tracker, add a row to TRACKERS at the bottom.
+Contract: `start`, `log_metrics`, `log_predictions`, `log_artifact`, `finish`. A tracker that raises is reported once
+and dropped; the run goes on. To add one: subclass Tracker, add a row to TRACKERS at the bottom.
 """
 
 from __future__ import annotations
@@ -20,80 +20,85 @@ import numpy.typing as npt
 
 from glyphline.errors import MissingPackage, UserError, nearest
 
-Numbers = dict[str, float]
+Metrics = dict[str, float]  # name -> value
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A row of the table of predictions."""
+    """A validation line with its true text and the text that the network read."""
 
     image: npt.NDArray[np.uint8]  # (H, W), ink bright
     truth: str
-    read: str
-    cer: float
+    text: str
+    cer: float  # character error rate of this line, a fraction
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a tracker is told when a run starts."""
+    """Describes a run to its trackers."""
 
     folder: Path
     name: str
     recipe: dict[str, Any]
     command: str
     environment: dict[str, str]
-    resumed_at: int = 0  # optimiser steps already done
+    resumed_at: int = 0  # optimiser steps of the checkpoint that the run continues from; 0: a new run
 
 
 class Tracker:
-    """Takes the numbers of a run; every method may be left out."""
+    """Records the metrics of a run. Every method does nothing unless a subclass overrides it."""
 
-    help: ClassVar[str] = ""
+    help: ClassVar[str] = ""  # one line for --help
 
     def start(self, run: RunInfo) -> None:
-        """Called once, before the first number."""
+        """Prepare for a run. Called once, before any other method."""
 
-    def log(self, step: int, numbers: Numbers) -> None:
-        """Numbers of optimiser step `step`."""
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        """Record the metrics of optimiser step `step`."""
 
-    def table(self, step: int, rows: Sequence[Prediction]) -> None:
-        """Some validation lines with their reading."""
+    def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
+        """Record sample predictions of the validation at optimiser step `step`."""
 
-    def artifact(self, path: Path) -> None:
-        """The trained model."""
+    def log_artifact(self, path: Path) -> None:
+        """Record the file of the trained network."""
 
     def finish(self) -> None:
-        """Called once, also after a failure."""
+        """Close the record. Called once, also after a failure."""
 
 
-class Csv(Tracker):
-    """metrics.csv in the run folder: step, name, value; rows after the point of resuming are dropped."""
+class CsvTracker(Tracker):
+    """Writes metrics.csv into the run folder, one row a value: step, name, value.
+
+    When a run is resumed, the rows logged after its checkpoint are dropped, because they will be logged again.
+    """
 
     help = "metrics.csv in the run folder"
 
     def start(self, run: RunInfo) -> None:
         self.path = run.folder / "metrics.csv"
-        kept: list[list[str]] = []
+        kept_rows: list[list[str]] = []
         if self.path.exists() and run.resumed_at:
-            with self.path.open(newline="") as rows:
-                kept = [
-                    r for r in csv.reader(rows) if len(r) == 3 and r[0].isdigit() and self._stands(r, run.resumed_at)
+            with self.path.open(newline="") as file:
+                kept_rows = [
+                    row
+                    for row in csv.reader(file)
+                    if len(row) == 3 and row[0].isdigit() and self._precedes_checkpoint(row, run.resumed_at)
                 ]
-        with self.path.open("w", newline="") as out:
-            csv.writer(out).writerows([["step", "name", "value"], *kept])
+        with self.path.open("w", newline="") as file:
+            csv.writer(file).writerows([["step", "name", "value"], *kept_rows])
 
     @staticmethod
-    def _stands(row: list[str], resumed_at: int) -> bool:
-        """Whether a row was logged before the checkpoint: of its very step, only the validation's rows were."""
+    def _precedes_checkpoint(row: list[str], resumed_at: int) -> bool:
+        """Whether a row was logged before the checkpoint; of the checkpoint's own step only validation rows were."""
         return int(row[0]) < resumed_at or (int(row[0]) == resumed_at and row[1].startswith(("val_", "epoch")))
 
-    def log(self, step: int, numbers: Numbers) -> None:
-        with self.path.open("a", newline="") as out:
-            csv.writer(out).writerows([step, name, repr(float(value))] for name, value in numbers.items())
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerows([step, name, repr(float(value))] for name, value in metrics.items())
 
 
-class TensorBoard(Tracker):
-    """TensorBoard's event files under tensorboard/ in the run folder."""
+class TensorBoardTracker(Tracker):
+    """Writes TensorBoard's event files to tensorboard/ in the run folder."""
 
     help = "event files for TensorBoard, under tensorboard/ in the run folder"
 
@@ -108,24 +113,28 @@ class TensorBoard(Tracker):
         self.writer.add_text("recipe", f"```\n{run.recipe}\n```")
         self.writer.add_text("command", run.command)
 
-    def log(self, step: int, numbers: Numbers) -> None:
-        for name, value in numbers.items():
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        for name, value in metrics.items():
             self.writer.add_scalar(name, value, step)
 
-    def table(self, step: int, rows: Sequence[Prediction]) -> None:
-        text = "| truth | read | CER |\n|---|---|---|\n" + "\n".join(
-            f"| {r.truth} | {r.read} | {r.cer:.1%} |" for r in rows
+    def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
+        table = "| truth | read | CER |\n|---|---|---|\n" + "\n".join(
+            f"| {p.truth} | {p.text} | {p.cer:.1%} |" for p in predictions
         )
-        self.writer.add_text("predictions", text, step)
-        for k, row in enumerate(rows[:4]):
-            self.writer.add_image(f"lines/{k}", row.image[None], step)
+        self.writer.add_text("predictions", table, step)
+        for k, prediction in enumerate(predictions[:4]):
+            self.writer.add_image(f"lines/{k}", prediction.image[None], step)
 
     def finish(self) -> None:
         self.writer.close()
 
 
-class Wandb(Tracker):
-    """Weights & Biases: online where somebody is logged in, else offline (`wandb sync` sends it later)."""
+class WandbTracker(Tracker):
+    """Records a run with Weights & Biases.
+
+    The run is online when WANDB_API_KEY is set, otherwise offline; WANDB_MODE overrides both. `wandb sync` uploads an
+    offline run later. The file wandb-id in the run folder holds the id under which a resumed run continues.
+    """
 
     help = "Weights & Biases; offline unless WANDB_API_KEY is set or WANDB_MODE=online"
 
@@ -136,25 +145,25 @@ class Wandb(Tracker):
             raise MissingPackage("wandb", "train", "the tracker wandb") from None
         self.wandb: Any = wandb
         mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
-        mark = run.folder / "wandb-id"
-        identity = mark.read_text().strip() if mark.exists() else uuid.uuid4().hex[:8]
-        mark.write_text(identity)
+        id_file = run.folder / "wandb-id"
+        run_id = id_file.read_text().strip() if id_file.exists() else uuid.uuid4().hex[:8]
+        id_file.write_text(run_id)
         self.run = self.wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "glyphline"), name=run.name, id=identity, resume="allow",
+            project=os.environ.get("WANDB_PROJECT", "glyphline"), name=run.name, id=run_id, resume="allow",
             dir=str(run.folder), config={**run.recipe, "command": run.command, "environment": run.environment},
             mode=mode, settings=self.wandb.Settings(silent=True, init_timeout=30, console="off"),
         )  # fmt: skip
 
-    def log(self, step: int, numbers: Numbers) -> None:
-        self.run.log(numbers, step=step)
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        self.run.log(metrics, step=step)
 
-    def table(self, step: int, rows: Sequence[Prediction]) -> None:
+    def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
         table = self.wandb.Table(columns=["line", "truth", "read", "cer"])
-        for row in rows:
-            table.add_data(self.wandb.Image(row.image), row.truth, row.read, row.cer)
+        for prediction in predictions:
+            table.add_data(self.wandb.Image(prediction.image), prediction.truth, prediction.text, prediction.cer)
         self.run.log({"predictions": table}, step=step)
 
-    def artifact(self, path: Path) -> None:
+    def log_artifact(self, path: Path) -> None:
         artifact = self.wandb.Artifact(f"reader-{self.run.id}", type="model")
         artifact.add_file(str(path))
         self.run.log_artifact(artifact)
@@ -164,48 +173,59 @@ class Wandb(Tracker):
 
 
 class NoTracker(Tracker):
-    """No tracking at all."""
+    """Records nothing."""
 
     help = "no tracking beyond the run folder's own files"
 
 
-#: name -> tracker
-TRACKERS: dict[str, type[Tracker]] = {"wandb": Wandb, "tensorboard": TensorBoard, "csv": Csv, "none": NoTracker}
+#: name of --track -> tracker
+TRACKERS: dict[str, type[Tracker]] = {
+    "wandb": WandbTracker,
+    "tensorboard": TensorBoardTracker,
+    "csv": CsvTracker,
+    "none": NoTracker,
+}
 
 
-def _say(text: str) -> None:
+def _print_to_stderr(text: str) -> None:
     print(text, file=sys.stderr)
 
 
 class Trackers(Tracker):
-    """Several trackers as one that cannot fail: the first error of each drops it, with one line."""
+    """Passes every call to several trackers and never raises an Exception of theirs.
 
-    def __init__(self, names: Sequence[str], say: Callable[[str], None] = _say) -> None:
+    names: keys of TRACKERS; a name given twice counts once. report: receives one line when a tracker raises; that
+    tracker gets no further calls. Raises UserError for an unknown name.
+    """
+
+    def __init__(self, names: Sequence[str], report: Callable[[str], None] = _print_to_stderr) -> None:
         for name in names:
             if name not in TRACKERS:
                 raise UserError(f'no tracker "{name}"; {nearest(name, TRACKERS)}')
         self.members: dict[str, Tracker] = {name: TRACKERS[name]() for name in dict.fromkeys(names)}
-        self.say = say
+        self.report = report
 
-    def _each(self, act: Callable[[Tracker], None]) -> None:
+    def _call_each(self, call: Callable[[Tracker], None]) -> None:
         for name, member in list(self.members.items()):
             try:
-                act(member)
+                call(member)
             except Exception as error:  # whatever a tracker raises must not end hours of training
                 del self.members[name]
-                self.say(f"tracking with {name} stopped ({type(error).__name__}: {error}); the run goes on without it")
+                self.report(
+                    f"tracking with {name} stopped ({type(error).__name__}: {error}); the run goes on without it"
+                )
 
     def start(self, run: RunInfo) -> None:
-        self._each(lambda t: t.start(run))
+        self._call_each(lambda tracker: tracker.start(run))
 
-    def log(self, step: int, numbers: Numbers) -> None:
-        self._each(lambda t: t.log(step, numbers))
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        self._call_each(lambda tracker: tracker.log_metrics(step, metrics))
 
-    def table(self, step: int, rows: Sequence[Prediction]) -> None:
-        self._each(lambda t: t.table(step, rows))
+    def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
+        self._call_each(lambda tracker: tracker.log_predictions(step, predictions))
 
-    def artifact(self, path: Path) -> None:
-        self._each(lambda t: t.artifact(path))
+    def log_artifact(self, path: Path) -> None:
+        self._call_each(lambda tracker: tracker.log_artifact(path))
 
     def finish(self) -> None:
-        self._each(lambda t: t.finish())
+        self._call_each(lambda tracker: tracker.finish())

@@ -1,7 +1,7 @@
-"""One loop (Lightning): compose, CTC loss, step, validate, track, keep the last and the best; continues after a kill.
+"""The training loop (Lightning): compose, CTC loss, optimiser step, validation, tracking, checkpoints, resuming.
 
-The loop does not know which network it trains. Everything random is a function of (seed, step), so a run continued
-from a checkpoint gives the numbers of one that was never stopped.
+The loop does not depend on the kind of network. Every random number is a function of (seed, step), so a run that is
+resumed from a checkpoint gives the same numbers as a run that was never stopped.
 """
 
 from __future__ import annotations
@@ -31,234 +31,271 @@ from torch.nn import functional as F
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.line_sets import LineSet, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
-from glyphline.files import replacing
+from glyphline.files import replace_atomically
 from glyphline.imaging.documents import load
-from glyphline.reading.lines import LineReader, by_width
+from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
-from glyphline.training.data import Batch, Positions, check_steps, loader
-from glyphline.training.network import Network, TorchRecognizer, load_matching_weights, save_weights
-from glyphline.training.trackers import Prediction, RunInfo, Trackers
+from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
+from glyphline.training.network import (
+    CHECKPOINT_VERSION,
+    Network,
+    TorchRecognizer,
+    check_format_version,
+    load_matching_weights,
+    save_weights,
+)
+from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers
 
-LAST, BEST, RECIPE, RESULT = "last.ckpt", "best.pt", "recipe.yaml", "result.json"
-SHOWN = 16  # validation lines in the table of predictions
-LOG_EVERY = 20  # steps
+#: file names in a run folder
+LAST_CHECKPOINT, BEST_WEIGHTS, RECIPE_FILE, RESULT_FILE = "last.ckpt", "best.pt", "recipe.yaml", "result.json"
+PREDICTION_COUNT = 16  # validation lines in the table of predictions
+LOG_INTERVAL = 20  # optimiser steps between two records of the training loss
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
 
 
 def ctc_loss(log_probs: Tensor, batch: Batch, steps: Tensor) -> Tensor:
-    """CTC negative log-likelihood in nats, summed over the lines (Graves et al. 2006).
+    """CTC negative log-likelihood in nats, summed over the lines of a batch (Graves et al. 2006).
 
-    log_probs: (N, T, C); steps: (N,) time steps that belong to each line. Impossible lines count nothing.
+    log_probs: (N, T, C), natural logarithm, class 0 the blank. steps: (N,) time steps that belong to each line; later
+    ones are padding. A line whose text needs more time steps than it has adds nothing, neither loss nor gradient.
     """
     return F.ctc_loss(
         log_probs.transpose(0, 1), batch.targets, steps, batch.lengths, blank=0, reduction="sum", zero_infinity=True
     )
 
 
-def learning_rate_at(recipe: TrainingRecipe, step: int, total: int) -> float:
-    """The share of the peak learning rate at a step of `total`."""
-    warm = max(1, round(recipe.warmup * total))
+def learning_rate_factor(recipe: TrainingRecipe, step: int, total_steps: int) -> float:
+    """The learning rate at an optimiser step, as a fraction of the recipe's peak learning rate.
+
+    It rises linearly during the warm-up; `onecycle` warms up for at least 0.3 of `total_steps`. Then `cosine` and
+    `onecycle` fall along half a cosine to 1e-4, and `plateau` stays at 1. `constant` is 1 at every step.
+    """
+    warmup_steps = max(1, round(recipe.warmup * total_steps))
     if recipe.schedule == "onecycle":
-        warm = max(warm, round(0.3 * total))
-    if recipe.schedule != "constant" and step < warm:
-        return (step + 1) / warm
+        warmup_steps = max(warmup_steps, round(0.3 * total_steps))
+    if recipe.schedule != "constant" and step < warmup_steps:
+        return (step + 1) / warmup_steps
     if recipe.schedule in ("cosine", "onecycle"):
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm)))) + 1e-4
+        progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+        return 0.5 * (1 + math.cos(math.pi * progress)) + 1e-4
     return 1.0
 
 
 class TrainingModule(pl.LightningModule):
-    """The network, its loss, its optimiser and its validation."""
+    """The network of a recipe with its loss, optimiser, moving average and validation.
 
-    def __init__(self, recipe: Recipe, validation: LineSet, trackers: Trackers) -> None:
+    Raises RecipeError for an unknown optimizer or schedule, DataError when the folder training.watch has no labels.
+    """
+
+    def __init__(self, recipe: Recipe, trackers: Trackers) -> None:
         super().__init__()
-        wanted = recipe.training
-        for name, value, table in (
-            ("optimizer", wanted.optimizer, OPTIMIZERS),
-            ("schedule", wanted.schedule, SCHEDULES),
+        options = recipe.training
+        for name, value, choices in (
+            ("optimizer", options.optimizer, OPTIMIZERS),
+            ("schedule", options.schedule, SCHEDULES),
         ):
-            if value not in table:
-                raise RecipeError(f'training.{name} is "{value}"; {nearest(value, table)}')
-        torch.manual_seed(wanted.seed)
-        self.recipe, self.trackers, self.validation = recipe, trackers, validation
+            if value not in choices:
+                raise RecipeError(f'training.{name} is "{value}"; {nearest(value, choices)}')
+        torch.manual_seed(options.seed)
+        self.recipe, self.trackers = recipe, trackers
         self.network = Network(recipe)
-        self.average = copy.deepcopy(self.network).requires_grad_(False) if wanted.ema_decay else None
-        self.total_steps = wanted.epochs * max(1, wanted.epoch_lines // wanted.batch)
-        self.numbers: dict[str, float] = {}  # of the last validation
-        watched = read_labels(Path(wanted.watch)) if wanted.watch is not None else []
-        self.watched = [(load(path), text) for path, text in watched]  # grey images and what they say
-        self._readings: list[tuple[str, str]] = []
-        self._shown: list[Prediction] = []
+        self.ema_network = copy.deepcopy(self.network).requires_grad_(False) if options.ema_decay else None
+        self.total_steps = options.epochs * max(1, options.epoch_lines // options.batch)
+        self.metrics: Metrics = {}  # of the last validation
+        watch_labels = read_labels(Path(options.watch)) if options.watch is not None else []
+        self.watch_lines = [(load(path), text) for path, text in watch_labels]  # grey images and their true texts
+        self._text_pairs: list[tuple[str, str]] = []  # true and predicted text of each validation line
+        self._predictions: list[Prediction] = []
         self._val_loss, self._val_lines = 0.0, 0
-        self._clock, self._lines_since = time.monotonic(), 0
+        self._last_log_time, self._lines_since_log = time.monotonic(), 0
 
-    def begin_with(self, start: Path, say: Callable[[str], None]) -> None:
-        """Take over the weights of another run."""
-        new = load_matching_weights(self.network, start)
-        if self.average is not None:
-            self.average.load_state_dict(self.network.state_dict())
-        say(f"begins with the weights of {start}" + (f"; new to it: {''.join(new)}" if new else ""))
+    def load_initial_weights(self, path: Path, report: Callable[[str], None]) -> None:
+        """Start from the weights of another run, a run folder or its best.pt, and report it in one line.
+
+        Raises RecipeError or DataError as `load_matching_weights` does.
+        """
+        new_characters = load_matching_weights(self.network, path)
+        if self.ema_network is not None:
+            self.ema_network.load_state_dict(self.network.state_dict())
+        note = f"; new characters: {''.join(new_characters)}" if new_characters else ""
+        report(f"starts from the weights of {path}{note}")
 
     def configure_optimizers(self) -> Any:
-        wanted, weights = self.recipe.training, self.network.parameters()
-        if wanted.optimizer == "sgd":
-            made: torch.optim.Optimizer = torch.optim.SGD(
-                weights, wanted.learning_rate, momentum=0.9, weight_decay=wanted.weight_decay, nesterov=True
+        options, weights = self.recipe.training, self.network.parameters()
+        if options.optimizer == "sgd":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(
+                weights, options.learning_rate, momentum=0.9, weight_decay=options.weight_decay, nesterov=True
             )
-        elif wanted.optimizer == "adam":
-            # Keras's epsilon of 1e-7 for the loss of a line; ours is that of a character, one in 32 of a line of tiles
-            made = torch.optim.Adam(weights, wanted.learning_rate, eps=1e-7 / 32)
+        elif options.optimizer == "adam":
+            # Keras's epsilon of 1e-7 is for the loss of a line. The loss here is that of a character, 1/32 of a line.
+            optimizer = torch.optim.Adam(weights, options.learning_rate, eps=1e-7 / 32)
         else:
-            made = torch.optim.AdamW(weights, wanted.learning_rate, weight_decay=wanted.weight_decay)
-        if wanted.schedule == "plateau":
-            down = torch.optim.lr_scheduler.ReduceLROnPlateau(made, factor=0.5, patience=3)
-            return {"optimizer": made, "lr_scheduler": {"scheduler": down, "monitor": "val_loss", "interval": "epoch"}}
-        slope = torch.optim.lr_scheduler.LambdaLR(
-            made, lambda step: learning_rate_at(wanted, step, self.total_steps)
-        )  # fmt: skip
-        return {"optimizer": made, "lr_scheduler": {"scheduler": slope, "interval": "step"}}
+            optimizer = torch.optim.AdamW(weights, options.learning_rate, weight_decay=options.weight_decay)
+        if options.schedule == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=3)
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss", "interval": "epoch"},
+            }
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(options, step, self.total_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["format_version"] = CHECKPOINT_VERSION
 
     @property
-    def reader(self) -> Network:
-        """The weights that are validated and kept."""
-        return self.average if self.average is not None else self.network
+    def inference_network(self) -> Network:
+        """The network that is validated and saved: the moving average where the recipe asks for one."""
+        return self.ema_network if self.ema_network is not None else self.network
 
-    def _steps(self, network: Network, batch: Batch, given: int) -> Tensor:
-        return torch.tensor([min(given, max(1, network.steps(int(w)))) for w in batch.widths])
+    def _time_steps(self, network: Network, batch: Batch, limit: int) -> Tensor:
+        """Time steps of each line of a batch before padding, (N,), from 1 to `limit`."""
+        return torch.tensor([min(limit, max(1, network.steps(int(width)))) for width in batch.widths])
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # dropout is a function of (seed, step): a continued run draws what an uninterrupted one draws
+        # Dropout must be a function of (seed, step), so that a resumed run draws what an uninterrupted run draws.
         torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx) >> 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         log_probs = self.network(batch.lines)
-        total = ctc_loss(log_probs.float(), batch, self._steps(self.network, batch, log_probs.shape[1]))
-        self._lines_since += len(batch.texts)
-        if self.global_step % LOG_EVERY == 0 and batch_idx % self.recipe.training.gradient_accumulation == 0:
+        batch_loss = ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
+        self._lines_since_log += len(batch.texts)
+        if self.global_step % LOG_INTERVAL == 0 and batch_idx % self.recipe.training.gradient_accumulation == 0:
             now = time.monotonic()
-            speed = self._lines_since / max(1e-9, now - self._clock)
-            self._clock, self._lines_since = now, 0
-            loss = float(total.detach()) / len(batch.texts)
+            speed = self._lines_since_log / max(1e-9, now - self._last_log_time)
+            self._last_log_time, self._lines_since_log = now, 0
+            loss = float(batch_loss.detach()) / len(batch.texts)
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            self.trackers.log(self.global_step, {"loss": loss, "learning_rate": rate, "lines_per_second": speed})
+            metrics = {"loss": loss, "learning_rate": rate, "lines_per_second": speed}
+            self.trackers.log_metrics(self.global_step, metrics)
             self.log("loss", loss, prog_bar=True, logger=False, batch_size=1)
             self.log("lines/s", speed, prog_bar=True, logger=False, batch_size=1)
-        # nats a character: the same gradient scale for short and long lines
-        return total / batch.lengths.sum()
+        # Nats a character: short and long lines then give gradients of the same scale.
+        return batch_loss / batch.lengths.sum()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.average is None or (batch_idx + 1) % self.recipe.training.gradient_accumulation:
+        if self.ema_network is None or (batch_idx + 1) % self.recipe.training.gradient_accumulation:
             return
-        # early on the average follows quickly, then at the recipe's decay
-        keep = min(self.recipe.training.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+        # The decay grows to the recipe's, so that the average soon forgets the initial weights.
+        decay = min(self.recipe.training.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+        averages, weights = self.ema_network.state_dict().values(), self.network.state_dict().values()
         with torch.no_grad():
-            for mine, theirs in zip(
-                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):  # fmt: skip
-                if mine.is_floating_point():
-                    mine.lerp_(theirs, 1 - keep)
+            for average, weight in zip(averages, weights, strict=True):
+                if average.is_floating_point():
+                    average.lerp_(weight, 1 - decay)
                 else:
-                    mine.copy_(theirs)
+                    average.copy_(weight)
 
     def on_validation_epoch_start(self) -> None:
-        self._readings, self._shown, self._val_loss, self._val_lines = [], [], 0.0, 0
+        self._text_pairs, self._predictions, self._val_loss, self._val_lines = [], [], 0.0, 0
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        network = self.reader
+        network = self.inference_network
         log_probs = network(batch.lines).float().cpu()
-        steps = self._steps(network, batch, log_probs.shape[1])
+        steps = self._time_steps(network, batch, log_probs.shape[1])
         batch = self.transfer_batch_to_device(batch, torch.device("cpu"), 0)
         self._val_loss += float(ctc_loss(log_probs, batch, steps))
         self._val_lines += len(batch.texts)
         for row, count, truth, image, width in zip(
             log_probs.numpy(), steps.tolist(), batch.texts, batch.lines.numpy(), batch.widths.tolist(), strict=True
         ):
-            read = GreedyDecoder()(row[:count], network.alphabet).text
-            self._readings.append((truth, read))
-            if len(self._shown) < SHOWN:
-                rate = character_error_rate(fold_none(truth), fold_none(read))
-                self._shown.append(Prediction(image[:, :width], truth, read, rate))
+            text = GreedyDecoder()(row[:count], network.alphabet).text
+            self._text_pairs.append((truth, text))
+            if len(self._predictions) < PREDICTION_COUNT:
+                cer = character_error_rate(fold_none(truth), fold_none(text))
+                self._predictions.append(Prediction(image[:, :width], truth, text, cer))
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return
-        result = score([t for t, _ in self._readings], [r for _, r in self._readings])
-        self.numbers = {
-            "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as the report's
+        result = score([truth for truth, _ in self._text_pairs], [text for _, text in self._text_pairs])
+        self.metrics = {
+            "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as in the W&B report
             "val_cer": result.cer, "val_wer": result.wer, "val_exact": result.exact,
         }  # fmt: skip
-        if self.watched:
-            truths = [text for _, text in self.watched]
-            lines = LineReader(TorchRecognizer(self.reader)).read_lines([image for image, _ in self.watched])
-            read = [line.text for line in lines]
-            self.numbers |= {"watch_cer": score(truths, read).cer, "watch_cer_loose": score(truths, read, "loose").cer}
-        for name, value in self.numbers.items():
+        if self.watch_lines:
+            self.metrics |= self._score_watch_lines()
+        for name, value in self.metrics.items():
             self.log(name, value, prog_bar=name in ("val_loss", "val_cer"), logger=False, batch_size=1)
-        self.trackers.log(self.global_step, {**self.numbers, "epoch": float(self.current_epoch)})
-        self.trackers.table(self.global_step, self._shown)
-        self._clock, self._lines_since = time.monotonic(), 0
+        self.trackers.log_metrics(self.global_step, {**self.metrics, "epoch": float(self.current_epoch)})
+        self.trackers.log_predictions(self.global_step, self._predictions)
+        self._last_log_time, self._lines_since_log = time.monotonic(), 0
+
+    def _score_watch_lines(self) -> Metrics:
+        """CER of the lines in the folder training.watch, exact and with loose folding."""
+        truths = [text for _, text in self.watch_lines]
+        lines = LineReader(TorchRecognizer(self.inference_network)).read_lines([image for image, _ in self.watch_lines])
+        texts = [line.text for line in lines]
+        return {"watch_cer": score(truths, texts).cer, "watch_cer_loose": score(truths, texts, "loose").cer}
 
 
 class CheckpointCallback(Checkpoint):
-    """After each epoch: everything to continue in last.ckpt, the best reader in best.pt, both whole or not at all."""
+    """Writes checkpoints into a run folder after each epoch, each file whole or not at all.
+
+    last.ckpt holds everything that resuming needs. best.pt holds the network with the lowest validation loss.
+    Raises GlyphlineError when the validation loss is not finite or a file cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.best = math.inf
-        self.best_facts: dict[str, float] = {}
+        self.best_loss = math.inf
+        self.best_metrics: Metrics = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_facts": self.best_facts}
+        return {"best_loss": self.best_loss, "best_metrics": self.best_metrics}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.best_facts = state_dict["best"], state_dict["best_facts"]
+        self.best_loss, self.best_metrics = state_dict["best_loss"], state_dict["best_metrics"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        numbers = pl_module.numbers
-        if not math.isfinite(numbers["val_loss"]):
+        metrics, step = pl_module.metrics, trainer.global_step
+        loss = metrics["val_loss"]
+        if not math.isfinite(loss):
             raise GlyphlineError(
-                f"the validation loss is {numbers['val_loss']} after step {trainer.global_step}: lower "
-                "training.learning_rate or set training.gradient_clip, then start again; the checkpoint before is kept"
+                f"the validation loss is {loss} after step {step}: lower training.learning_rate or set "
+                "training.gradient_clip, then start again; the previous checkpoint is kept"
             )
         try:
-            if numbers["val_loss"] < self.best:
-                self.best = numbers["val_loss"]
-                self.best_facts = {**numbers, "step": float(trainer.global_step), "epoch": float(trainer.current_epoch)}
-                save_weights(pl_module.reader, self.folder / BEST, **self.best_facts)
-            with replacing(self.folder / LAST) as beside:
-                trainer.save_checkpoint(beside)
+            if loss < self.best_loss:
+                self.best_loss = loss
+                self.best_metrics = {**metrics, "step": float(step), "epoch": float(trainer.current_epoch)}
+                save_weights(pl_module.inference_network, self.folder / BEST_WEIGHTS, **self.best_metrics)
+            with replace_atomically(self.folder / LAST_CHECKPOINT) as temporary:
+                trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:
             # torch wraps a full disk in RuntimeError("... file write failed")
             raise GlyphlineError(
                 f"the checkpoint could not be written to {self.folder} ({error}): free some disk space or mend the "
-                "folder's permissions, then continue with --resume from the checkpoint before it, which is whole"
+                "folder's permissions, then continue with --resume from the previous checkpoint, which is complete"
             ) from None
 
 
 class ProgressPrinter(pl.Callback):
-    """A line an epoch where no progress bar can be drawn."""
+    """Reports the metrics of each epoch in one line, where no progress bar can be drawn."""
 
-    def __init__(self, say: Callable[[str], None], epochs: int) -> None:
-        self.say, self.epochs = say, epochs
+    def __init__(self, report: Callable[[str], None], epochs: int) -> None:
+        self.report, self.epochs = report, epochs
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        n = pl_module.numbers
-        self.say(
+        metrics = pl_module.metrics
+        self.report(
             f"epoch {trainer.current_epoch + 1} of {self.epochs}, step {trainer.global_step}: "
-            f"val_loss {n['val_loss']:.3f}  val_cer {n['val_cer']:.2%}  val_wer {n['val_wer']:.2%}"
+            f"val_loss {metrics['val_loss']:.3f}  val_cer {metrics['val_cer']:.2%}  val_wer {metrics['val_wer']:.2%}"
         )
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep freed memory for the next step rather than give it back to the kernel.
+    """Make glibc keep freed memory for the next training step instead of returning it to the kernel.
 
-    Activations of tens of MB are otherwise mapped and cleared afresh at each step: a fifth of a step's time on a CPU.
-    Elsewhere than on glibc nothing happens.
+    Otherwise the kernel maps and clears activations of tens of MB anew at each step, which takes a fifth of a step's
+    time on a CPU. Does nothing where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -266,41 +303,44 @@ def keep_freed_memory() -> None:
             mallopt(option, value)
 
 
-def environment() -> dict[str, str]:
-    """What the numbers of a run also depend on."""
-    out = {"python": platform.python_version(), "machine": platform.platform(), "cores": str(os.cpu_count())}
+def describe_environment() -> dict[str, str]:
+    """The versions of Python and of the main packages, the platform and the number of cores."""
+    environment = {"python": platform.python_version(), "machine": platform.platform(), "cores": str(os.cpu_count())}
     for package in ("glyphline", "torch", "lightning", "numpy", "opencv-python-headless"):
         try:
-            out[package] = version(package)
+            environment[package] = version(package)
         except PackageNotFoundError:
-            out[package] = "not installed as a package"
-    return out
+            environment[package] = "not installed as a package"
+    return environment
 
 
-def _steps_done(checkpoint: Path) -> int:
-    """Optimiser steps behind a checkpoint. Raises DataError for a file that is none."""
+def _read_completed_steps(path: Path) -> int:
+    """The optimiser steps behind a checkpoint. Raises DataError for a damaged file or one of another version."""
     try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        completed_steps = int(checkpoint["global_step"])
     except Exception as error:  # torch raises several kinds, pickle's among them
         raise DataError(
-            f"{checkpoint} is no whole checkpoint ({type(error).__name__}): start the run again in another folder, "
-            f"or export its {BEST}, which is kept apart"
+            f"{path} is not a complete checkpoint ({type(error).__name__}): start the run again in another folder, "
+            f"or export its {BEST_WEIGHTS}, a file of its own"
         ) from None
+    check_format_version(checkpoint, path)
+    return completed_steps
 
 
-def _settings(recipe: Recipe) -> tuple[Any, ...]:
-    """What a run must keep to be continued; its name and description may change."""
+def _fixed_settings(recipe: Recipe) -> tuple[Any, ...]:
+    """The parts of a recipe that may not change when a run is resumed."""
     return recipe.lines, recipe.network, recipe.training
 
 
-def _begin(folder: Path, recipe: Recipe, said: str) -> None:
-    """Make the run folder and leave in it what was asked."""
+def _write_run_description(folder: Path, recipe: Recipe, command: str) -> None:
+    """Make the run folder; write recipe.yaml and environment.json, and append to command.txt. Raises UserError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-        with (folder / "command.txt").open("a", encoding="utf-8") as out:
-            out.write(said + "\n")
-        (folder / "environment.json").write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
+        (folder / RECIPE_FILE).write_text(recipe.to_yaml(), encoding="utf-8")
+        with (folder / "command.txt").open("a", encoding="utf-8") as file:
+            file.write(command + "\n")
+        (folder / "environment.json").write_text(json.dumps(describe_environment(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from None
 
@@ -313,72 +353,90 @@ def train(
     trackers: Sequence[str] = ("csv", "tensorboard"),
     command: str | None = None,
     progress: bool = True,
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Train a recipe into a run folder; the best validation's numbers.
+    """Train the network of a recipe into a run folder and return the content of its result.json.
 
-    The folder gets recipe.yaml, command.txt, environment.json, last.ckpt, best.pt, metrics.csv, result.json.
-    Raises UserError for a folder in use or nothing to resume, RecipeError for lines that CTC cannot fit,
-    GlyphlineError when the disk fills up; KeyboardInterrupt passes through with the last epoch kept.
+    The folder gets recipe.yaml, command.txt, environment.json, last.ckpt, best.pt, result.json and the files of the
+    trackers. The result holds name, parameters, steps, epochs, minutes, and as "best" the metrics of the epoch with the
+    lowest validation loss.
+
+    resume: continue the folder's run from its last checkpoint. trackers: names of `TRACKERS`. command: the line for
+    command.txt; by default that of the process. progress: draw a progress bar on stderr; otherwise each epoch is
+    reported in one line. report: receives these lines and notes about weights and trackers.
+
+    Raises UserError when the folder is in use, cannot be written, or has no checkpoint to resume; DataError when the
+    checkpoint is damaged or of another version, or data are missing; RecipeError when a line is too long for CTC;
+    GlyphlineError when training diverges or a checkpoint cannot be written. KeyboardInterrupt passes through, and the
+    last epoch's checkpoint is kept.
     """
     started = time.monotonic()
     keep_freed_memory()
-    last = folder / LAST
-    if resume and not last.exists():
-        raise UserError(f"{folder} holds no {LAST} to resume: leave out --resume to start the run")
-    if not resume and (last.exists() or (folder / RESULT).exists()):
+    last_checkpoint = folder / LAST_CHECKPOINT
+    if resume and not last_checkpoint.exists():
+        raise UserError(f"{folder} holds no {LAST_CHECKPOINT} to resume: leave out --resume to start the run")
+    if not resume and (last_checkpoint.exists() or (folder / RESULT_FILE).exists()):
         raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
-    if resume and _settings(load_recipe(folder / RECIPE)) != _settings(recipe):
-        raise UserError(f"{folder / RECIPE} differs from this recipe: resume with the run's own recipe")
-    done = _steps_done(last) if resume else 0
-    wanted = recipe.training
-    lines = LineSet(recipe.lines, "train", wanted.seed)
-    validation = LineSet(recipe.lines, "val", wanted.seed, glyphs=wanted.validation_glyphs)
-    book = Trackers(trackers, say)
-    learner = TrainingModule(recipe, validation, book)
-    if wanted.initial_weights is not None and not resume:
-        learner.begin_with(Path(wanted.initial_weights), say)
-    check_steps(lines, learner.network.steps)
-    said = command or shlex.join(sys.argv)
-    _begin(folder, recipe, said)
-    book.start(RunInfo(folder, recipe.name, recipe.to_dict(), said, environment(), done))
+    completed_steps = _read_completed_steps(last_checkpoint) if resume else 0
+    if resume and _fixed_settings(load_recipe(folder / RECIPE_FILE)) != _fixed_settings(recipe):
+        raise UserError(f"{folder / RECIPE_FILE} differs from this recipe: resume with the run's own recipe")
+    options = recipe.training
+    lines = LineSet(recipe.lines, "train", options.seed)
+    validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
+    tracker = Trackers(trackers, report)
+    module = TrainingModule(recipe, tracker)
+    if options.initial_weights is not None and not resume:
+        module.load_initial_weights(Path(options.initial_weights), report)
+    check_time_steps(lines, module.network.steps)
+    command = command or shlex.join(sys.argv)
+    _write_run_description(folder, recipe, command)
+    tracker.start(RunInfo(folder, recipe.name, recipe.to_dict(), command, describe_environment(), completed_steps))
 
-    positions = Positions(lines, wanted.epoch_lines, wanted.batch, wanted.distinct_lines, wanted.gradient_accumulation)
-    ahead = loader(lines, positions, wanted.workers)
-    held = by_width([line.shape[1] for line in validation.canonical_batch(range(wanted.validation_lines))[0]])
-    keeper = CheckpointCallback(folder)
-    callbacks: list[pl.Callback] = [keeper]
-    if wanted.patience:
-        callbacks.insert(0, EarlyStopping("val_loss", patience=wanted.patience, check_on_train_epoch_end=False))
+    sampler = LineBatchSampler(
+        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
+    )
+    validation_widths = [
+        image.shape[1] for image in validation_lines.canonical_batch(range(options.validation_lines))[0]
+    ]
+    validation_batches = group_by_width(validation_widths)
+    checkpoints = CheckpointCallback(folder)
+    callbacks: list[pl.Callback] = [checkpoints]
+    if options.patience:
+        callbacks.insert(0, EarlyStopping("val_loss", patience=options.patience, check_on_train_epoch_end=False))
     callbacks.append(
-        RichProgressBar(console_kwargs={"stderr": True}) if progress else ProgressPrinter(say, wanted.epochs)
+        RichProgressBar(console_kwargs={"stderr": True}) if progress else ProgressPrinter(report, options.epochs)
     )
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
         trainer = pl.Trainer(
-            max_epochs=wanted.epochs, accelerator="auto", devices=1, logger=False, callbacks=callbacks,
+            max_epochs=options.epochs, accelerator="auto", devices=1, logger=False, callbacks=callbacks,
             enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
-            gradient_clip_val=wanted.gradient_clip or None, accumulate_grad_batches=wanted.gradient_accumulation, use_distributed_sampler=False,
-            precision="bf16-mixed" if wanted.precision == "bf16" else "32-true", default_root_dir=folder,
+            gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
+            use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
+            default_root_dir=folder,
         )  # fmt: skip
         try:
             trainer.fit(
-                learner, ahead, loader(validation, held),  # type: ignore[arg-type]
-                ckpt_path=last if resume else None, weights_only=True if resume else None,
-            )  # fmt: skip
-        except SystemExit:  # how Lightning ends an interrupted fit
+                module,
+                make_data_loader(lines, sampler, options.workers),
+                make_data_loader(validation_lines, validation_batches),  # type: ignore[arg-type]
+                ckpt_path=last_checkpoint if resume else None,
+                weights_only=True if resume else None,
+            )
+        except SystemExit:  # Lightning ends an interrupted fit with SystemExit
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
         finally:
             if sys.exc_info()[0]:
-                book.finish()
+                tracker.finish()
     result = {
-        "name": recipe.name, "parameters": learner.network.parameter_count(), "steps": trainer.global_step,
-        "epochs": trainer.current_epoch, "best": keeper.best_facts, "minutes": (time.monotonic() - started) / 60,
+        "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
+        "epochs": trainer.current_epoch, "best": checkpoints.best_metrics,
+        "minutes": (time.monotonic() - started) / 60,
     }  # fmt: skip
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    book.artifact(folder / BEST)
-    book.finish()
+    (folder / RESULT_FILE).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    tracker.log_artifact(folder / BEST_WEIGHTS)
+    tracker.finish()
     return result

@@ -1,4 +1,4 @@
-"""The language model: probabilities that add up, a table that keeps them, a file that survives."""
+"""The language model: normalized probabilities, the hash table, the file, the bundled models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pytest
 from glyphline.alphabet import LETTERS, Alphabet, fold_merged
 from glyphline.errors import DataError, UserError
 from glyphline.reading.recognition.language_model import (
-    FACTS,
-    FILE,
-    LEVEL,
+    INFO_FILE,
+    QUANTIZATION_STEP,
     START,
-    UNKNOWN,
+    TABLE_FILE,
+    UNKNOWN_LOG_PROB,
+    VALUE_BITS,
     LanguageModel,
-    _cells_of,
+    _hash,
     bundled_language_models,
     estimate,
     language_model_for,
@@ -35,112 +36,113 @@ def model() -> LanguageModel:
     return estimate(TEXTS, order=4, cells=2**12)
 
 
-def test_probabilities_of_what_may_follow_add_up(model: LanguageModel) -> None:
-    """To one, but for the rounding of LEVEL; digits count ten times."""
-    for before in ("", " ", "th", " the c", "x", "at", "Call 5"):
-        kinds = [c for c in model.symbols if c != "0"] + list("0123456789")
-        total = sum(math.exp(model(before, c)) for c in kinds)
-        assert math.exp(-LEVEL) < total < math.exp(LEVEL) + 0.15, before
+def test_probabilities_of_next_characters_sum_to_one(model: LanguageModel) -> None:
+    """Up to the quantization; each of the ten digits counts."""
+    for context in ("", " ", "th", " the c", "x", "at", "Call 5"):
+        characters = [c for c in model.symbols if c != "0"] + list("0123456789")
+        total = sum(math.exp(model(context, c)) for c in characters)
+        assert math.exp(-QUANTIZATION_STEP) < total < math.exp(QUANTIZATION_STEP) + 0.15, context
 
 
-def test_what_was_seen_is_likelier(model: LanguageModel) -> None:
-    assert model(" t", "h") > model(" t", "m") >= UNKNOWN
+def test_frequent_ngrams_are_likelier(model: LanguageModel) -> None:
+    assert model(" t", "h") > model(" t", "m") >= UNKNOWN_LOG_PROB
     assert model("the ", "c") > model("the ", "s")
-    assert model.nats("the cat") < model.nats("eht tac")
+    assert model.negative_log_likelihood("the cat") < model.negative_log_likelihood("eht tac")
 
 
-def test_a_line_begins_otherwise_than_a_word(model: LanguageModel) -> None:
-    """Capitals, in these texts, stand at the start of lines alone; what starts a line is never what comes next."""
+def test_beginning_of_a_line_differs_from_beginning_of_a_word(model: LanguageModel) -> None:
+    """In TEXTS capitals occur only at the beginning of a line. START itself is never a next character."""
     assert model(START, "C") > model(" ", "C")
     assert model(START, "m") < model(" ", "m")
-    assert model("t", START) == UNKNOWN
+    assert model("t", START) == UNKNOWN_LOG_PROB
 
 
-def test_it_knows_the_probability_of_one_context() -> None:
-    """Witten-Bell by hand: after b come a (30) and c (10), so P(a|b) = (30 + 2 P(a)) / 42."""
+def test_probability_equals_the_witten_bell_formula() -> None:
+    """After b the texts have a (30 times) and c (10 times): P(a|b) = (30 + 2 P(a)) / 42."""
     model = estimate(["ba"] * 30 + ["bc"] * 10, order=2, cells=2**8)
     counts = {" ": 40, "a": 30, "b": 40, "c": 10}
-    below = (counts["a"] + 0.5) / (sum(counts.values()) + 0.5 * 4)
-    assert abs(model("b", "a") - math.log((30 + 2 * below) / 42)) <= LEVEL / 2 + 1e-9
+    unigram = (counts["a"] + 0.5) / (sum(counts.values()) + 0.5 * 4)
+    assert abs(model("b", "a") - math.log((30 + 2 * unigram) / 42)) <= QUANTIZATION_STEP / 2 + 1e-9
 
 
-def test_digits_are_one_symbol_of_ten(model: LanguageModel) -> None:
+def test_digits_are_equally_likely(model: LanguageModel) -> None:
     assert model("at ", "1") == model("at ", "7")
     assert model("5", "5") == model("3", "9")
 
 
-def test_what_it_does_not_know_is_unlikely_and_ends_the_context(model: LanguageModel) -> None:
-    assert model("th", "é") == UNKNOWN
+def test_unknown_character_is_unlikely_and_ends_the_context(model: LanguageModel) -> None:
+    assert model("th", "é") == UNKNOWN_LOG_PROB
     assert model("té", "h") == model("é", "h") == model("", "h")
 
 
-def test_only_the_last_characters_count(model: LanguageModel) -> None:
+def test_context_is_limited_to_the_order(model: LanguageModel) -> None:
     assert model("what is the ca", "t") == model("e ca", "t")
 
 
-def test_a_smaller_table_keeps_what_matters_most() -> None:
+def test_smaller_table_is_worse_but_better_than_unigrams() -> None:
     large, small = (estimate(TEXTS, order=4, cells=cells) for cells in (2**12, 2**7))
+    unigrams = estimate(TEXTS, order=1, cells=2**7)
     assert np.count_nonzero(small.table) <= 2**7 < np.count_nonzero(large.table)
-    unseen = "the rat sat on a hat"
-    assert large.nats(unseen) < small.nats(unseen) < estimate(TEXTS, order=1, cells=2**7).nats(unseen)
+    large_nll, small_nll, unigram_nll = (
+        model.negative_log_likelihood("the rat sat on a hat") for model in (large, small, unigrams)
+    )
+    assert large_nll < small_nll < unigram_nll
 
 
-def test_a_cell_is_found_alone_where_it_was_put_together(model: LanguageModel) -> None:
+def test_scalar_and_array_hash_are_equal(model: LanguageModel) -> None:
     keys = np.random.default_rng(0).integers(1, 2**62, 200).astype(np.uint64)
-    place, mark = _cells_of(keys, model.bits)
-    for key, p, m in zip(keys.tolist(), place.tolist(), mark.tolist(), strict=True):
-        probe = LanguageModel(model.symbols, model.order, np.zeros_like(model.table))
-        table = probe.table.copy()
-        table[p] = m << 6 | 5
-        assert LanguageModel(model.symbols, model.order, table).cell(key) == 5
+    positions, fingerprints = _hash(keys, model.bits)
+    for key, position, fingerprint in zip(keys.tolist(), positions.tolist(), fingerprints.tolist(), strict=True):
+        table = np.zeros_like(model.table)
+        table[position] = fingerprint << VALUE_BITS | 5
+        assert LanguageModel(model.symbols, model.order, table).find_value(key) == 5
 
 
-def test_a_file_holds_all_of_it(model: LanguageModel, tmp_path: Path) -> None:
+def test_saved_model_is_loaded_unchanged(model: LanguageModel, tmp_path: Path) -> None:
     for name in ("a.lm", "b.lm"):
         model.save(tmp_path / name)
-    again = load_language_model(tmp_path / "a.lm")
-    assert (
-        np.array_equal(again.table, model.table)
-        and (tmp_path / "a.lm").read_bytes() == (tmp_path / "b.lm").read_bytes()
-    )
-    assert [again("th", c) for c in "aeix"] == [model("th", c) for c in "aeix"]
+    loaded = load_language_model(tmp_path / "a.lm")
+    assert np.array_equal(loaded.table, model.table)
+    assert (tmp_path / "a.lm").read_bytes() == (tmp_path / "b.lm").read_bytes()
+    assert [loaded("th", c) for c in "aeix"] == [model("th", c) for c in "aeix"]
 
 
-def test_the_same_texts_make_the_same_model() -> None:
-    one, two = (estimate(list(TEXTS), order=3, cells=2**10) for _ in range(2))
-    assert one.symbols == two.symbols and np.array_equal(one.table, two.table)
+def test_equal_texts_give_equal_models() -> None:
+    first, second = (estimate(list(TEXTS), order=3, cells=2**10) for _ in range(2))
+    assert first.symbols == second.symbols and np.array_equal(first.table, second.table)
 
 
-def broken(model: LanguageModel, path: Path, how: str) -> None:
+def save_broken(model: LanguageModel, path: Path, damage: str) -> None:
+    """Save a model and damage its file."""
     model.save(path)
-    if how == "cut":
+    if damage == "truncated":
         path.write_bytes(path.read_bytes()[:200])
-    elif how == "text":
+    elif damage == "text":
         path.write_text("no model")
     else:
-        with zipfile.ZipFile(path) as packed:
-            content = {name: packed.read(name) for name in packed.namelist()}
-        info = json.loads(content[FACTS])
-        if how == "order":
+        with zipfile.ZipFile(path) as archive:
+            content = {name: archive.read(name) for name in archive.namelist()}
+        info = json.loads(content[INFO_FILE])
+        if damage == "order":
             info["order"] = 99
-        elif how == "symbols":
+        elif damage == "symbols":
             del info["symbols"]
-        elif how == "table":
-            content.pop(FILE)
-        with zipfile.ZipFile(path, "w") as out:
+        elif damage == "table":
+            content.pop(TABLE_FILE)
+        with zipfile.ZipFile(path, "w") as archive:
             for name, data in content.items():
-                out.writestr(name, json.dumps(info) if name == FACTS else data)
+                archive.writestr(name, json.dumps(info) if name == INFO_FILE else data)
 
 
-@pytest.mark.parametrize("how", ["cut", "text", "order", "symbols", "table"])
-def test_a_file_that_is_no_model_is_refused_by_name(model: LanguageModel, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "text", "order", "symbols", "table"])
+def test_broken_file_is_refused_by_name(model: LanguageModel, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "bad.lm"
-    broken(model, path, how)
+    save_broken(model, path, damage)
     with pytest.raises(DataError, match=r"bad\.lm"):
         load_language_model(path)
 
 
-def test_what_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
+def test_missing_model_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="glyphline language"):
         load_language_model(tmp_path / "none.lm")
     with pytest.raises(UserError, match="choices: english"):
@@ -148,43 +150,42 @@ def test_what_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "settings", "said"),
+    ("texts", "settings", "message"),
     [
         ([], {}, "empty"),
         (["  "], {}, "empty"),
-        (["".join(map(chr, range(0x4E00, 0x4E90)))], {}, "name those"),
+        (["".join(map(chr, range(0x4E00, 0x4E90)))], {}, "fewer characters"),
         (["a"], {"order": 9}, "1 to 8"),
         (["a"], {"cells": 1000}, "power of two"),
     ],
 )
-def test_what_cannot_be_estimated_is_told(texts: list[str], settings: dict[str, int], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_unusable_texts_and_settings_are_refused(texts: list[str], settings: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         estimate(texts, **settings)
 
 
-def test_other_scripts_will_do() -> None:
+def test_cyrillic_texts_are_supported() -> None:
     model = estimate(["мама мыла раму", "рама мыла маму"] * 9, order=3, cells=2**9)
     assert model("ма", "м") > model("ма", "р")
 
 
-def test_an_alphabet_finds_the_language_that_suits_it() -> None:
-    assert (
-        language_model_for(Alphabet.named("english"))
-        is language_model_for(Alphabet.named("full"))
-        is open_language_model("english")
-    )
-    assert language_model_for(Alphabet.named("merged")) is open_language_model("english-merged")
-    for other in ("digits", " אבג", " abc", " " + LETTERS + "é"):
-        assert language_model_for(Alphabet.named(other)) is None
-
-
-def test_the_merged_english_knows_the_merged_letters() -> None:
-    merged = open_language_model("english-merged")
-    assert merged.nats(fold_merged("The house is by the river")) < 0.75 * merged.nats("The hQUse ZS by the rZver")
-
-
-def test_the_bundled_english_is_english() -> None:
-    assert "english" in bundled_language_models()
+def test_bundled_model_is_chosen_by_the_alphabet() -> None:
     english = open_language_model("english")
-    assert english.nats("The house is by the river.") < 0.75 * english.nats("Thc housc ls by thc rlvcr.")
-    assert english.nats("in 1984") < english.nats("ln 1984")
+    assert language_model_for(Alphabet.from_name("english")) is english
+    assert language_model_for(Alphabet.from_name("full")) is english
+    assert language_model_for(Alphabet.from_name("merged")) is open_language_model("english-merged")
+    for name in ("digits", " אבג", " abc", " " + LETTERS + "é"):
+        assert language_model_for(Alphabet.from_name(name)) is None
+
+
+def test_bundled_merged_english_expects_merged_letters() -> None:
+    merged = open_language_model("english-merged")
+    text = fold_merged("The house is by the river")
+    assert merged.negative_log_likelihood(text) < 0.75 * merged.negative_log_likelihood("The hQUse ZS by the rZver")
+
+
+def test_bundled_english_expects_english() -> None:
+    assert "english" in bundled_language_models()
+    nll = open_language_model("english").negative_log_likelihood
+    assert nll("The house is by the river.") < 0.75 * nll("Thc housc ls by thc rlvcr.")
+    assert nll("in 1984") < nll("ln 1984")

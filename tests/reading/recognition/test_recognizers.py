@@ -1,4 +1,4 @@
-"""Recognizers: a model file explains itself, or is refused in a sentence."""
+"""Recognizers: a model file is described by its metadata; a file that is no model is refused in one line."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from glyphline.reading.recognition.recognizers import (
 )
 
 onnx = pytest.importorskip("onnx")
-FACTS = ModelInfo("columns", "abc", 4, 1, "whole", recipe={"name": "columns"})
+MODEL_INFO = ModelInfo("columns", "abc", 4, 1, "whole", recipe={"name": "columns"})
 
 
 def write_model(path: Path, metadata: dict[str, str]) -> Path:
-    """A network without weights: the log-probabilities of a column are its 4 brightnesses (N, 4, W) -> (N, W, 4)."""
+    """Write a network without weights: the log-probabilities of a column are its 4 pixels, (N, 4, W) -> (N, W, 4)."""
     types, helper = onnx.TensorProto, onnx.helper
     graph = helper.make_graph(
         [
@@ -52,12 +52,12 @@ def write_model(path: Path, metadata: dict[str, str]) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "columns.onnx", {METADATA_KEY: json.dumps(asdict(FACTS))})
+    return write_model(tmp_path / "columns.onnx", {METADATA_KEY: json.dumps(asdict(MODEL_INFO))})
 
 
-def test_a_model_file_explains_itself_and_runs(model: Path) -> None:
+def test_model_file_holds_its_info_and_runs(model: Path) -> None:
     recognizer = open_recognizer(str(model))
-    assert recognizer.info == FACTS
+    assert recognizer.info == MODEL_INFO
     assert alphabet_of(recognizer) == Alphabet("abc")
     for lines, width in ((1, 1), (3, 7)):
         noise = np.random.default_rng(0).integers(0, 256, (lines, 4, width)).astype(np.uint8)
@@ -67,63 +67,63 @@ def test_a_model_file_explains_itself_and_runs(model: Path) -> None:
         np.testing.assert_allclose(np.exp(out).sum(2), 1, rtol=1e-5)
 
 
-# ------------------------------------------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------------------------------------------- refused files
 
 
-def cut(path: Path) -> None:
+def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-BROKEN: dict[str, Callable[[Path], object]] = {
+BROKEN_FILES: dict[str, Callable[[Path], object]] = {
     "missing": lambda path: path.unlink(),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "empty": lambda path: path.write_bytes(b""),
     "text": lambda path: path.write_text("no model\n" * 99),
-    "cut short": cut,
+    "truncated": truncate,
     "without metadata": lambda path: write_model(path, {}),
     "with others' metadata": lambda path: write_model(path, {"author": "someone"}),
 }
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_a_file_that_is_no_model_of_ours_is_refused_by_name(model: Path, how: str) -> None:
-    BROKEN[how](model)
+@pytest.mark.parametrize("defect", BROKEN_FILES)
+def test_file_that_is_no_glyphline_model_is_refused_by_name(model: Path, defect: str) -> None:
+    BROKEN_FILES[defect](model)
     with pytest.raises(DataError, match=r"columns\.onnx") as caught:
         OnnxRecognizer(model)
     assert "\n" not in str(caught.value)
 
 
-STRANGE = {
+INVALID_METADATA = {
     "no JSON": "{",
     "no object": "3",
-    "a key we do not know": json.dumps({**asdict(FACTS), "added": 1}),
-    "a key too few": json.dumps({"name": "columns"}),
+    "an unknown key": json.dumps({**asdict(MODEL_INFO), "added": 1}),
+    "missing keys": json.dumps({"name": "columns"}),
 }
 
 
-@pytest.mark.parametrize("how", STRANGE)
-def test_metadata_that_cannot_be_understood_are_refused_by_name(tmp_path: Path, how: str) -> None:
-    path = write_model(tmp_path / "strange.onnx", {METADATA_KEY: STRANGE[how]})
+@pytest.mark.parametrize("defect", INVALID_METADATA)
+def test_invalid_metadata_is_refused_by_file_name(tmp_path: Path, defect: str) -> None:
+    path = write_model(tmp_path / "strange.onnx", {METADATA_KEY: INVALID_METADATA[defect]})
     with pytest.raises(DataError, match=r"strange\.onnx"):
         OnnxRecognizer(path)
 
 
 @pytest.mark.parametrize("name", ["nothing", "model.pt", "reader2"])
-def test_an_unknown_model_is_refused_with_the_choices(name: str) -> None:
+def test_unknown_model_is_refused_with_the_choices(name: str) -> None:
     with pytest.raises(DataError, match=f'no model "{name}"') as caught:
         open_recognizer(name)
     assert ".onnx" in str(caught.value) and all(bundled in str(caught.value) for bundled in bundled_names())
 
 
-def test_a_model_written_anew_is_opened_anew(model: Path, tmp_path: Path) -> None:
+def test_changed_model_file_is_opened_again(model: Path, tmp_path: Path) -> None:
     assert open_recognizer(str(model)).info.name == "columns"
     (tmp_path / "other").mkdir()
-    info = {**asdict(FACTS), "name": "another"}
+    info = {**asdict(MODEL_INFO), "name": "another"}
     shutil.copy(write_model(tmp_path / "other" / "columns.onnx", {METADATA_KEY: json.dumps(info)}), model)
     assert open_recognizer(str(model)).info.name == "another"
 
 
-def test_threads_are_the_users_choice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_threads_follows_the_environment(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLYPHLINE_THREADS", "1")
     assert OnnxRecognizer(model).session.get_session_options().intra_op_num_threads == 1
 
@@ -133,19 +133,19 @@ def test_threads_are_the_users_choice(model: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("stride", [1, 4, 8, 14])
 @pytest.mark.parametrize("window", [0, 14, 20])
-def test_steps_are_those_that_begin_inside_the_line(stride: int, window: int) -> None:
+def test_steps_counts_the_windows_inside_the_line(stride: int, window: int) -> None:
     info = ModelInfo("", "a", 28, stride, "whole", window)
     for width in range(1, 200):
         if window:
-            whole = [left for left in range(0, width, stride) if left + window <= width]
-            assert info.steps(width) == max(1, len(whole))
+            starts = [left for left in range(0, width, stride) if left + window <= width]
+            assert info.steps(width) == max(1, len(starts))
         else:
             assert info.steps(width) == len(range(0, width, stride))
 
 
-def test_every_bundled_reader_has_a_card() -> None:
+def test_every_bundled_model_has_a_card() -> None:
     if not bundled_names():
-        pytest.skip("no reader is bundled yet")
+        pytest.skip("no model is bundled yet")
     for name in bundled_names():
         card, info = bundled_card(name), open_recognizer(name).info
         assert card["about"] and "\n" not in card["about"]
@@ -157,7 +157,7 @@ def test_every_bundled_reader_has_a_card() -> None:
 
 @pytest.mark.parametrize("text", ["Total 12.50", "Open daily"])
 @pytest.mark.parametrize("height", [24, 90])
-def test_the_recogniser_of_pp_ocr_is_an_engine_like_any_other(text: str, height: int) -> None:
+def test_pp_ocr_reads_and_locates_text_alone_and_in_a_batch(text: str, height: int) -> None:
     pytest.importorskip("rapidocr")
     from glyphline.reading.lines import open_line_reader
 
@@ -166,23 +166,23 @@ def test_the_recogniser_of_pp_ocr_is_an_engine_like_any_other(text: str, height:
     image = np.asarray(cv2.resize(image, (700 * height // 90, height), interpolation=cv2.INTER_AREA), np.uint8)
     for decoder in ("greedy", "beam"):
         alone = open_line_reader(PP_OCR, decoder).read_lines([image])[0]
-        beside = open_line_reader(PP_OCR, decoder).read_lines([image[:, :300], image])[1]
-        assert alone.text == beside.text == text and alone.recognizer == PP_OCR
+        in_batch = open_line_reader(PP_OCR, decoder).read_lines([image[:, :300], image])[1]
+        assert alone.text == in_batch.text == text and alone.recognizer == PP_OCR
         first, last = alone.characters[0], alone.characters[-1]
         scale = height / 90
         assert abs(first.left - 20 * scale) < 14 * scale and 250 * scale < last.left < last.right < 420 * scale
 
 
-def test_the_usual_decoder_of_pp_ocr_knows_english_whoever_opens_it() -> None:
+def test_default_decoder_of_pp_ocr_has_the_english_language_model() -> None:
     pytest.importorskip("rapidocr")
     from glyphline import open_reader
     from glyphline.reading.lines import open_line_reader
 
     english = open_language_model("english")
-    assert open_line_reader(PP_OCR).decoder.language is english  # type: ignore[attr-defined]
-    assert open_reader(PP_OCR).reader.decoder.language is english  # type: ignore[attr-defined]
+    assert open_line_reader(PP_OCR).decoder.language_model is english  # type: ignore[attr-defined]
+    assert open_reader(PP_OCR).line_reader.decoder.language_model is english  # type: ignore[attr-defined]
 
 
-def test_a_model_without_characters_is_no_recogniser_of_pp_ocr(model: Path) -> None:
+def test_pp_ocr_model_without_characters_is_refused(model: Path) -> None:
     with pytest.raises(DataError, match="lists no characters"):
         PaddleRecognizer(model)

@@ -1,7 +1,7 @@
-"""FAMILY: where single-character images come from. The contract is `contract.GlyphSource`, a member a file.
+"""FAMILY: sources of single-character images. The contract is `contract.GlyphSource`; each member has its own file.
 
-To add one: a file here with a subclass of GlyphSource, and a row in GLYPHS below; `open_glyphs`, `--help` and the
-contract tests take it from there.
+To add one: write a subclass of GlyphSource in a file of this folder and add a row to GLYPHS below. `open_glyphs` and
+the contract tests use this table.
 """
 
 from __future__ import annotations
@@ -17,29 +17,32 @@ from glyphline.composing.glyphs.fonts import Fonts
 from glyphline.composing.glyphs.strokes import Strokes
 from glyphline.errors import DataError, nearest
 
-#: the word before / or : in a spec -> (what opens the rest of it, its line of help)
+#: first word of a spec -> (function that opens the source from the text after / or :, one line of help)
 GLYPHS: dict[str, tuple[Callable[[str], GlyphSource], str]] = {
     "emnist": (lambda rest: Emnist(rest or "byclass"), Emnist.help),
     "strokes": (lambda rest: Strokes(), Strokes.help),
-    "fonts": (lambda rest: Fonts(located(rest)), Fonts.help),
-    "folder": (lambda rest: Folder(located(rest)), Folder.help),
+    "fonts": (lambda rest: Fonts(resolve_path(rest)), Fonts.help),
+    "folder": (lambda rest: Folder(resolve_path(rest)), Folder.help),
 }
 
 
-def located(rest: str) -> Path:
-    """A path as given, or below the data folder when it is not there."""
+def resolve_path(name: str) -> Path:
+    """Return the path `name` if it exists or is absolute, otherwise the path `name` below the data folder.
+
+    The result need not exist. Raises DataError when `name` is empty.
+    """
     from glyphline.composing.fetch import data_folder
 
-    if not rest:
+    if not name:
         raise DataError("the source names no path: write it after the colon, such as text:notes.txt or fonts:FOLDER")
-    path = Path(rest).expanduser()
+    path = Path(name).expanduser()
     return path if path.exists() or path.is_absolute() else data_folder() / path
 
 
 def open_glyphs(spec: str) -> GlyphSource:
-    """The source a spec names: "emnist/byclass", "strokes", "fonts:FOLDER", "folder:FOLDER".
+    """Open the glyph source that a spec names: "emnist/byclass", "strokes", "fonts:FOLDER", "folder:FOLDER".
 
-    Raises DataError for an unknown source, or what the member raises for missing or broken data.
+    Raises DataError for an unknown source, for a missing path and for missing or damaged data.
     """
     kind, _, rest = re.sub("[/:]", ":", spec, count=1).partition(":")
     if kind not in GLYPHS:
@@ -48,11 +51,14 @@ def open_glyphs(spec: str) -> GlyphSource:
 
 
 def check_disjoint(source: GlyphSource) -> None:
-    """Raise DataError when two splits of a source share a glyph."""
-    seen = {split: source.digests(split) for split in SPLITS}
+    """Raise DataError when two splits of a source have a digest in common."""
+    digests = {split: source.digests(split) for split in SPLITS}
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
-        if shared := seen[a] & seen[b]:
-            raise DataError(f"{source.name}: {len(shared)} glyphs stand in both {a} and {b}: the splits leak")
+        if shared := digests[a] & digests[b]:
+            raise DataError(
+                f"{source.name}: {len(shared)} glyphs are in both {a} and {b}, but splits must share none (a leak): "
+                "remove the copies from the data"
+            )
 
 
 __all__ = [
@@ -70,6 +76,6 @@ __all__ = [
     "TileBank",
     "check_disjoint",
     "ink_boxes",
-    "located",
     "open_glyphs",
+    "resolve_path",
 ]

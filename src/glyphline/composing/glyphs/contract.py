@@ -1,4 +1,4 @@
-"""What a source of single-character images must offer, and the sizes Latin letters have beside one another."""
+"""The interface of a glyph source, tiles of glyphs, and the relative sizes of handwritten Latin characters."""
 
 from __future__ import annotations
 
@@ -13,55 +13,64 @@ import numpy.typing as npt
 
 from glyphline.errors import AlphabetError, DataError
 
-Ink = npt.NDArray[np.uint8]  # (h, w), ink bright on 0
+Ink = npt.NDArray[np.uint8]  # (h, w), bright ink on a background of 0
 SPLITS = ("train", "val", "test")
 TILE = 28  # px, the side of an EMNIST image
-INK_THRESHOLD = 40  # of 255; fainter pixels do not count when a glyph is cropped
+INK_THRESHOLD = 40  # of 255; fainter pixels are ignored when a glyph is cropped
 
 
 @dataclass(frozen=True)
 class Glyph:
-    """One cropped character and where it stands; lengths in x-heights, measured from the baseline upwards."""
+    """One cropped character and its position on the line.
+
+    Lengths are in x-heights. Heights are measured upwards from the baseline.
+    """
 
     ink: Ink  # (h, w), h and w >= 1
     top: float  # upper edge of the ink above the baseline
     bottom: float  # lower edge of the ink; negative below the baseline
     left: float | None = None  # side bearing before the ink; None: the layout sets the gap
-    advance: float | None = None  # pen travel; None: ink width and a gap
+    advance: float | None = None  # distance to the origin of the next glyph; None: ink width and a gap
 
 
 class GlyphSource(ABC):
-    """Images of single characters in three splits that share none.
+    """Images of single characters in three splits; no glyph is in two splits.
 
-    To add one: subclass in a file of this folder, add a row to GLYPHS in `__init__.py`; the contract tests
-    (tests/composing/test_glyphs.py) then run over it.
+    To add one: write a subclass in a file of this folder and add a row to GLYPHS in `__init__.py`. The contract tests
+    (tests/composing/test_glyphs.py) then run on it.
     """
 
     help: ClassVar[str] = ""
-    name: str  # the spec that opens this source again
+    name: str  # the spec with which `open_glyphs` opens this source again
 
     @abstractmethod
     def characters(self, split: str) -> str:
-        """The characters that have at least one glyph in this split."""
+        """Return the characters that have at least one glyph in this split."""
 
     @abstractmethod
     def count(self, character: str, split: str) -> int:
-        """How many glyphs of the character the split holds; 0 when it has none."""
+        """Return the number of glyphs of the character in the split, 0 for a character without glyphs."""
 
     @abstractmethod
     def glyph(self, character: str, index: int, split: str) -> Glyph:
-        """Glyph number `index` of the character; the same arguments give the same glyph."""
+        """Return glyph number `index` (0 <= index < count) of the character; equal arguments give equal glyphs."""
 
     @abstractmethod
     def digests(self, split: str) -> set[int]:
-        """A number for each glyph of the split (or the outline it is drawn from), equal for equal glyphs."""
+        """Return one digest for each glyph of the split, or for what it is drawn from (a font, a writer).
+
+        Equal glyphs have equal digests, so `check_disjoint` can compare splits.
+        """
 
     def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
-        """The index of a glyph that suits the writer `writer` (any number); sources without writers ignore it."""
+        """Return the index of a glyph in the style of `writer`, any integer >= 0.
+
+        A source without writers ignores `writer` and chooses at random with `rng`.
+        """
         return int(rng.integers(self.count(character, split)))
 
-    def need(self, characters: str, split: str) -> None:
-        """Raise AlphabetError naming every character that this split cannot draw."""
+    def check_characters(self, characters: str, split: str) -> None:
+        """Raise AlphabetError with the names of all characters that have no glyph in this split. Spaces need none."""
         missing = [c for c in characters if c != " " and self.count(c, split) == 0]
         if missing:
             raise AlphabetError(
@@ -70,17 +79,17 @@ class GlyphSource(ABC):
             )
 
     def tiles(self, split: str) -> TileBank:
-        """Every character as TILE x TILE images, for the layouts that set tiles side by side."""
+        """Return the glyphs of the split as TILE x TILE images, for the layouts `tiles` and `overlap`; cached."""
         cache: dict[str, TileBank] = self.__dict__.setdefault("_tile_banks", {})
         if split not in cache:
-            cache[split] = self._tile_bank(split)
+            cache[split] = self._build_tile_bank(split)
         return cache[split]
 
-    def _tile_bank(self, split: str, most: int = 64) -> TileBank:
-        """Tiles made of up to `most` glyphs of each character, set the way EMNIST sets them."""
+    def _build_tile_bank(self, split: str, limit: int = 64) -> TileBank:
+        """Make tiles of the first `limit` glyphs of each character."""
         characters = self.characters(split)
         stacks = [
-            np.stack([as_tile(self.glyph(c, i, split).ink) for i in range(min(most, self.count(c, split)))])
+            np.stack([make_tile(self.glyph(c, i, split).ink) for i in range(min(limit, self.count(c, split)))])
             for c in characters
         ]
         return TileBank(characters, np.concatenate(stacks), np.cumsum([0, *map(len, stacks)]))
@@ -88,7 +97,10 @@ class GlyphSource(ABC):
 
 @dataclass(frozen=True)
 class TileBank:
-    """Tiles sorted by character: those of characters[k] are images[offsets[k]:offsets[k + 1]]."""
+    """Tiles sorted by character: the tiles of characters[k] are images[offsets[k]:offsets[k + 1]].
+
+    Raises DataError when the images are not TILE x TILE or the last offset is not their number.
+    """
 
     characters: str
     images: npt.NDArray[np.uint8]  # (N, 28, 28)
@@ -96,40 +108,50 @@ class TileBank:
 
     def __post_init__(self) -> None:
         if self.images.shape[1:] != (TILE, TILE) or self.offsets[-1] != len(self.images):
-            raise DataError(f"tiles must be {TILE} x {TILE} and counted; got {self.images.shape}")
+            raise DataError(
+                f"a tile bank needs images of (N, {TILE}, {TILE}) and a last offset of N, "
+                f"got {self.images.shape} and {self.offsets[-1]}: check how the tiles were made"
+            )
 
     @cached_property
     def boxes(self) -> npt.NDArray[np.uint8]:
-        """The ink of each tile, see `ink_boxes`."""
+        """The ink box of each tile, (N, 4), see `ink_boxes`."""
         return ink_boxes(self.images)
 
 
 def ink_boxes(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The ink of tiles (N, 28, 28) as (top, bottom, left, right), ends exclusive, (N, 4); all of a blank tile."""
-    inked = tiles > INK_THRESHOLD
-    rows, columns = inked.max(axis=2), inked.max(axis=1)  # (N, 28) each
-    out = np.empty((len(tiles), 4), np.uint8)
-    for k, profile in ((0, rows), (2, columns)):
-        out[:, k] = profile.argmax(axis=1)
-        out[:, k + 1] = TILE - profile[:, ::-1].argmax(axis=1)
-    return out
+    """Return the bounding box of the ink of each tile.
+
+    tiles: uint8 (N, 28, 28); ink is brighter than INK_THRESHOLD. Returns uint8 (N, 4): top, bottom, left, right in px,
+    bottom and right exclusive. The box of a tile without ink is the whole tile.
+    """
+    is_ink = tiles > INK_THRESHOLD
+    row_has_ink, column_has_ink = is_ink.max(axis=2), is_ink.max(axis=1)  # (N, 28) each
+    boxes = np.empty((len(tiles), 4), np.uint8)
+    for k, profile in ((0, row_has_ink), (2, column_has_ink)):
+        boxes[:, k] = profile.argmax(axis=1)
+        boxes[:, k + 1] = TILE - profile[:, ::-1].argmax(axis=1)
+    return boxes
 
 
-def as_tile(ink: Ink, box: int = 22) -> Ink:
-    """A glyph as EMNIST sets it: the longer side `box` px, aspect kept, centred in a TILE x TILE square."""
+def make_tile(ink: Ink, side: int = 22) -> Ink:
+    """Resize a glyph and centre it in a TILE x TILE square, close to how EMNIST frames its images.
+
+    ink: uint8 (h, w). The longer side becomes `side` px; the aspect ratio is kept.
+    """
     h, w = ink.shape
-    scale = box / max(h, w)
+    scale = side / max(h, w)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
-    small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    resized = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     tile = np.zeros((TILE, TILE), np.uint8)
     y, x = (TILE - size[1]) // 2, (TILE - size[0]) // 2
-    tile[y : y + size[1], x : x + size[0]] = small
+    tile[y : y + size[1], x : x + size[0]] = resized
     return tile
 
 
-def _latin() -> dict[str, tuple[float, float]]:
+def _latin_sizes() -> dict[str, tuple[float, float]]:
     sizes: dict[str, tuple[float, float]] = {}
-    for letters, top, bottom in (
+    for characters, top, bottom in (
         ("acemnorsuvwxz", 1.0, 0.0), ("bdhkl", 1.7, 0.0), ("f", 1.7, 0.0), ("t", 1.42, 0.0), ("i", 1.5, 0.0),
         ("gpqy", 1.0, -0.6), ("j", 1.5, -0.6), ("ABCDEFGHIJKLMNOPRSTUVWXYZ", 1.55, 0.0), ("Q", 1.55, -0.15),
         ("0123456789", 1.5, 0.0), ("!?&%#", 1.55, 0.0), ("@", 1.4, -0.2), ("$", 1.65, -0.15),
@@ -137,11 +159,12 @@ def _latin() -> dict[str, tuple[float, float]]:
         ("+", 1.0, 0.15), ("*", 1.5, 0.8), ("'\"", 1.6, 1.15), ("()[]{}", 1.7, -0.35), ("/\\|", 1.65, -0.2),
         ("_", -0.1, -0.2), ("<>", 1.0, 0.1), ("^~`", 1.5, 1.0),
     ):  # fmt: skip
-        sizes.update(dict.fromkeys(letters, (top, bottom)))
+        sizes.update(dict.fromkeys(characters, (top, bottom)))
     return sizes
 
 
-#: (top, bottom) of handwritten Latin characters in x-heights above the baseline. Measured tries (ascender 1.65,
-#: capital 1.55, digit 1.5, t 1.4, descender 0.5-0.6); sources that know their own metrics do not use it.
-LATIN_SIZES = _latin()
-UNKNOWN_SIZE = (1.5, 0.0)  # a character of another script without metrics: a capital
+#: character -> (top, bottom) of its handwritten form in x-heights above the baseline. The values follow those of the
+#: first natural lines (ascender 1.65, capital 1.55, digit 1.5, t 1.4, descender 0.5-0.6). Sources with metrics of
+#: their own do not use this table.
+LATIN_SIZES = _latin_sizes()
+DEFAULT_SIZE = (1.5, 0.0)  # of characters outside LATIN_SIZES: about the size of a capital

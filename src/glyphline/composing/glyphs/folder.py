@@ -1,4 +1,4 @@
-"""A folder of images, one folder a character, any size, any script: your own characters."""
+"""Glyphs from a folder of images with one folder for each character, in any script and any image size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from glyphline.composing.glyphs.contract import (
+    DEFAULT_SIZE,
     INK_THRESHOLD,
     LATIN_SIZES,
     SPLITS,
-    UNKNOWN_SIZE,
     Glyph,
     GlyphSource,
 )
@@ -22,31 +22,40 @@ from glyphline.errors import DataError
 from glyphline.imaging.documents import SUFFIXES, load
 from glyphline.imaging.normalization import extract_ink
 
-_CODE = re.compile(r"^[uU]\+?([0-9a-fA-F]{4,6})$")
-LEAST = len(SPLITS)  # images of a character
+_CODE_POINT = re.compile(r"^[uU]\+?([0-9a-fA-F]{4,6})$")
+MIN_IMAGES = len(SPLITS)  # different images of a character, one for each split
 
 
-def character_of(folder: str) -> str | None:
-    """The character a folder's name stands for: itself, or U+0041, or 'upper_A' / 'lower_a' where case is lost.
+def parse_folder_name(name: str) -> str | None:
+    """Return the character that a folder's name stands for, or None for any other name.
 
-    >>> character_of("A"), character_of("U+05D0"), character_of("lower_a"), character_of("notes")
+    The name is the character itself, its code point (U+0041), or upper_A / lower_a for file systems that ignore case.
+
+    >>> parse_folder_name("A"), parse_folder_name("U+05D0"), parse_folder_name("lower_a"), parse_folder_name("notes")
     ('A', 'א', 'a', None)
     """
-    folder = unicodedata.normalize("NFC", folder)  # macOS takes accents apart
-    if len(folder) == 1:
-        return folder
-    if code := _CODE.match(folder):
-        number = int(code.group(1), 16)
-        return chr(number) if number <= sys.maxunicode else None
-    kind, _, rest = folder.partition("_")
-    if kind in ("upper", "lower") and len(rest) == 1:
-        cased = rest.upper() if kind == "upper" else rest.lower()
-        return cased if len(cased) == 1 else None
+    name = unicodedata.normalize("NFC", name)  # macOS stores accents as separate characters
+    if len(name) == 1:
+        return name
+    if match := _CODE_POINT.match(name):
+        code_point = int(match.group(1), 16)
+        return chr(code_point) if code_point <= sys.maxunicode else None
+    case, _, letter = name.partition("_")
+    if case in ("upper", "lower") and len(letter) == 1:
+        character = letter.upper() if case == "upper" else letter.lower()
+        return character if len(character) == 1 else None
     return None
 
 
 class Folder(GlyphSource):
-    """Images are split by the checksum of their ink, so a copy never lands in another split."""
+    """Glyphs from `folder`, which holds one folder of images for each character.
+
+    A checksum of its cropped ink puts an image into a split, so equal images are always in the same split. Of a
+    character's different images one in ten, and at least one, is a val glyph, and as many are test glyphs.
+    Raises DataError when `folder` does not exist or holds no folder, when a folder's name is no character, when an
+    image has no ink, or when a character has too few images for three splits. Raises what `documents.load` raises for
+    an image that cannot be read.
+    """
 
     help = "folder:FOLDER: one folder a character (A, U+05D0, lower_a), images of any size inside"
 
@@ -56,51 +65,43 @@ class Folder(GlyphSource):
             raise DataError(f"{folder} is no folder: give one that holds a folder of images for each character")
         self._split_of: dict[int, str] = {}  # checksum of an image -> its split
         self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in SPLITS}
-        for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            character = character_of(inner.name)
+        for character_folder in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+            character = parse_folder_name(character_folder.name)
             if character is None:
                 raise DataError(
-                    f"{inner} does not name a character: call it by the character itself, its code (U+0041), "
-                    "or upper_a / lower_a"
+                    f"{character_folder} does not name a character: rename it to the character itself, "
+                    "its code (U+0041), or upper_a / lower_a"
                 )
-            self._read(character, inner)
+            self._add_character(character, character_folder)
         if not self._glyphs["train"]:
             raise DataError(f"{folder} holds no folder of images: make one for each character")
 
-    def _read(self, character: str, inner: Path) -> None:
-        found: dict[int, Glyph] = {}
-        for path in sorted(p for p in inner.iterdir() if p.suffix.lower() in SUFFIXES):
-            ink = extract_ink(load(path))
-            rows = np.flatnonzero(ink.max(axis=1) > INK_THRESHOLD)
-            columns = np.flatnonzero(ink.max(axis=0) > INK_THRESHOLD)
-            if len(rows) == 0:
-                raise DataError(f"{path} holds no ink: remove the image or draw it again")
-            cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            high, low = LATIN_SIZES.get(character, UNKNOWN_SIZE)
-            found[zlib.crc32(cropped.tobytes(), cropped.shape[1])] = Glyph(cropped, high, low)
-        if len(found) < LEAST:
+    def _add_character(self, character: str, folder: Path) -> None:
+        """Read the images of a character and divide them among the splits."""
+        glyphs = _read_glyphs(character, folder)
+        if len(glyphs) < MIN_IMAGES:
             raise DataError(
-                f"{inner} holds {len(found)} different images of {character!r}: at least {LEAST} are needed, "
+                f"{folder} holds {len(glyphs)} different images of {character!r}: at least {MIN_IMAGES} are needed, "
                 "so that training, validation and test share none"
             )
-        held = max(1, len(found) // 10)
-        room = {"val": held, "test": held, "train": len(found) - 2 * held}
-        free = []
-        for checksum in sorted(found):  # an image that another character has, too, keeps its split
-            if checksum in self._split_of:
+        held_out = max(1, len(glyphs) // 10)
+        room = {"val": held_out, "test": held_out, "train": len(glyphs) - 2 * held_out}  # images a split still takes
+        unassigned = []
+        for checksum in sorted(glyphs):
+            if checksum in self._split_of:  # another character has the same image, which must stay in its split
                 room[self._split_of[checksum]] -= 1
             else:
-                free.append(checksum)
-        for checksum in free:
+                unassigned.append(checksum)
+        for checksum in unassigned:
             self._split_of[checksum] = next((s for s in ("val", "test") if room[s] > 0), "train")
             room[self._split_of[checksum]] -= 1
-        for checksum in sorted(found):
-            self._glyphs[self._split_of[checksum]].setdefault(character, []).append((checksum, found[checksum]))
-        missing = [s for s in SPLITS if not self._glyphs[s].get(character)]
-        if missing:
+        for checksum in sorted(glyphs):
+            self._glyphs[self._split_of[checksum]].setdefault(character, []).append((checksum, glyphs[checksum]))
+        empty_splits = [s for s in SPLITS if not self._glyphs[s].get(character)]
+        if empty_splits:
             raise DataError(
-                f"{inner} has no image left for {', '.join(missing)} that no other character uses, too: "
-                "add images, or remove the ones filed under two characters"
+                f"{folder} has no image for {', '.join(empty_splits)}, because other characters have the same images: "
+                "add images, or remove those that are in the folders of two characters"
             )
 
     def characters(self, split: str) -> str:
@@ -114,3 +115,18 @@ class Folder(GlyphSource):
 
     def digests(self, split: str) -> set[int]:
         return {checksum for glyphs in self._glyphs[split].values() for checksum, _ in glyphs}
+
+
+def _read_glyphs(character: str, folder: Path) -> dict[int, Glyph]:
+    """The different images of a folder as glyphs of the character, by the checksum of their cropped ink."""
+    glyphs: dict[int, Glyph] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+        ink = extract_ink(load(path))
+        rows = np.flatnonzero(ink.max(axis=1) > INK_THRESHOLD)
+        columns = np.flatnonzero(ink.max(axis=0) > INK_THRESHOLD)
+        if len(rows) == 0:
+            raise DataError(f"{path} holds no ink: remove the image or draw it again")
+        cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        top, bottom = LATIN_SIZES.get(character, DEFAULT_SIZE)
+        glyphs[zlib.crc32(cropped.tobytes(), cropped.shape[1])] = Glyph(cropped, top, bottom)
+    return glyphs

@@ -1,4 +1,4 @@
-"""TrueType, OpenType and WOFF fonts from a folder; a line keeps to one font, and a font belongs to one split."""
+"""Glyphs rendered from the TrueType, OpenType and WOFF fonts of a folder; each font belongs to one split."""
 
 from __future__ import annotations
 
@@ -13,73 +13,81 @@ from glyphline.composing.glyphs.contract import SPLITS, Glyph, GlyphSource
 from glyphline.errors import DataError
 
 SUFFIXES = (".ttf", ".otf", ".woff", ".woff2", ".ttc")
-SIZE = 56  # px an em when a glyph is drawn
-LEAST_FONTS = len(SPLITS)
+SIZE = 56  # px of an em in a rendered glyph
+MIN_FONTS = len(SPLITS)
 
 
 class Fonts(GlyphSource):
-    """Glyph number i of a character is how the i-th font of the split draws it."""
+    """Glyphs from the font files below `folder`: glyph i of a character is from the i-th font of the split that has it.
+
+    A checksum of its file puts a font into a split, so renaming and copying fonts changes no split. One font in ten,
+    and at least one, is for val; as many are for test.
+    Raises DataError when `folder` has fewer than MIN_FONTS different fonts, and, when glyphs are first needed, for a
+    file that FreeType cannot open.
+    """
 
     help = "fonts:FOLDER: every .ttf, .otf, .woff below the folder; at least three"
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, f"fonts:{folder}"
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
-        unique = {zlib.crc32(p.read_bytes()): p for p in reversed(paths)}  # the same font twice is one font
+        by_checksum = {zlib.crc32(p.read_bytes()): p for p in reversed(paths)}  # of equal files the first path is kept
         self._fonts: dict[str, list[tuple[int, Path]]] = {split: [] for split in SPLITS}
-        if len(unique) < LEAST_FONTS:
+        if len(by_checksum) < MIN_FONTS:
             raise DataError(
-                f"{folder} holds {len(unique)} fonts ({', '.join(SUFFIXES)}): at least {LEAST_FONTS} are needed, "
+                f"{folder} holds {len(by_checksum)} fonts ({', '.join(SUFFIXES)}): at least {MIN_FONTS} are needed, "
                 "so that training, validation and test share none"
             )
-        ordered = sorted(unique.items())  # by checksum: no order of names decides the split
-        held = max(1, len(ordered) // 10)
-        for number, item in enumerate(ordered):
-            split = "val" if number < held else "test" if number < 2 * held else "train"
-            self._fonts[split].append(item)
+        held_out = max(1, len(by_checksum) // 10)
+        for number, font in enumerate(sorted(by_checksum.items())):
+            split = "val" if number < held_out else "test" if number < 2 * held_out else "train"
+            self._fonts[split].append(font)
 
     @cached_property
-    def _covers(self) -> dict[str, dict[str, list[int]]]:
-        """split -> character -> numbers of the fonts that draw it with ink of its own."""
-        out: dict[str, dict[str, list[int]]] = {split: {} for split in SPLITS}
+    def _coverage(self) -> dict[str, dict[str, list[int]]]:
+        """split -> character -> numbers of the fonts that have a glyph with ink for it."""
+        coverage: dict[str, dict[str, list[int]]] = {split: {} for split in SPLITS}
         for split, fonts in self._fonts.items():
             for number, (_, path) in enumerate(fonts):
-                nothing = _mask(str(path), "\U0010ffff")  # the font's "no such character" box
-                for character in _printable():
-                    mask = _mask(str(path), character)
-                    if mask is not None and (nothing is None or mask[0].tobytes() != nothing[0].tobytes()):
-                        out[split].setdefault(character, []).append(number)
-        return out
+                notdef = _render(str(path), "\U0010ffff")  # the font's glyph for characters that it does not have
+                for character in _candidate_characters():
+                    rendered = _render(str(path), character)
+                    if rendered is not None and (notdef is None or rendered[0].tobytes() != notdef[0].tobytes()):
+                        coverage[split].setdefault(character, []).append(number)
+        return coverage
 
     def characters(self, split: str) -> str:
-        return "".join(sorted(self._covers[split]))
+        return "".join(sorted(self._coverage[split]))
 
     def count(self, character: str, split: str) -> int:
-        return len(self._covers[split].get(character, ()))
+        return len(self._coverage[split].get(character, ()))
 
     def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
-        fonts = self._covers[split][character]
-        wanted = writer % len(self._fonts[split])
-        return fonts.index(wanted) if wanted in fonts else int(rng.integers(len(fonts)))
+        """Return the index of the glyph in the writer's font; a random font if that font lacks the character."""
+        fonts = self._coverage[split][character]
+        writer_font = writer % len(self._fonts[split])
+        return fonts.index(writer_font) if writer_font in fonts else int(rng.integers(len(fonts)))
 
     def digests(self, split: str) -> set[int]:
+        """Return the checksums of the split's font files."""
         return {checksum for checksum, _ in self._fonts[split]}
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
-        path = str(self._fonts[split][self._covers[split][character][index]][1])
-        mask = _mask(path, character)
-        assert mask is not None  # only fonts that draw the character are listed
-        ink, left, above, advance = mask
+        path = str(self._fonts[split][self._coverage[split][character][index]][1])
+        rendered = _render(path, character)
+        assert rendered is not None  # _coverage lists only fonts that have ink for the character
+        ink, left, top, advance = rendered
         unit = _x_height(path)
-        return Glyph(ink, above / unit, (above - len(ink)) / unit, left / unit, advance / unit)
+        return Glyph(ink, top / unit, (top - len(ink)) / unit, left / unit, advance / unit)
 
 
-def _printable() -> str:
+def _candidate_characters() -> str:
+    """Printable ASCII, Latin-1 and Latin Extended-A: the characters that fonts are tested for."""
     return "".join(map(chr, [*range(33, 127), *range(0xA1, 0x180)]))
 
 
 @lru_cache(maxsize=256)
-def _open(path: str) -> ImageFont.FreeTypeFont:
+def _open_font(path: str) -> ImageFont.FreeTypeFont:
     try:
         return ImageFont.truetype(path, SIZE, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
@@ -88,15 +96,15 @@ def _open(path: str) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=256)
 def _x_height(path: str) -> float:
-    """px from the baseline to the top of x; half an em for a font without an x."""
-    mask = _mask(path, "x")
-    return float(mask[2]) if mask is not None and mask[2] > 0 else SIZE / 2
+    """The px from the baseline to the top of x; half an em for a font without x."""
+    rendered = _render(path, "x")
+    return float(rendered[2]) if rendered is not None and rendered[2] > 0 else SIZE / 2
 
 
 @lru_cache(maxsize=16384)
-def _mask(path: str, character: str) -> tuple[np.ndarray, int, int, float] | None:
-    """(ink (h, w), px left of it, px from the baseline to its top, advance); None for no ink."""
-    font = _open(path)
+def _render(path: str, character: str) -> tuple[np.ndarray, int, int, float] | None:
+    """Ink (h, w), left bearing, top above the baseline, advance, lengths in px; None if the font draws no ink."""
+    font = _open_font(path)
     box = font.getbbox(character, anchor="ls")
     left, top, right, bottom = (int(v) for v in box)
     if right <= left or bottom <= top:

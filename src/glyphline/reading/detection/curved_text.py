@@ -1,4 +1,4 @@
-"""Text along an arc, as on plaques, coins and logos: the ring that a patch of text fills, and its two edges."""
+"""Curved text, as on plaques, coins and logos: fit the part of a ring that a text region fills."""
 
 from __future__ import annotations
 
@@ -7,68 +7,74 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-CurvedOutline = npt.NDArray[
-    np.float64
-]  # (K, 2, 2) px (x, y): K places along the text, of each its upper and its lower edge
+from glyphline.reading.thresholds import THRESHOLDS
 
-PLACES = 33  # along a bend
-REFITS = 3
-PARTS = 12  # of a patch, in each of which its radius and height are measured
-FLAT = 0.3  # heights that the middle of a text stands out from its ends, below which it is straight
-LONG = 2.5  # heights; shorter patches tell nothing of a bend
-THIN = 0.75  # share of its rectangle's height that a patch is high along the arc, above which the arc explains nothing
-OPEN = 0.35  # radians of a ring without text, at least; else nobody knows where it begins
+#: (K, 2, 2) px (x, y): K positions along the text, at each the point of the upper edge and the point of the lower edge
+CurvedOutline = npt.NDArray[np.float64]
+
+OUTLINE_POSITIONS = 33  # positions along a fitted outline
+FIT_ITERATIONS = 3
+SECTORS = 12  # equal parts of the arc, in each of which radius and height are measured
 
 
-def fit_curved_outline(points: npt.NDArray[np.floating[Any]], tall: float, grow: float) -> CurvedOutline | None:
-    """The edges of a patch of text that fills a part of a ring, enlarged; None where a rectangle does as well.
+def fit_curved_outline(
+    points: npt.NDArray[np.floating[Any]], rectangle_height: float, expansion: float
+) -> CurvedOutline | None:
+    """Fit the outline of text along an arc, or return None where a rectangle fits as well.
 
-    points: (N, 2) px (x, y) of the patch. tall: px, the height of the smallest rectangle around it. grow: times area /
-    perimeter by which it is enlarged on all sides. The circle is the one of the least algebraic distance (Kasa 1976).
+    points: (N, 2) px (x, y), the pixels of the region. rectangle_height: px, the shorter side of the minimum-area
+    rectangle around them. expansion: the outline is moved outwards by expansion x area / perimeter, because the
+    detector's map shows text shrunk. The circle minimises the algebraic distance to the text's centre line (Kasa 1976).
     """
-    if len(points) < 4 * PARTS:
+    if len(points) < 4 * SECTORS:
         return None
-    line, middles = points, (np.arange(PARTS) + 0.5) / PARTS
-    for _ in range(REFITS):  # the whole patch draws the centre to its side of the arc; its middle line does not
-        fitted = _centre(line)
+    centre_line, sector_centres = points, (np.arange(SECTORS) + 0.5) / SECTORS
+    # The pixels of the whole region pull the circle's centre towards the arc. Its centre line does not.
+    for _ in range(FIT_ITERATIONS):
+        fitted = _fit_circle_centre(centre_line)
         if fitted is None:
             return None
         centre = fitted
-        start, span, share, radii = _around(points, centre)
-        turn, radius, high = _band(radii, share)
-        line = centre + _directions(start + span * middles) * np.polyval(turn, middles)[:, None]
-    long = span * radius
-    stands_out = radius * (1 - np.cos(min(span, np.pi) / 2))
-    if 2 * np.pi - span < OPEN or high > THIN * tall or long < LONG * high or stands_out < FLAT * high:
+        start, span, positions, radii = _polar_coordinates(points, centre)
+        radius_curve, radius, height = _fit_band(radii, positions)
+        angles = start + span * sector_centres
+        centre_line = centre + _unit_vectors(angles) * np.polyval(radius_curve, sector_centres)[:, None]
+    length = span * radius
+    sagitta = radius * (1 - np.cos(min(span, np.pi) / 2))
+    if (
+        2 * np.pi - span < THRESHOLDS.curve_min_opening
+        or height > THRESHOLDS.curve_max_thickness * rectangle_height
+        or length < THRESHOLDS.curve_min_length * height
+        or sagitta < THRESHOLDS.curve_min_sagitta * height
+    ):
         return None
-    reach = grow * long * high / (2 * (long + high))
-    share = np.linspace(-reach / long, 1 + reach / long, PLACES)
-    ring = _directions(start + span * share)
-    level = np.polyval(turn, share.clip(0, 1))[:, None]
-    outer, inner = level + high / 2 + reach, np.maximum(1.0, level - high / 2 - reach)
-    edges = np.stack([ring * outer, ring * inner], 1)  # clockwise, the outer edge is the upper one
+    offset = expansion * length * height / (2 * (length + height))
+    positions = np.linspace(-offset / length, 1 + offset / length, OUTLINE_POSITIONS)
+    directions = _unit_vectors(start + span * positions)
+    middle = np.polyval(radius_curve, positions.clip(0, 1))[:, None]
+    outer, inner = middle + height / 2 + offset, np.maximum(1.0, middle - height / 2 - offset)
+    edges = np.stack([directions * outer, directions * inner], 1)  # clockwise, so the outer edge is the upper one
     return orient_left_to_right(edges + centre)
 
 
-def _directions(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(N, 2) points of the circle of radius 1."""
+def _unit_vectors(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(N, 2) points of the unit circle at angles (N,), radians."""
     return np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def _centre(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64] | None:
-    """(x, y) of the circle nearest to points (N, 2); None where they lie on a line."""
-    middle = points.mean(0)
-    x, y = (points - middle).T
-    (cx, cy, _), _, rank, _ = np.linalg.lstsq(
-        np.column_stack([2 * x, 2 * y, np.ones(len(x))]), x * x + y * y, rcond=None
-    )
-    return np.array([cx, cy]) + middle if rank == 3 else None
+def _fit_circle_centre(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64] | None:
+    """(x, y) of the centre of the circle that fits points (N, 2); None where they lie on a straight line."""
+    mean = points.mean(0)
+    x, y = (points - mean).T
+    equations = np.column_stack([2 * x, 2 * y, np.ones(len(x))])
+    (centre_x, centre_y, _), _, rank, _ = np.linalg.lstsq(equations, x * x + y * y, rcond=None)
+    return np.array([centre_x, centre_y]) + mean if rank == 3 else None
 
 
-def _around(
+def _polar_coordinates(
     points: npt.NDArray[np.floating[Any]], centre: npt.NDArray[np.float64]
 ) -> tuple[float, float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Where an arc starts and how far it goes, radians; of each point the share 0..1 of that way, and its radius."""
+    """The start and the span of the arc, radians; the position 0..1 of each point along it; the radius of each, px."""
     x, y = (points - centre).T
     angles = np.arctan2(y, x)
     ranked = np.sort(angles)
@@ -78,40 +84,46 @@ def _around(
     return start, span, (angles - start) % (2 * np.pi) / max(span, 1e-9), np.hypot(x, y)
 
 
-def _band(
-    radii: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
+def _fit_band(
+    radii: npt.NDArray[np.float64], positions: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], float, float]:
-    """A parabola of the radius by the share 0..1 of the way along, its mean, and the usual height of the patch, px.
+    """The radius as a parabola of the position 0..1, its mean, and the median height of the text, px.
 
-    Plaques are seen as ellipses, and patches are higher where letters are.
+    A parabola, because a plaque seen from the side is an ellipse. The median, because regions are higher where letters
+    have ascenders.
     """
-    parts = np.minimum((share * PARTS).astype(np.int64), PARTS - 1)
-    ends = np.array([[k, *np.percentile(radii[parts == k], [2, 98])] for k in range(PARTS) if (parts == k).any()])
-    middle = ends[:, 1:].mean(1)
-    turn = np.polyfit((ends[:, 0] + 0.5) / PARTS, middle, min(2, len(ends) - 1))
-    return turn, float(middle.mean()), float(np.median(ends[:, 2] - ends[:, 1]) + 1)
+    sectors = np.minimum((positions * SECTORS).astype(np.int64), SECTORS - 1)
+    measured = np.array(
+        [[k, *np.percentile(radii[sectors == k], [2, 98])] for k in range(SECTORS) if (sectors == k).any()]
+    )
+    middles = measured[:, 1:].mean(1)
+    radius_curve = np.polyfit((measured[:, 0] + 0.5) / SECTORS, middles, min(2, len(measured) - 1))
+    return radius_curve, float(middles.mean()), float(np.median(measured[:, 2] - measured[:, 1]) + 1)
 
 
-def orient_left_to_right(bend: CurvedOutline) -> CurvedOutline:
-    """The bend from its other end, and upside down, where it runs to the left.
+def orient_left_to_right(curve: CurvedOutline) -> CurvedOutline:
+    """The outline reversed and with its edges exchanged, where it runs to the left.
 
     >>> orient_left_to_right(np.array([[(9, 5), (9, 2)], [(0, 5), (0, 2)]]))[0].tolist()
     [[0, 2], [0, 5]]
     """
-    return bend if (bend[-1] - bend[0])[:, 0].sum() >= 0 else bend[::-1, ::-1]
+    return curve if (curve[-1] - curve[0])[:, 0].sum() >= 0 else curve[::-1, ::-1]
 
 
-def size_of(bend: CurvedOutline) -> tuple[float, float]:
-    """Length along the middle of the text and mean height across it, px."""
-    steps = np.diff(bend.mean(1), axis=0)
-    return float(np.hypot(*steps.T).sum()), float(np.hypot(*(bend[:, 1] - bend[:, 0]).T).mean())
+def curve_size(curve: CurvedOutline) -> tuple[float, float]:
+    """Length along the centre line and mean height across it, px."""
+    steps = np.diff(curve.mean(1), axis=0)
+    return float(np.hypot(*steps.T).sum()), float(np.hypot(*(curve[:, 1] - curve[:, 0]).T).mean())
 
 
-def at(bend: CurvedOutline, points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """Where points (..., 2) of the straightened text, each a share 0..1 along it and down it, lie on the page."""
-    along = points[..., 0].clip(0, 1) * (len(bend) - 1)
-    k = np.minimum(along.astype(np.int64), len(bend) - 2)
+def map_to_curve(curve: CurvedOutline, points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Map points (..., 2) of the straightened text to the page, px (x, y).
+
+    points: shares 0..1 along the text and down across it. Linear between the outline's positions.
+    """
+    along = points[..., 0].clip(0, 1) * (len(curve) - 1)
+    k = np.minimum(along.astype(np.int64), len(curve) - 2)
     share = (along - k)[..., None, None]
-    edges = bend[k] * (1 - share) + bend[k + 1] * share  # (..., 2, 2)
+    edges = curve[k] * (1 - share) + curve[k + 1] * share  # (..., 2, 2)
     down = points[..., 1, None]
     return np.asarray(edges[..., 0, :] * (1 - down) + edges[..., 1, :] * down, np.float64)

@@ -1,37 +1,40 @@
-"""FAMILY: pages -> documents for people and programs.
+"""FAMILY: output formats, which render pages as documents.
 
-Contract: `Format`, in contract.py. Its `make` takes a file's name, its pages and a function that gives the image of a
-page, and returns text without its last newline, or bytes. To add one: a function in a file of its own, and a row in
+Contract: `Format` in contract.py. To add a format: write its render function in a file of its own, and add a row to
 FORMATS.
 """
 
 from __future__ import annotations
 
 from glyphline.errors import UserError, nearest
-from glyphline.reading.formats.alto import as_alto
+from glyphline.reading.formats.alto import render_alto
 from glyphline.reading.formats.contract import Format, PageImage
-from glyphline.reading.formats.hocr import as_hocr
-from glyphline.reading.formats.markdown import as_markdown
-from glyphline.reading.formats.pagexml import as_page
-from glyphline.reading.formats.pdf import as_pdf
-from glyphline.reading.formats.plain import as_json, as_text, as_tsv
+from glyphline.reading.formats.hocr import render_hocr
+from glyphline.reading.formats.markdown import render_markdown
+from glyphline.reading.formats.pagexml import render_page_xml
+from glyphline.reading.formats.pdf import render_pdf
+from glyphline.reading.formats.plain import render_json, render_text, render_tsv
 
 __all__ = ["FORMATS", "Format", "PageImage", "open_format"]
 
 FORMATS: dict[str, Format] = {
-    "text": Format(as_text, ".txt", "text: the lines in reading order, nothing else", joined=True),
-    "json": Format(as_json, ".json", "json: everything, one object an image", joined=True),
-    "tsv": Format(as_tsv, ".tsv", "tsv: a row a line: file, page, line, confidence, text", joined=True),
-    "markdown": Format(as_markdown, ".md", "markdown: paragraphs whose lines are joined", joined=True, between="\n\n"),
-    "hocr": Format(as_hocr, ".hocr", "hocr: hOCR 1.2, words and characters with boxes", joined=False),
-    "alto": Format(as_alto, ".alto.xml", "alto: ALTO 4.4, as libraries keep it", joined=False),
-    "page": Format(as_page, ".page.xml", "page: PAGE-XML 2019, one page a file", joined=False, single=True),
-    "pdf": Format(as_pdf, ".pdf", "pdf: the images with text that can be searched and copied", joined=False),
+    "text": Format(render_text, ".txt", "text: the lines in reading order", join_documents=True),
+    "json": Format(render_json, ".json", "json: all results, one object an image", join_documents=True),
+    "tsv": Format(render_tsv, ".tsv", "tsv: file, page, line, confidence, text; a row a line", join_documents=True),
+    "markdown": Format(
+        render_markdown, ".md", "markdown: paragraphs with their lines joined", join_documents=True, separator="\n\n"
+    ),
+    "hocr": Format(render_hocr, ".hocr", "hocr: hOCR 1.2, words and characters with boxes", join_documents=False),
+    "alto": Format(render_alto, ".alto.xml", "alto: ALTO 4.4, the XML format of libraries", join_documents=False),
+    "page": Format(
+        render_page_xml, ".page.xml", "page: PAGE-XML 2019, one page a file", join_documents=False, single_page=True
+    ),
+    "pdf": Format(render_pdf, ".pdf", "pdf: the images with invisible, searchable text", join_documents=False),
 }
 
 
 def open_format(name: str) -> Format:
-    """The format of this name. Raises UserError with the choices."""
+    """Return the format of this name. Raises UserError with the choices for an unknown name."""
     if name not in FORMATS:
         raise UserError(f'no format "{name}"; {nearest(name, FORMATS)}')
     return FORMATS[name]

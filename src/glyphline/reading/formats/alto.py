@@ -1,4 +1,4 @@
-"""Pages -> ALTO 4.4, the XML of libraries: https://www.loc.gov/standards/alto."""
+"""Renders pages as ALTO 4.4, the XML format of libraries: https://www.loc.gov/standards/alto."""
 
 from __future__ import annotations
 
@@ -6,86 +6,108 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from glyphline.page import Line, Page, Polygon
-from glyphline.reading.formats.complete import BoundingBox, around, baseline_of, box_of, complete, writable
+from glyphline.reading.formats.complete import (
+    BoundingBox,
+    baseline_of,
+    bounding_box,
+    complete_page,
+    enclosing_box,
+    sanitize_text,
+)
 from glyphline.reading.formats.contract import PageImage
-from glyphline.reading.formats.markup import SOFTWARE, Element, child, document, pixels, points, share, software
+from glyphline.reading.formats.markup import (
+    SOFTWARE,
+    Element,
+    add_child,
+    format_confidence,
+    format_points,
+    pixel_box,
+    serialize,
+    software_info,
+)
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 LOCATION = "https://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
-UNREAD = "rejected"  # the tag of lines that were rejected
+REJECTED_TAG = "rejected"  # id and label of the tag that rejected lines refer to
 
 
-def as_alto(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Lines, words and characters with boxes and confidences; lines and words with polygons."""
+def render_alto(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """Render lines, words and characters with boxes.
+
+    Lines and words also have polygons, words and characters have confidences. Rejected lines are empty and refer
+    to the tag "rejected". The images are not used.
+    """
     root = Element("alto", {"xmlns": NAMESPACE, "xmlns:xsi": INSTANCE, "SCHEMAVERSION": "4.4",
                             "xsi:schemaLocation": f"{NAMESPACE} {LOCATION}"})  # fmt: skip
-    whole = [complete(page) for page in pages]
-    lines = [line for page in whole for line in page.lines]
-    _describe(root, file, sorted({line.recognizer for line in lines}))
+    completed = [complete_page(page) for page in pages]
+    lines = [line for page in completed for line in page.lines]
+    _add_description(root, file, sorted({line.recognizer for line in lines}))
     if any(line.rejected for line in lines):
-        child(child(root, "Tags"), "OtherTag", ID=UNREAD, LABEL=UNREAD)
-    layout = child(root, "Layout")
-    for number, page in enumerate(whole, 1):
+        add_child(add_child(root, "Tags"), "OtherTag", ID=REJECTED_TAG, LABEL=REJECTED_TAG)
+    layout = add_child(root, "Layout")
+    for number, page in enumerate(completed, 1):
         _add_page(layout, page, f"page_{number}")
     ElementTree.indent(root, " ")
-    return document(root)
+    return serialize(root)
 
 
-def _describe(root: Element, file: str, recognizers: Sequence[str]) -> None:
-    description = child(root, "Description")
-    child(description, "MeasurementUnit", "pixel")
-    child(child(description, "sourceImageInformation"), "fileName", writable(file))
-    step = child(description, "Processing", ID=SOFTWARE)
-    child(step, "processingCategory", "contentGeneration")
-    child(step, "processingStepSettings", writable(f"recognizers: {', '.join(recognizers)}"))
-    made = child(step, "processingSoftware")
-    for tag, said in zip(("softwareName", "softwareVersion"), software(), strict=True):
-        child(made, tag, said)
+def _add_description(root: Element, file: str, recognizers: Sequence[str]) -> None:
+    description = add_child(root, "Description")
+    add_child(description, "MeasurementUnit", "pixel")
+    add_child(add_child(description, "sourceImageInformation"), "fileName", sanitize_text(file))
+    processing = add_child(description, "Processing", ID=SOFTWARE)
+    add_child(processing, "processingCategory", "contentGeneration")
+    add_child(processing, "processingStepSettings", sanitize_text(f"recognizers: {', '.join(recognizers)}"))
+    software = add_child(processing, "processingSoftware")
+    for tag, value in zip(("softwareName", "softwareVersion"), software_info(), strict=True):
+        add_child(software, tag, value)
 
 
-def _add_page(layout: Element, page: Page, name: str) -> None:
-    # the text lies turned the other way than the page had to be turned
-    turned = (360 - page.rotation) % 360 or None
-    sheet = child(layout, "Page", ID=name, PHYSICAL_IMG_NR=page.number, WIDTH=page.width, HEIGHT=page.height,
-                  ROTATION=turned, PROCESSINGREFS=SOFTWARE)  # fmt: skip
-    space = child(sheet, "PrintSpace", **_at((0, 0, page.width, page.height)))
+def _add_page(layout: Element, page: Page, page_id: str) -> None:
+    # ROTATION is the rotation of the text, the inverse of the rotation that sets the page upright
+    rotation = (360 - page.rotation) % 360 or None
+    element = add_child(layout, "Page", ID=page_id, PHYSICAL_IMG_NR=page.number, WIDTH=page.width, HEIGHT=page.height,
+                        ROTATION=rotation, PROCESSINGREFS=SOFTWARE)  # fmt: skip
+    space = add_child(element, "PrintSpace", **_box_attributes((0, 0, page.width, page.height)))
     number = 0
     for k, lines in enumerate(page.paragraphs, 1):
-        where = around(box_of(line.polygon) for line in lines)
-        block = child(space, "TextBlock", ID=f"{name}_block_{k}", **_at(where))
+        box = enclosing_box(bounding_box(line.polygon) for line in lines)
+        block = add_child(space, "TextBlock", ID=f"{page_id}_block_{k}", **_box_attributes(box))
         for line in lines:
             number += 1
-            _add_line(block, line, f"{name}_line_{number}")
+            _add_line(block, line, f"{page_id}_line_{number}")
 
 
-def _add_line(block: Element, line: Line, name: str) -> None:
-    row = child(block, "TextLine", ID=name, **_at(box_of(line.polygon)), BASELINE=points(baseline_of(line.polygon)),
-                TAGREFS=UNREAD if line.rejected else None)  # fmt: skip
-    _add_shape(row, line.polygon)
+def _add_line(block: Element, line: Line, line_id: str) -> None:
+    box = _box_attributes(bounding_box(line.polygon))
+    element = add_child(block, "TextLine", ID=line_id, **box, BASELINE=format_points(baseline_of(line.polygon)),
+                        TAGREFS=REJECTED_TAG if line.rejected else None)  # fmt: skip
+    _add_shape(element, line.polygon)
     if not line.words:
-        child(row, "String", CONTENT="", **_at(box_of(line.polygon)))  # a line holds one at least
+        add_child(element, "String", CONTENT="", **box)  # the schema requires at least one in a line
     for k, (word, characters) in enumerate(line.words_with_characters):
         if k:
-            _add_space(row, *(box_of(w.polygon) for w in line.words[k - 1 : k + 1]))
-        string = child(row, "String", ID=f"{name}_{k + 1}", CONTENT=word.text, **_at(box_of(word.polygon)),
-                       WC=share(word.confidence))  # fmt: skip
+            _add_space(element, *(bounding_box(w.polygon) for w in line.words[k - 1 : k + 1]))
+        string = add_child(element, "String", ID=f"{line_id}_{k + 1}", CONTENT=word.text,
+                           **_box_attributes(bounding_box(word.polygon)),
+                           WC=format_confidence(word.confidence))  # fmt: skip
         _add_shape(string, word.polygon)
         for character in characters:
-            if len(character.text) == 1:  # the schema knows no longer ones
-                child(string, "Glyph", CONTENT=character.text, **_at(box_of(character.polygon)),
-                      GC=share(character.confidence))  # fmt: skip
+            if len(character.text) == 1:  # the schema allows no longer Glyph
+                add_child(string, "Glyph", CONTENT=character.text, **_box_attributes(bounding_box(character.polygon)),
+                          GC=format_confidence(character.confidence))  # fmt: skip
 
 
 def _add_shape(parent: Element, polygon: Polygon) -> None:
-    child(child(parent, "Shape"), "Polygon", POINTS=points(polygon))
+    add_child(add_child(parent, "Shape"), "Polygon", POINTS=format_points(polygon))
 
 
-def _add_space(row: Element, before: BoundingBox, after: BoundingBox) -> None:
+def _add_space(line: Element, before: BoundingBox, after: BoundingBox) -> None:
     left, right = sorted((before[2], after[0]))
-    child(row, "SP", **_at((left, after[1], right, after[3])))
+    add_child(line, "SP", **_box_attributes((left, after[1], right, after[3])))
 
 
-def _at(box: BoundingBox) -> dict[str, int]:
-    left, top, right, bottom = pixels(box)
+def _box_attributes(box: BoundingBox) -> dict[str, int]:
+    left, top, right, bottom = pixel_box(box)
     return {"HPOS": left, "VPOS": top, "WIDTH": right - left, "HEIGHT": bottom - top}

@@ -1,4 +1,7 @@
-"""Pages as documents need them: corners around every part, inside the image, and no character that is forbidden."""
+"""Prepares pages for documents: fills in missing polygons, clips coordinates to the image, sanitizes the text.
+
+Also holds the geometry of boxes and quadrilaterals that the formats share.
+"""
 
 from __future__ import annotations
 
@@ -10,136 +13,153 @@ from typing import TypeVar
 from glyphline.page import Character, Line, Page, Polygon, Word
 
 BoundingBox = tuple[float, float, float, float]  # left, top, right, bottom, px
-Part = TypeVar("Part", Character, Word)
+CharacterOrWord = TypeVar("CharacterOrWord", Character, Word)
 
-DESCENT = 0.2  # share of a line's height below its baseline, about
-#: controls, halves of surrogate pairs and what is no character: XML 1.0 forbids or discourages them
-UNWRITABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+DESCENT = 0.2  # assumed share of a line's height below its baseline
+#: control characters, surrogates and noncharacters, which XML 1.0 forbids or discourages
+FORBIDDEN_CHARACTERS = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
 
-def writable(text: str) -> str:
-    """The text without what no document may hold; bytes of a file's name that are no text are shown as such.
+def sanitize_text(text: str) -> str:
+    """Remove the characters that XML 1.0 forbids or discourages, and replace lone surrogates by U+FFFD.
 
-    >>> writable("a\\x00b\\udcffc")
+    Lone surrogates come from file names that are not valid UTF-8.
+
+    >>> sanitize_text("a\\x00b\\udcffc")
     'ab�c'
     """
-    return UNWRITABLE.sub("", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return FORBIDDEN_CHARACTERS.sub("", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
-def complete(page: Page) -> Page:
-    """The page with a polygon around each part, and with words on each line that says something.
+def complete_page(page: Page) -> Page:
+    """Return the page with a polygon for each line, word and character, and with words on each line that has text.
 
-    Places that were never told follow from those around them: a word has its share of its line, a line its share of the
-    page. Places end at the edges of the image, confidences at 0 and 1; texts are writable, each on one line.
+    Missing words are split from the text. A missing polygon is derived from the characters and words of the line, from
+    their columns, or from an equal share: of the line for a word or a character, of the page for a line. Polygons are
+    clipped to the image, confidences to 0..1. Texts are sanitized, and line breaks in them become spaces. Rejected
+    lines lose their text, words and characters.
 
-    >>> complete(Page(20, 10, (Line("a\\x07b c", 0.5, (), ""),))).lines[0].words[0].polygon
+    >>> complete_page(Page(20, 10, (Line("a\\x07b c", 0.5, (), ""),))).lines[0].words[0].polygon
     ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
     """
-    tall = page.height / max(1, len(page.lines))
-    shares = (level(0.0, k * tall, float(page.width), (k + 1) * tall) for k in range(len(page.lines)))
-    return replace(page, lines=tuple(_complete(*both, page) for both in zip(page.lines, shares, strict=True)))
+    height = page.height / max(1, len(page.lines))
+    fallbacks = (box_polygon(0.0, k * height, float(page.width), (k + 1) * height) for k in range(len(page.lines)))
+    lines = (_complete_line(line, fallback, page) for line, fallback in zip(page.lines, fallbacks, strict=True))
+    return replace(page, lines=tuple(lines))
 
 
-def _complete(line: Line, spare: Polygon, page: Page) -> Line:
-    """A line with all its places; `spare` is where it stands if nothing tells."""
-    text = "" if line.rejected else " ".join(writable(line.text).split())
-    characters, words = (_written(line.characters), _written(line.words)) if text else ((), ())
+def _complete_line(line: Line, fallback: Polygon, page: Page) -> Line:
+    """`fallback`: the polygon of the line where neither it nor its characters and words have a place."""
+    text = "" if line.rejected else " ".join(sanitize_text(line.text).split())
+    characters, words = (_sanitize_items(line.characters), _sanitize_items(line.words)) if text else ((), ())
     if not words:
         words = tuple(Word(word, line.confidence, 0.0, 0.0) for word in text.split())
-    polygon = line.polygon or _around(characters or words, spare)
+    polygon = line.polygon or _enclosing_polygon(characters or words, fallback)
     corners = corners_of(polygon)
     return replace(
         line,
         text=text,
-        confidence=_share(line.confidence),
-        polygon=_inside(polygon, page),
-        characters=tuple(_settled(part, where, page) for part, where in _places(characters, corners, gap=0)),
-        words=tuple(_settled(part, where, page) for part, where in _places(words, corners, gap=1)),
+        confidence=_clip_to_unit(line.confidence),
+        polygon=_clip_polygon(polygon, page),
+        characters=tuple(_place_item(item, where, page) for item, where in _locate_items(characters, corners, gap=0)),
+        words=tuple(_place_item(item, where, page) for item, where in _locate_items(words, corners, gap=1)),
     )
 
 
-def _written(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts of which something can be written; spaces stay."""
-    texts = [" " if part.text.isspace() else " ".join(writable(part.text).split()) for part in parts]
-    return tuple(replace(part, text=text) for part, text in zip(parts, texts, strict=True) if text)
+def _sanitize_items(items: Sequence[CharacterOrWord]) -> tuple[CharacterOrWord, ...]:
+    """Sanitize the texts, and drop items without text; whitespace becomes a space."""
+    texts = [" " if item.text.isspace() else " ".join(sanitize_text(item.text).split()) for item in items]
+    return tuple(replace(item, text=text) for item, text in zip(items, texts, strict=True) if text)
 
 
-def _settled(part: Part, polygon: Polygon, page: Page) -> Part:
-    inside = _inside(polygon, page)
-    left, _, right, _ = box_of(inside)
-    return replace(part, confidence=_share(part.confidence), polygon=inside, left=left, right=right)
+def _place_item(item: CharacterOrWord, polygon: Polygon, page: Page) -> CharacterOrWord:
+    """Set the polygon and the columns, clipped to the image."""
+    clipped = _clip_polygon(polygon, page)
+    left, _, right, _ = bounding_box(clipped)
+    return replace(item, confidence=_clip_to_unit(item.confidence), polygon=clipped, left=left, right=right)
 
 
-def _around(parts: Sequence[Character] | Sequence[Word], spare: Polygon) -> Polygon:
-    """Around the parts of a line whose own polygon is not known."""
-    placed = [corners_of(part.polygon) for part in parts if part.polygon]
-    if placed:
-        return placed[0][0], placed[-1][1], placed[-1][2], placed[0][3]
-    if any(part.right > part.left for part in parts):
-        return level(min(p.left for p in parts), spare[0][1], max(p.right for p in parts), spare[2][1])
-    return spare
+def _enclosing_polygon(items: Sequence[Character] | Sequence[Word], fallback: Polygon) -> Polygon:
+    """The polygon of a line from the polygons or the columns of its characters or words."""
+    quadrilaterals = [corners_of(item.polygon) for item in items if item.polygon]
+    if quadrilaterals:
+        first, last = quadrilaterals[0], quadrilaterals[-1]
+        return first[0], last[1], last[2], first[3]
+    if any(item.right > item.left for item in items):
+        left, right = min(item.left for item in items), max(item.right for item in items)
+        return box_polygon(left, fallback[0][1], right, fallback[2][1])
+    return fallback
 
 
-def _places(parts: Sequence[Part], corners: Polygon, gap: int) -> Iterable[tuple[Part, Polygon]]:
-    """Each part and where it stands on a line: as told, else by its columns, else by its share of the characters."""
+def _locate_items(
+    items: Sequence[CharacterOrWord], corners: Polygon, gap: int
+) -> Iterable[tuple[CharacterOrWord, Polygon]]:
+    """Yield each item with its polygon: its own, else from its columns, else from its share of the characters.
+
+    gap: characters between two items.
+    """
     (x0, y0), (x1, y1) = corners[0], corners[1]
-    total = max(1, sum(len(part.text) + gap for part in parts) - gap)
-    told = abs(x1 - x0) > abs(y1 - y0) and any(part.right > part.left for part in parts)
-    done = 0
-    for part in parts:
-        start, end = done / total, (done + len(part.text)) / total
-        done += len(part.text) + gap
-        if told:
-            start, end = sorted(_share((x - x0) / (x1 - x0)) for x in (part.left, part.right))
-        yield part, part.polygon or between(corners, start, end)
+    total = max(1, sum(len(item.text) + gap for item in items) - gap)
+    # columns locate an item only on a line that runs more across than down
+    use_columns = abs(x1 - x0) > abs(y1 - y0) and any(item.right > item.left for item in items)
+    position = 0
+    for item in items:
+        start, end = position / total, (position + len(item.text)) / total
+        position += len(item.text) + gap
+        if use_columns:
+            start, end = sorted(_clip_to_unit((x - x0) / (x1 - x0)) for x in (item.left, item.right))
+        yield item, item.polygon or slice_quadrilateral(corners, start, end)
 
 
-def _share(number: float) -> float:
+def _clip_to_unit(number: float) -> float:
     return min(1.0, max(0.0, number))
 
 
-def _inside(polygon: Polygon, page: Page) -> Polygon:
+def _clip_polygon(polygon: Polygon, page: Page) -> Polygon:
     return tuple((min(float(page.width), max(0.0, x)), min(float(page.height), max(0.0, y))) for x, y in polygon)
 
 
-# ----------------------------------------------------------------------------------------------------------- corners
+# ---------------------------------------------------------------------------------------------------------- geometry
 
 
-def level(left: float, top: float, right: float, bottom: float) -> Polygon:
-    """The corners of an upright box."""
+def box_polygon(left: float, top: float, right: float, bottom: float) -> Polygon:
+    """Return the corners of an upright box, clockwise from the upper left."""
     return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def corners_of(polygon: Polygon) -> Polygon:
-    """Upper left, upper right, lower right and lower left of the text in a polygon of one corner or more."""
-    return polygon if len(polygon) == 4 else level(*box_of(polygon))
+    """Return the upper left, upper right, lower right and lower left corner of the text in a polygon.
+
+    A polygon of four points is returned unchanged, any other is replaced by its bounding box. It may not be empty.
+    """
+    return polygon if len(polygon) == 4 else box_polygon(*bounding_box(polygon))
 
 
-def between(corners: Polygon, start: float, end: float) -> Polygon:
-    """The corners of what lies between two shares (0..1) of a line's width."""
+def slice_quadrilateral(corners: Polygon, start: float, end: float) -> Polygon:
+    """Return the corners of the slice of a quadrilateral between two fractions (0..1) of its width."""
     upper_left, upper_right, lower_right, lower_left = corners
     upper, lower = (upper_left, upper_right), (lower_left, lower_right)
-    return along(*upper, start), along(*upper, end), along(*lower, end), along(*lower, start)
+    return interpolate(*upper, start), interpolate(*upper, end), interpolate(*lower, end), interpolate(*lower, start)
 
 
-def along(start: tuple[float, float], end: tuple[float, float], share: float) -> tuple[float, float]:
-    """The point at a share (0..1) of the way."""
-    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
+def interpolate(start: tuple[float, float], end: tuple[float, float], fraction: float) -> tuple[float, float]:
+    """Return the point at a fraction (0..1) of the way from `start` to `end`."""
+    return start[0] + fraction * (end[0] - start[0]), start[1] + fraction * (end[1] - start[1])
 
 
 def baseline_of(polygon: Polygon) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Where the text in a polygon stands, about: from its start to its end."""
+    """Return the start and the end of the baseline, taken to lie DESCENT of the height above the lower edge."""
     upper_left, upper_right, lower_right, lower_left = corners_of(polygon)
-    return along(lower_left, upper_left, DESCENT), along(lower_right, upper_right, DESCENT)
+    return interpolate(lower_left, upper_left, DESCENT), interpolate(lower_right, upper_right, DESCENT)
 
 
-def box_of(polygon: Polygon) -> BoundingBox:
-    """The upright box around a polygon of one corner or more."""
-    across, down = zip(*polygon, strict=True)
-    return min(across), min(down), max(across), max(down)
+def bounding_box(polygon: Polygon) -> BoundingBox:
+    """Return the upright box around a polygon of at least one point."""
+    xs, ys = zip(*polygon, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
-def around(boxes: Iterable[BoundingBox]) -> BoundingBox:
-    """The upright box around boxes, one or more."""
+def enclosing_box(boxes: Iterable[BoundingBox]) -> BoundingBox:
+    """Return the upright box around at least one box."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)

@@ -1,4 +1,4 @@
-"""Pages -> Markdown: paragraphs whose lines are joined, pages between rules, nothing of the text taken for markup."""
+"""Renders pages as Markdown: lines are joined to paragraphs, pages are separated by rules, markup is escaped."""
 
 from __future__ import annotations
 
@@ -8,39 +8,42 @@ from collections.abc import Sequence
 from functools import reduce
 
 from glyphline.page import Page
-from glyphline.reading.formats.complete import complete
+from glyphline.reading.formats.complete import complete_page
 from glyphline.reading.formats.contract import PageImage
 
-INLINE = re.compile(r"([\\`*_\[\]<>~|]|&(?=#?\w+;))")  # what is markup anywhere
-FIRST = re.compile(r"^(\d{0,9})([#+\-=.)])")  # what is markup where a paragraph begins: headings, lists, rules
-BROKEN = re.compile(r"[^\W\d_][-\u2010\u00ad]$")  # a word that the end of a line breaks
+INLINE_MARKUP = re.compile(r"([\\`*_\[\]<>~|]|&(?=#?\w+;))")  # markup anywhere in a paragraph
+BLOCK_MARKUP = re.compile(r"^(\d{0,9})([#+\-=.)])")  # markup at the start of a paragraph: headings, lists, rules
+HYPHENATED = re.compile(r"[^\W\d_][-\u2010\u00ad]$")  # a line that ends with a letter and a hyphen
 
 
-def as_markdown(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Paragraphs between empty lines; pages, if any of it was read, between rules."""
-    return "\n\n---\n\n".join(text for page in pages if (text := _page(complete(page))))
+def render_markdown(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """Render paragraphs between empty lines, and a rule between pages. Pages and lines without text are left out."""
+    return "\n\n---\n\n".join(text for page in pages if (text := _render_page(complete_page(page))))
 
 
-def _page(page: Page) -> str:
+def _render_page(page: Page) -> str:
     paragraphs = ([line.text for line in lines if line.text] for lines in page.paragraphs)
-    return "\n\n".join(_escaped(reduce(joined, lines)) for lines in paragraphs if lines)
+    return "\n\n".join(_escape_markup(reduce(join_lines, lines)) for lines in paragraphs if lines)
 
 
-def joined(text: str, line: str) -> str:
-    """A paragraph and its next line as one.
+def join_lines(paragraph: str, line: str) -> str:
+    """Append a line to the text of a paragraph; neither may be empty.
 
-    >>> joined("a para-", "graph"), joined("Jean-", "Paul"), joined("one", "two"), joined("大", "家")
+    A hyphen after a letter is removed before a lower-case letter and kept otherwise. A space is put between the lines
+    except after a hyphen and between Chinese or Japanese characters.
+
+    >>> join_lines("a para-", "graph"), join_lines("Jean-", "Paul"), join_lines("one", "two"), join_lines("大", "家")
     ('a paragraph', 'Jean-Paul', 'one two', '大家')
     """
-    if BROKEN.search(text):
-        return text[:-1] + line if line[0].islower() else text + line
-    return text + ("" if _unspaced(text[-1]) and _unspaced(line[0]) else " ") + line
+    if HYPHENATED.search(paragraph):
+        return paragraph[:-1] + line if line[0].islower() else paragraph + line
+    return paragraph + ("" if _is_unspaced(paragraph[-1]) and _is_unspaced(line[0]) else " ") + line
 
 
-def _unspaced(character: str) -> bool:
-    """Whether it is of a script that puts no spaces between words: Chinese or Japanese."""
+def _is_unspaced(character: str) -> bool:
+    """Whether the character's script puts no spaces between words: Chinese and Japanese, not Korean."""
     return unicodedata.east_asian_width(character) in "WF" and "HANGUL" not in unicodedata.name(character, "")
 
 
-def _escaped(paragraph: str) -> str:
-    return FIRST.sub(r"\1\\\2", INLINE.sub(r"\\\1", paragraph))
+def _escape_markup(paragraph: str) -> str:
+    return BLOCK_MARKUP.sub(r"\1\\\2", INLINE_MARKUP.sub(r"\\\1", paragraph))

@@ -1,4 +1,4 @@
-"""What the XML formats share: elements, whole numbers of pixels, and the bytes of a document."""
+"""Functions that the XML formats share: elements, coordinates, confidences and the serialized document."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ SOFTWARE = "glyphline"
 Element = ElementTree.Element
 
 
-def software() -> tuple[str, str]:
-    """Name and version of what writes the documents."""
+def software_info() -> tuple[str, str]:
+    """Return the name and the version of this program; the version is "unknown" where it is not installed."""
     try:
         return SOFTWARE, version(SOFTWARE)
-    except PackageNotFoundError:  # run from its sources
+    except PackageNotFoundError:
         return SOFTWARE, "unknown"
 
 
-def child(parent: Element, tag: str, text: str | None = None, /, **attributes: object) -> Element:
-    """A new last child of an element; attributes that are None are left out."""
-    made = ElementTree.SubElement(parent, tag, {k: str(v) for k, v in attributes.items() if v is not None})
-    made.text = text
-    return made
+def add_child(parent: Element, tag: str, text: str | None = None, /, **attributes: object) -> Element:
+    """Append a new element to `parent` and return it. Attributes whose value is None are left out."""
+    element = ElementTree.SubElement(parent, tag, {k: str(v) for k, v in attributes.items() if v is not None})
+    element.text = text
+    return element
 
 
-def points(polygon: Polygon) -> str:
-    """A polygon inside its page as ALTO and PAGE write it.
+def format_points(polygon: Polygon) -> str:
+    """Format a polygon as ALTO and PAGE-XML do: "x,y x,y ...", in whole pixels.
 
-    >>> points(((0.4, 1.5), (9.0, 2.6)))
+    >>> format_points(((0.4, 1.5), (9.0, 2.6)))
     '0,2 9,3'
     """
     return " ".join(f"{round(x)},{round(y)}" for x, y in polygon)
 
 
-def pixels(box: BoundingBox) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the whole pixels that a box touches."""
+def pixel_box(box: BoundingBox) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the smallest box of whole pixels that contains `box`."""
     return floor(box[0]), floor(box[1]), ceil(box[2]), ceil(box[3])
 
 
-def share(confidence: float) -> str:
-    """A confidence of 0..1."""
+def format_confidence(confidence: float) -> str:
+    """Format a confidence in 0..1 with four decimals."""
     return f"{confidence:.4f}"
 
 
-def document(root: Element, head: str = "") -> str:
-    """The document of a root element."""
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{ElementTree.tostring(root, encoding="unicode")}'
+def serialize(root: Element, doctype: str = "") -> str:
+    """Serialize an element tree with an XML declaration, followed by `doctype`."""
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{doctype}{ElementTree.tostring(root, encoding="unicode")}'

@@ -1,4 +1,4 @@
-"""One page -> PAGE-XML 2019-07-15, the XML of transcription tools: https://github.com/PRImA-Research-Lab/PAGE-XML."""
+"""Renders a page as PAGE-XML 2019-07-15, used by transcription tools: https://github.com/PRImA-Research-Lab/PAGE-XML."""
 
 from __future__ import annotations
 
@@ -10,73 +10,96 @@ from xml.etree import ElementTree
 
 from glyphline.errors import UserError
 from glyphline.page import Character, Line, Page, Polygon, Word
-from glyphline.reading.formats.complete import around, baseline_of, box_of, complete, level, writable
+from glyphline.reading.formats.complete import (
+    baseline_of,
+    bounding_box,
+    box_polygon,
+    complete_page,
+    enclosing_box,
+    sanitize_text,
+)
 from glyphline.reading.formats.contract import PageImage
-from glyphline.reading.formats.markup import Element, child, document, pixels, points, share, software
+from glyphline.reading.formats.markup import (
+    Element,
+    add_child,
+    format_confidence,
+    format_points,
+    pixel_box,
+    serialize,
+    software_info,
+)
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 
 
-def as_page(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """A region a paragraph, with lines, words and characters. Raises UserError unless there is one page."""
+def render_page_xml(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """Render one page: a TextRegion a paragraph, with lines, words and characters.
+
+    Rejected lines are empty and have the comment "rejected". The images are not used. Raises UserError unless there is
+    exactly one page.
+    """
     if len(pages) != 1:
-        raise UserError(f"PAGE-XML holds one page, {writable(file)} has {len(pages)}: choose alto or hocr for it")
-    page = complete(pages[0])
+        raise UserError(
+            f"PAGE-XML holds one page, {sanitize_text(file)} has {len(pages)}: choose the format alto or hocr"
+        )
+    page = complete_page(pages[0])
     root = Element("PcGts", {"xmlns": NAMESPACE, "xmlns:xsi": INSTANCE,
                              "xsi:schemaLocation": f"{NAMESPACE} {NAMESPACE}/pagecontent.xsd"})  # fmt: skip
-    metadata = child(root, "Metadata")
-    child(metadata, "Creator", " ".join(software()))
+    metadata = add_child(root, "Metadata")
+    add_child(metadata, "Creator", " ".join(software_info()))
     for tag in ("Created", "LastChange"):
-        child(metadata, tag, _now())
-    turned = -page.rotation if page.rotation < 180 else 360 - page.rotation  # clockwise, above -180
-    sheet = child(root, "Page", imageFilename=writable(file), imageWidth=page.width, imageHeight=page.height,
-                  orientation=turned or None)  # fmt: skip
+        add_child(metadata, tag, _timestamp())
+    # the schema's orientation is clockwise, above -180 and up to 180
+    orientation = -page.rotation if page.rotation < 180 else 360 - page.rotation
+    page_element = add_child(root, "Page", imageFilename=sanitize_text(file), imageWidth=page.width,
+                             imageHeight=page.height, orientation=orientation or None)  # fmt: skip
     if page.lines:
-        order = child(child(sheet, "ReadingOrder"), "OrderedGroup", id="order")
+        order = add_child(add_child(page_element, "ReadingOrder"), "OrderedGroup", id="order")
     number = 0
     for k, lines in enumerate(page.paragraphs):
-        child(order, "RegionRefIndexed", index=k, regionRef=f"region_{k + 1}")
-        region = child(sheet, "TextRegion", id=f"region_{k + 1}", type="paragraph")
-        where = level(*pixels(around(box_of(line.polygon) for line in lines)))
-        child(region, "Coords", points=points(where))
+        add_child(order, "RegionRefIndexed", index=k, regionRef=f"region_{k + 1}")
+        region = add_child(page_element, "TextRegion", id=f"region_{k + 1}", type="paragraph")
+        box = box_polygon(*pixel_box(enclosing_box(bounding_box(line.polygon) for line in lines)))
+        add_child(region, "Coords", points=format_points(box))
         for line in lines:
             number += 1
             _add_line(region, line, f"line_{number}")
-        _say(region, "\n".join(line.text for line in lines if line.text))
+        _add_text(region, "\n".join(line.text for line in lines if line.text))
     ElementTree.indent(root, " ")
-    return document(root)
+    return serialize(root)
 
 
-def _now() -> str:
-    """The time in UTC; that of SOURCE_DATE_EPOCH, where it is set, so that documents can be made again."""
+def _timestamp() -> str:
+    """The current time in UTC, or SOURCE_DATE_EPOCH where it is set, which makes documents reproducible."""
     return datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())), UTC).isoformat()
 
 
-def _add_line(region: Element, line: Line, name: str) -> None:
-    row = child(region, "TextLine", id=name, comments="rejected" if line.rejected else None)
-    child(row, "Coords", points=points(_two(line.polygon)))
-    child(row, "Baseline", points=points(baseline_of(line.polygon)))
+def _add_line(region: Element, line: Line, line_id: str) -> None:
+    element = add_child(region, "TextLine", id=line_id, comments="rejected" if line.rejected else None)
+    add_child(element, "Coords", points=format_points(_pad_to_two_points(line.polygon)))
+    add_child(element, "Baseline", points=format_points(baseline_of(line.polygon)))
     for k, (word, characters) in enumerate(line.words_with_characters, 1):
-        inside = _add_part(row, "Word", word, f"{name}_{k}")
+        word_element = _add_item(element, "Word", word, f"{line_id}_{k}")
         for j, character in enumerate(characters, 1):
-            _say(_add_part(inside, "Glyph", character, f"{name}_{k}_{j}"), character.text, character.confidence)
-        _say(inside, word.text, word.confidence)
+            glyph = _add_item(word_element, "Glyph", character, f"{line_id}_{k}_{j}")
+            _add_text(glyph, character.text, character.confidence)
+        _add_text(word_element, word.text, word.confidence)
     if not line.rejected:
-        _say(row, line.text, line.confidence)
+        _add_text(element, line.text, line.confidence)
 
 
-def _add_part(parent: Element, tag: str, part: Word | Character, name: str) -> Element:
-    made = child(parent, tag, id=name)
-    child(made, "Coords", points=points(_two(part.polygon)))
-    return made
+def _add_item(parent: Element, tag: str, item: Word | Character, item_id: str) -> Element:
+    element = add_child(parent, tag, id=item_id)
+    add_child(element, "Coords", points=format_points(_pad_to_two_points(item.polygon)))
+    return element
 
 
-def _two(polygon: Polygon) -> Polygon:
-    """The polygon; of a single corner two, for fewer are not allowed."""
+def _pad_to_two_points(polygon: Polygon) -> Polygon:
+    """Repeat the point of a polygon of one point: the schema requires two."""
     return polygon if len(polygon) > 1 else polygon * 2
 
 
-def _say(parent: Element, text: str, confidence: float | None = None) -> None:
-    equivalent = child(parent, "TextEquiv", conf=None if confidence is None else share(confidence))
-    child(equivalent, "Unicode", text)
+def _add_text(parent: Element, text: str, confidence: float | None = None) -> None:
+    equivalent = add_child(parent, "TextEquiv", conf=None if confidence is None else format_confidence(confidence))
+    add_child(equivalent, "Unicode", text)

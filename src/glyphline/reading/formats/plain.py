@@ -1,4 +1,4 @@
-"""Pages -> text, JSON and tables: what a terminal, a program and a spreadsheet take."""
+"""Renders pages as plain text, JSON and TSV."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from glyphline.page import Page
 from glyphline.reading.formats.contract import PageImage
 
 
-def as_text(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """The lines in reading order, one a line, nothing else."""
-    return _whole("\n".join(line.text for page in pages for line in page.lines if line.text and not line.rejected))
+def render_text(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """Render the lines in reading order, one a line. Rejected and empty lines are left out."""
+    lines = [line for page in pages for line in page.lines]
+    return _replace_surrogates("\n".join(line.text for line in lines if line.text and not line.rejected))
 
 
-def as_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """One object an image; docs/page.schema.json says what is in it."""
-    return _whole(json.dumps({"file": file, "pages": [page.to_dict() for page in pages]}, ensure_ascii=False))
+def render_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """Render one JSON object for all pages, without line breaks. docs/page.schema.json is its schema."""
+    document = {"file": file, "pages": [page.to_dict() for page in pages]}
+    return _replace_surrogates(json.dumps(document, ensure_ascii=False))
 
 
-def as_tsv(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """A row a line: file, page, line, confidence, text; tabs and quotes of the text escaped as csv does."""
+def render_tsv(file: str, pages: Sequence[Page], image: PageImage) -> str:
+    """Render a row a line: file, page, line, confidence, text.
+
+    Pages and lines are numbered from 1. Tabs and quotes inside a text are quoted as in Python's `excel-tab` dialect.
+    """
     out = io.StringIO()
-    rows = csv.writer(out, dialect="excel-tab", lineterminator="\n")
-    for number, page in enumerate(pages, 1):
-        for k, line in enumerate(page.lines, 1):
-            rows.writerow([file, number, k, f"{line.confidence:.4f}", line.text])
-    return _whole(out.getvalue().rstrip("\n"))
+    writer = csv.writer(out, dialect="excel-tab", lineterminator="\n")
+    for page_number, page in enumerate(pages, 1):
+        for line_number, line in enumerate(page.lines, 1):
+            writer.writerow([file, page_number, line_number, f"{line.confidence:.4f}", line.text])
+    return _replace_surrogates(out.getvalue().rstrip("\n"))
 
 
-def _whole(text: str) -> str:
-    """The text with U+FFFD for halves of surrogate pairs, as the names of some files have them: UTF-8 refuses them."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which some file names hold and UTF-8 cannot encode, by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

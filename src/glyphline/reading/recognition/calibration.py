@@ -1,8 +1,9 @@
-"""Confidence that means what it says: of the words read with 0.9, nine in ten are right.
+"""Calibrates confidences: of the words with confidence 0.9, 90 % are correct (ECE in docs/results.md).
 
-The least sure step of a character says little of a word read with a language model. A logistic regression on what the
-network and the language model said of its characters, fitted on validation lines, turns that into a probability (Platt
-1999); the expected calibration error (Naeini et al. 2015) measures it.
+The lowest character probability of a word is a poor confidence when a language model took part in the decoding. A
+logistic regression on the probabilities of the network and of the language model, fitted on validation lines, gives the
+probability that a character, word or line is correct (Platt 1999). The expected calibration error (ECE, Naeini et al.
+2015) measures the result.
 """
 
 from __future__ import annotations
@@ -12,38 +13,46 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-CharacterEvidence = tuple[
-    float, float
-]  # of a character: its probability in the image, its log p in the language (or 0)
+#: of a character: its probability 0..1 in the image, its natural log p by the language model (0 without one)
+CharacterEvidence = tuple[float, float]
 
-BINS = 15  # of the expected calibration error
+BINS = 15  # bins of the expected calibration error
 UNITS = ("character", "word", "line")
-FEATURES = 6
-_SURE = 1e-6  # probabilities are kept this far from 0 and 1
+FEATURE_COUNT = 6
+_MIN_PROBABILITY = 1e-6  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
+_L2_PENALTY = 1e-2  # keeps the weights finite where all units are correct, or none
+_MAX_ITERATIONS = 50
 
 
 def _logit(p: float) -> float:
-    p = min(max(p, _SURE), 1 - _SURE)
+    p = min(max(p, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
     return math.log(p / (1 - p))
 
 
 def features(unit: Sequence[CharacterEvidence]) -> list[float]:
-    """What is known of a unit of at least one character."""
-    shares, nats = zip(*unit, strict=True)
+    """The FEATURE_COUNT features of a unit: a character, word or line, given as the evidence of its characters.
+
+    Returns 1 (the bias), the log-odds of the product of the probabilities, the log-odds of the lowest probability, the
+    log of the number of characters, the mean and the lowest language model log p. Raises ValueError for no characters.
+    """
+    probabilities, lm_log_probs = zip(*unit, strict=True)
     return [
-        1.0, _logit(math.prod(shares)), _logit(min(shares)), math.log(len(shares)), sum(nats) / len(nats), min(nats)
-    ]  # fmt: skip
+        1.0,
+        _logit(math.prod(probabilities)),
+        _logit(min(probabilities)),
+        math.log(len(probabilities)),
+        sum(lm_log_probs) / len(lm_log_probs),
+        min(lm_log_probs),
+    ]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Weights of `features`, by unit; None leaves a unit's least sure character as its confidence.
+    """Weights of `features` for each kind of unit. With None the confidence is the lowest character probability.
 
-    >>> plain = Calibration()
-    >>> plain("word", [(0.9, 0.0), (0.8, 0.0)]), plain("line", [])
+    >>> uncalibrated = Calibration()
+    >>> uncalibrated("word", [(0.9, 0.0), (0.8, 0.0)]), uncalibrated("line", [])
     (0.8, 1.0)
     """
 
@@ -52,47 +61,59 @@ class Calibration:
     line: tuple[float, ...] | None = None
 
     def __call__(self, kind: str, unit: Sequence[CharacterEvidence]) -> float:
-        """The probability that a unit of these characters is right; 1 for nothing read."""
+        """The probability 0..1 that a unit is correct; 1 for a unit without characters. kind: one of UNITS."""
         if not unit:
             return 1.0
         weights: tuple[float, ...] | None = getattr(self, kind)
         if weights is None:
-            return float(min(share for share, _ in unit))
-        odds = sum(w * x for w, x in zip(weights, features(unit), strict=True))
-        return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
+            return float(min(probability for probability, _ in unit))
+        log_odds = sum(w * x for w, x in zip(weights, features(unit), strict=True))
+        # the form that does not overflow
+        return 1 / (1 + math.exp(-log_odds)) if log_odds > 0 else math.exp(log_odds) / (1 + math.exp(log_odds))
 
-    def characters(self, unit: Sequence[CharacterEvidence]) -> list[float]:
-        """The probability that each of these characters is right, all at once."""
-        if self.character is None or not unit:
-            return [share for share, _ in unit]
-        shares, nats = np.array(unit, np.float64).T
-        p = np.clip(shares, _SURE, 1 - _SURE)
-        one, product, least, _, mean, worst = self.character
-        odds = one + (product + least) * np.log(p / (1 - p)) + (mean + worst) * nats
-        return (1 / (1 + np.exp(-odds))).tolist()  # type: ignore[no-any-return]
+    def character_confidences(self, characters: Sequence[CharacterEvidence]) -> list[float]:
+        """The probability 0..1 that each character is correct: `__call__("character", [c])` for all at once."""
+        if self.character is None or not characters:
+            return [probability for probability, _ in characters]
+        probabilities, lm_log_probs = np.array(characters, np.float64).T
+        p = np.clip(probabilities, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
+        # of a single character, product and lowest probability are the same, and so are mean and lowest log p
+        bias, product, lowest, _, lm_mean, lm_lowest = self.character
+        log_odds = bias + (product + lowest) * np.log(p / (1 - p)) + (lm_mean + lm_lowest) * lm_log_probs
+        return (1 / (1 + np.exp(-log_odds))).tolist()  # type: ignore[no-any-return]
 
 
-def fit(units: Sequence[Sequence[CharacterEvidence]], right: Sequence[bool]) -> tuple[float, ...]:
-    """Weights by which units of these characters were right, by Newton's method on a slightly damped likelihood."""
-    x, y = np.array([features(unit) for unit in units]), np.array(right, np.float64)
+def fit(units: Sequence[Sequence[CharacterEvidence]], correct: Sequence[bool]) -> tuple[float, ...]:
+    """Fit the weights of `features` by logistic regression with a small L2 penalty (Platt 1999), by Newton's method.
+
+    units: at least one unit, each the evidence of at least one character. correct: whether each unit is correct.
+    Returns FEATURE_COUNT weights, rounded to six decimals. Raises ValueError for a unit without characters.
+    """
+    x, y = np.array([features(unit) for unit in units]), np.array(correct, np.float64)
     weights = np.zeros(x.shape[1])
-    damping = 1e-2 * np.eye(x.shape[1])
-    for _ in range(50):
+    penalty = _L2_PENALTY * np.eye(x.shape[1])
+    for _ in range(_MAX_ITERATIONS):
         p = 1 / (1 + np.exp(-x @ weights))
-        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + damping, x.T @ (y - p) - damping @ weights)
+        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + penalty, x.T @ (y - p) - penalty @ weights)
         weights += step
         if np.abs(step).max() < 1e-8:
             break
     return tuple(float(round(w, 6)) for w in weights)
 
 
-def reliability(confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float, int]]:
-    """(mean confidence, share that was right, how many) of each of BINS equal ranges that holds any."""
-    p, y = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
+def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> list[tuple[float, float, int]]:
+    """The reliability diagram: (mean confidence, fraction correct, number of units) of each bin that is not empty.
+
+    confidences: 0..1. The bins are BINS ranges of equal width, in ascending order.
+    """
+    p, y = np.asarray(confidences, np.float64), np.asarray(correct, np.float64)
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
     return [(float(p[bins == k].mean()), float(y[bins == k].mean()), int((bins == k).sum())) for k in np.unique(bins)]
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """The expected calibration error: how far confidence and share of right units lie apart, by weight of the bins."""
-    return sum(abs(p - y) * n for p, y, n in reliability(confidences, right)) / max(1, len(confidences))
+def calibration_error(confidences: Sequence[float], correct: Sequence[bool]) -> float:
+    """The expected calibration error, 0..1 (Naeini et al. 2015); 0 for no units.
+
+    It is the mean distance between confidence and fraction correct over the bins, weighted by their number of units.
+    """
+    return sum(abs(p - y) * n for p, y, n in reliability(confidences, correct)) / max(1, len(confidences))

@@ -1,7 +1,7 @@
-"""FAMILY: log-probabilities (T, C) -> Decoded(text, confidence, spans).
+"""FAMILY: CTC decoders, log-probabilities (T, C) of one line -> DecodedText(text, confidence, spans).
 
-Contract: a decoder is a frozen dataclass called with one line's log-probabilities and its alphabet. To add one: a
-class with `__call__` and a row in DECODERS at the bottom; every decoder returns the same type.
+Contract: a decoder is a frozen dataclass with a `kind`. It is called with the log-probabilities of one line and the
+alphabet of the recognizer. To add a decoder: write such a class and add a row to DECODERS at the bottom.
 """
 
 from __future__ import annotations
@@ -22,48 +22,53 @@ from glyphline.reading.recognition.language_model import START, LanguageModel, l
 
 LogProbs = npt.NDArray[np.float32]  # (T, C), natural logarithms, class 0 the blank
 
+CONSTRAINED_WIDTH = 40  # prefixes of a beam search with a constraint
+CONSTRAINED_MIN_PROBABILITY = 1e-7  # takes the place of `min_probability` in a search with a constraint
+SPAN_MIN_PROBABILITY = 0.3  # the span of a character ends at the first step with a probability of at most this
+
 
 @dataclass(frozen=True)
 class CharacterSpan:
-    """One character and the time steps it was read from."""
+    """One character of a decoded text and the time steps it was read from."""
 
     character: str
-    start: int
-    end: int  # exclusive
-    confidence: float  # 0..1
-    nats: float = 0.0  # its log p by the language model; 0 without one
+    start: int  # first time step
+    end: int  # time step after the last
+    confidence: float  # 0..1, the highest probability of the character within the span
+    lm_log_prob: float = 0.0  # natural log of its probability by the language model; 0 without a language model
 
     @property
     def evidence(self) -> CharacterEvidence:
-        """What `glyphline.reading.recognition.calibration` weighs."""
-        return self.confidence, self.nats
+        """(confidence, lm_log_prob), the input of `glyphline.reading.recognition.calibration`."""
+        return self.confidence, self.lm_log_prob
 
 
 @dataclass(frozen=True)
 class DecodedText:
-    """What a decoder says of one line."""
+    """The output of a decoder for one line."""
 
     text: str
-    confidence: float  # 0..1: the least sure character; 1 for nothing read
-    spans: tuple[CharacterSpan, ...]
+    confidence: float  # 0..1, the lowest of the characters; empty text: 1, or 0 where no text meets the constraint
+    spans: tuple[CharacterSpan, ...]  # one a character of `text`, in order
 
     @property
     def visual_confidence(self) -> float:
-        """The share 0..1 that the network gave these characters, on average; 0 for nothing read."""
+        """Mean probability (0..1) of the characters by the recognizer alone; 0 for an empty text."""
         return sum(s.confidence for s in self.spans) / max(1, len(self.spans))
 
 
 class Decoder(Protocol):
-    """Turns one line's log-probabilities into text."""
+    """Converts the log-probabilities of one line into text."""
 
-    kind: ClassVar[str]  # under which a model keeps how sure it is with this decoder
+    kind: ClassVar[str]  # key of the weights for this decoder in ModelInfo.calibration
 
-    def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText: ...
+    def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText:
+        """Decode one line: log_probs (T, C), natural logarithms, class k is the character of id k in `alphabet`."""
 
 
 @dataclass(frozen=True)
 class GreedyDecoder:
-    """The best class of every step, collapsed (best path, Graves et al. 2006)."""
+    """Best path decoding (Graves et al. 2006): takes the best class of every time step, then collapses the path."""
 
     kind: ClassVar[str] = "greedy"
 
@@ -85,38 +90,45 @@ class GreedyDecoder:
 
 
 class _Prefix:
-    """A text that some paths so far collapse to, and the share of them; shares are relative, the best about 1."""
+    """A text and the probability of the paths that collapse to it so far, relative to the best prefix (about 1)."""
 
-    __slots__ = ("blank", "following", "open", "steps", "text")
+    __slots__ = ("next_log_probs", "p_blank", "p_non_blank", "steps", "text")
 
-    def __init__(self, text: str, steps: tuple[int, ...], following: Mapping[str, float] | None = None) -> None:
-        self.text, self.steps = text, steps  # steps: where most paths first read each character
-        self.blank = self.open = 0.0  # shares of the paths that end in a blank, in the last character
-        self.following = following  # log p of the next character; None until it is needed
+    def __init__(self, text: str, steps: tuple[int, ...], next_log_probs: Mapping[str, float] | None = None) -> None:
+        self.text = text
+        self.steps = steps  # the step at which most of the probability first reads each character
+        self.p_blank = self.p_non_blank = 0.0  # of the paths that end in a blank, in the last character
+        self.next_log_probs = next_log_probs  # of the next character, by the language model; None: not looked up yet
 
 
 @dataclass(frozen=True)
 class BeamSearchDecoder:
-    """Prefix beam search (Hannun et al. 2014) with a character language model, which settles look-alikes and case.
+    """CTC prefix beam search (Hannun et al. 2014) with a character language model and an optional constraint.
 
-    Each added character counts exp(weight * log p(character | before) + bonus); characters below `min_probability` of a step are
-    not tried, steps without any are passed over. Of prefixes that end alike, so that all that follows counts
-    the same for each, only the best goes on. A line that is better explained as no language at all, every character
-    with a log p of `chance`, is read greedily. What the network says is softened by `temperature` first (Guo et al.
-    2017), for it is surer than it is right, and what it thinks unlikely would never be tried.
+    A text is scored with log P(text | line) + lm_weight * log P(text) + character_bonus * (number of characters).
+
+    - Temperature: log_probs are divided by `temperature` and normalized first (Guo et al. 2017). The networks are
+      overconfident: without this, characters they think unlikely would fall below `min_probability`.
+    - Pruning: a step extends the prefixes only with characters above `min_probability`. Of prefixes with the same last
+      order - 1 characters, order being that of the language model, only the best is kept: the language model scores
+      every continuation of them alike. A constraint or a `beam_threshold` of 0 turns off all pruning after
+      `min_probability` except `width`.
+    - Random text: a line is decoded greedily where the greedy text scores higher with `random_text_log_prob` for each
+      character than the beam's text with its language model score.
+    - Constraint: only texts that it accepts are returned. Where none is found, the text is empty and its confidence 0.
     """
 
-    language: LanguageModel | None = None
-    constraint: Constraint | None = None  # what the line may say; then nothing is pruned but by `width`
-    width: int = 12
-    weight: float = 0.6
-    bonus: float = 2.0  # nats a character, which makes up for what the language model takes from longer texts
-    floor: float = -7.5  # nats; the language model counts no character as less likely
-    chance: float = -3.4  # nats a character in codes and random strings; -inf: every line is language
-    temperature: float = 1.25
-    min_probability: float = 2e-3
-    hopeless: float = 2e-4  # share of a step's best below which a text is given up before its language counts
-    drop: float = 1e-4  # share of the best below which a prefix is given up; 0: only `width` prunes
+    language_model: LanguageModel | None = None
+    constraint: Constraint | None = None
+    width: int = 12  # prefixes kept after each step
+    lm_weight: float = 0.6
+    character_bonus: float = 2.0  # nats a character; offsets the language model, whose score falls with the length
+    min_lm_log_prob: float = -7.5  # nats; lower log-probabilities of the language model are raised to this
+    random_text_log_prob: float = -3.4  # nats a character of codes and random strings; -inf turns random text off
+    temperature: float = 1.25  # error rates with and without it: docs/reader.md
+    min_probability: float = 2e-3  # of a character at a step, after the temperature
+    extension_threshold: float = 2e-4  # extensions below this share of the step's best are dropped before LM scoring
+    beam_threshold: float = 1e-4  # prefixes below this share of the best prefix are dropped
     kind: ClassVar[str] = "beam"
 
     def __call__(self, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText:
@@ -124,192 +136,233 @@ class BeamSearchDecoder:
             return DecodedText("", 1.0, ())
         probabilities = np.exp(log_probs / self.temperature)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        likely = probabilities > (self.min_probability if self.constraint is None else 1e-7)
+        prefixes = self._search(probabilities, alphabet)
+        accepted = [p for p in prefixes if self.constraint is None or self.constraint.accepts(p.text)]
+        if not accepted:
+            return DecodedText("", 0.0, ())
+        best = max(accepted, key=lambda p: p.p_blank + p.p_non_blank)
+        decoded = _decode_prefix(best, log_probs, alphabet)
+        if self.language_model is None:
+            return decoded
+        decoded = self.add_lm_log_probs(decoded)
+        if self.constraint is None:
+            greedy = GreedyDecoder()(log_probs, alphabet)
+            if greedy.text != decoded.text:
+                softened = np.log(np.maximum(probabilities, 1e-30))
+                if self._is_random_text(decoded, greedy, softened, alphabet):
+                    return self.add_lm_log_probs(greedy)
+        return decoded
+
+    def score_text(self, text: str) -> float:
+        """The score of a whole text without its likelihood in the image, in nats; 0 without a language model.
+
+        It is lm_weight * log P(text) + character_bonus * len(text). log P(text) is at least that of random text,
+        random_text_log_prob * len(text).
+        """
+        if self.language_model is None:
+            return 0.0
+        lm_log_prob = max(sum(self._lm_log_probs(text)), self.random_text_log_prob * len(text))
+        return self.lm_weight * lm_log_prob + self.character_bonus * len(text)
+
+    def add_lm_log_probs(self, decoded: DecodedText) -> DecodedText:
+        """A copy of a decoded text with the `lm_log_prob` of every span set. The decoder needs a language model."""
+        lm_log_probs = self._lm_log_probs(decoded.text)
+        spans = [replace(s, lm_log_prob=p) for s, p in zip(decoded.spans, lm_log_probs, strict=True)]
+        return replace(decoded, spans=tuple(spans))
+
+    def _lm_log_probs(self, text: str) -> list[float]:
+        """The log-probability of each character of a text by the language model, at least `min_lm_log_prob`."""
+        assert self.language_model is not None
+        line = START + text
+        return [max(self.min_lm_log_prob, self.language_model(line[:k], c)) for k, c in enumerate(text, 1)]
+
+    def _is_random_text(
+        self, decoded: DecodedText, greedy: DecodedText, log_probs: LogProbs, alphabet: Alphabet
+    ) -> bool:
+        """Whether the greedy text scores higher as random text than the beam's text with the language model.
+
+        Each text has the log-likelihood of one path: the best path for the greedy text; for the beam's text the path
+        that takes, at the steps after a character starts, the more likely of this character and the blank.
+        """
+        classes = np.zeros(len(log_probs), np.int64)  # of the last character that started at or before each step
+        starts = np.array([span.start for span in decoded.spans], np.int64)
+        classes[starts] = ids = alphabet.encode(decoded.text)
+        classes = classes[np.maximum.accumulate(np.where(classes > 0, np.arange(len(classes)), 0))]
+        path = np.maximum(log_probs[np.arange(len(classes)), classes], log_probs[:, BLANK])
+        path[starts] = log_probs[starts, ids]
+        lm_log_prob = sum(span.lm_log_prob for span in decoded.spans)
+        beam_score = float(path.sum()) + self.lm_weight * lm_log_prob + self.character_bonus * len(decoded.text)
+        character_score = self.lm_weight * self.random_text_log_prob + self.character_bonus
+        greedy_score = float(log_probs.max(axis=1).sum()) + character_score * len(greedy.text)
+        return beam_score < greedy_score
+
+    def _search(self, probabilities: npt.NDArray[np.floating], alphabet: Alphabet) -> list[_Prefix]:
+        """The prefixes after the last step. probabilities: (T, C), after the temperature."""
+        likely = probabilities > (self.min_probability if self.constraint is None else CONSTRAINED_MIN_PROBABILITY)
         likely[:, BLANK] = False
         rows, classes = np.nonzero(likely)
-        tried: dict[int, list[tuple[str, float]]] = {}  # step -> the characters it may hold; others hold none
+        candidates: dict[int, list[tuple[str, float]]] = {}  # step -> likely characters; steps without any are left out
         for row, k, p in zip(rows.tolist(), classes.tolist(), probabilities[rows, classes].tolist(), strict=True):
-            tried.setdefault(row, []).append((alphabet.characters[k - 1], p))
-        start = _Prefix("", ())
-        start.blank = 1.0
-        beams = [start]
+            candidates.setdefault(row, []).append((alphabet.characters[k - 1], p))
+        root = _Prefix("", ())
+        root.p_blank = 1.0
+        prefixes = [root]
         blanks = probabilities[:, BLANK].tolist()
-        for step, characters in tried.items():
-            if step - 1 not in tried:  # nothing but blanks before: whatever was open is closed
-                for prefix in beams:
-                    prefix.blank, prefix.open = prefix.blank + prefix.open, 0.0
-            if len(beams) == len(characters) == 1 and self._settled(beams[0], step, blanks[step], *characters[0]):
+        for step, characters in candidates.items():
+            if step - 1 not in candidates:  # the step before was a blank for every prefix
+                for prefix in prefixes:
+                    prefix.p_blank, prefix.p_non_blank = prefix.p_blank + prefix.p_non_blank, 0.0
+            if len(prefixes) == len(characters) == 1 and self._advance_certain(
+                prefixes[0], step, blanks[step], *characters[0]
+            ):
                 continue
-            beams = self._pruned(self._extended(beams, step, blanks[step], characters))
-        said = [p for p in beams if self.constraint is None or self.constraint.whole(p.text)]
-        if not said:
-            return DecodedText("", 0.0, ())
-        best = max(said, key=lambda p: p.blank + p.open)
-        read = _decoded(best, log_probs, alphabet)
-        if self.language is None:
-            return read
-        read = self.with_nats(read)
-        if self.constraint is None:
-            plain = GreedyDecoder()(log_probs, alphabet)
-            if plain.text != read.text:
-                softened = np.log(np.maximum(probabilities, 1e-30))
-                if self._is_no_language(read, plain, softened, alphabet):
-                    return self.with_nats(plain)
-        return read
+            prefixes = self._prune(self._extend(prefixes, step, blanks[step], characters))
+        return prefixes
 
-    def worth(self, text: str) -> float:
-        """What a whole text counts beside its likelihood in the image, nats: as language, or as none of it."""
-        if self.language is None:
-            return 0.0
-        return self.weight * max(sum(self._nats(text)), self.chance * len(text)) + self.bonus * len(text)
-
-    def with_nats(self, read: DecodedText) -> DecodedText:
-        """The same, its characters with what the language model says of each."""
-        spans = [replace(s, nats=nats) for s, nats in zip(read.spans, self._nats(read.text), strict=True)]
-        return replace(read, spans=tuple(spans))
-
-    def _nats(self, text: str) -> list[float]:
-        """log p of each character of a text, by the language model, which has to be there."""
-        assert self.language is not None
-        before = START + text
-        return [max(self.floor, self.language(before[:k], c)) for k, c in enumerate(text, 1)]
-
-    def _is_no_language(self, read: DecodedText, plain: DecodedText, log_probs: LogProbs, alphabet: Alphabet) -> bool:
-        """Whether what was read greedily, as any characters, is likelier than the best text, as language."""
-        now = np.zeros(len(log_probs), np.int64)  # the class of the character that each step goes on with
-        steps = np.array([span.start for span in read.spans], np.int64)
-        now[steps] = ids = alphabet.encode(read.text)
-        now = now[np.maximum.accumulate(np.where(now > 0, np.arange(len(now)), 0))]
-        along = np.maximum(log_probs[np.arange(len(now)), now], log_probs[:, BLANK])
-        along[steps] = log_probs[steps, ids]
-        worth = sum(span.nats for span in read.spans)
-        ours = float(along.sum()) + self.weight * worth + self.bonus * len(read.text)
-        theirs = float(log_probs.max(axis=1).sum()) + (self.weight * self.chance + self.bonus) * len(plain.text)
-        return ours < theirs
-
-    def _settled(self, only: _Prefix, step: int, blank: float, character: str, p: float) -> bool:
-        """Take the one prefix there is a step further where the step leaves no choice; False where it leaves one."""
-        if self.constraint is not None or self.drop == 0:
+    def _advance_certain(self, prefix: _Prefix, step: int, p_blank: float, character: str, p: float) -> bool:
+        """Advance the only prefix by one step in place, where one outcome is nearly certain. False: not advanced."""
+        if self.constraint is not None or self.beam_threshold == 0:
             return False
-        total, again = only.blank + only.open, character == only.text[-1:]
-        stays, longer = total * blank + (only.open * p if again else 0.0), (only.blank if again else total) * p
-        if longer <= self.hopeless * stays:
-            only.blank, only.open = total * blank / stays, 1 - total * blank / stays
-        elif stays <= self.hopeless * longer:
-            only.text, only.steps, only.following = only.text + character, (*only.steps, step), None
-            only.blank, only.open = 0.0, 1.0
+        total, repeats = prefix.p_blank + prefix.p_non_blank, character == prefix.text[-1:]
+        p_unchanged = total * p_blank + (prefix.p_non_blank * p if repeats else 0.0)
+        p_extended = (prefix.p_blank if repeats else total) * p
+        if p_extended <= self.extension_threshold * p_unchanged:
+            prefix.p_blank, prefix.p_non_blank = total * p_blank / p_unchanged, 1 - total * p_blank / p_unchanged
+        elif p_unchanged <= self.extension_threshold * p_extended:
+            prefix.text, prefix.steps, prefix.next_log_probs = prefix.text + character, (*prefix.steps, step), None
+            prefix.p_blank, prefix.p_non_blank = 0.0, 1.0
         else:
             return False
         return True
 
-    def _extended(
-        self, beams: list[_Prefix], step: int, blank: float, tried: list[tuple[str, float]]
+    def _extend(
+        self, prefixes: list[_Prefix], step: int, p_blank: float, candidates: list[tuple[str, float]]
     ) -> dict[str, _Prefix]:
-        """The prefixes after one more step: each as it is, and with each character tried."""
-        after: dict[str, _Prefix] = {}
-        longer: list[tuple[float, _Prefix, str]] = []  # share of the paths before the language counts
-        for prefix in beams:
-            stays = after[prefix.text] = _Prefix(prefix.text, prefix.steps, prefix.following)
-            total, last = prefix.blank + prefix.open, prefix.text[-1:]
-            stays.blank = total * blank
-            for character, p in tried:
+        """The prefixes after one more step, by text: each unchanged, and each with every candidate (character, p)."""
+        extended: dict[str, _Prefix] = {}
+        extensions: list[tuple[float, _Prefix, str]] = []  # probability without the language model, prefix, character
+        for prefix in prefixes:
+            unchanged = extended[prefix.text] = _Prefix(prefix.text, prefix.steps, prefix.next_log_probs)
+            total, last = prefix.p_blank + prefix.p_non_blank, prefix.text[-1:]
+            unchanged.p_blank = total * p_blank
+            for character, p in candidates:
                 if character == last:
-                    stays.open = prefix.open * p
-                    longer.append((prefix.blank * p, prefix, character))
+                    unchanged.p_non_blank = prefix.p_non_blank * p
+                    extensions.append((prefix.p_blank * p, prefix, character))
                 else:
-                    longer.append((total * p, prefix, character))
-        if self.constraint is None and self.drop > 0:
-            floor = self.hopeless * max(*(s.blank + s.open for s in after.values()), *(share for share, *_ in longer))
-            longer = [way for way in longer if way[0] > floor]
-        for paths, prefix, character in longer:
+                    extensions.append((total * p, prefix, character))
+        if self.constraint is None and self.beam_threshold > 0:
+            best = max(*(u.p_blank + u.p_non_blank for u in extended.values()), *(p for p, *_ in extensions))
+            min_path_probability = self.extension_threshold * best
+            extensions = [extension for extension in extensions if extension[0] > min_path_probability]
+        for p_paths, prefix, character in extensions:
             text = prefix.text + character
-            there = after.get(text)
-            if paths == 0 or (there is None and self.constraint is not None and not self.constraint.begins(text)):
+            target = extended.get(text)
+            if p_paths == 0:
                 continue
-            share = paths * self._worth(after[prefix.text], character)
-            if there is None:
-                there = after[text] = _Prefix(text, (*prefix.steps, step))
-            elif share > there.blank + there.open:  # most paths read the character here
-                there.steps = (*prefix.steps, step)
-            there.open += share
-        return after
+            if target is None and self.constraint is not None and not self.constraint.accepts_prefix(text):
+                continue
+            p_extension = p_paths * self._lm_factor(extended[prefix.text], character)
+            if target is None:
+                target = extended[text] = _Prefix(text, (*prefix.steps, step))
+            elif p_extension > target.p_blank + target.p_non_blank:  # most of the probability starts the character here
+                target.steps = (*prefix.steps, step)
+            target.p_non_blank += p_extension
+        return extended
 
-    def _pruned(self, after: dict[str, _Prefix]) -> list[_Prefix]:
-        """The best `width` that end differently, their shares relative to the best."""
-        shares = sorted(((p.blank + p.open, text) for text, p in after.items()), reverse=True)
-        top = shares[0][0] or 1.0
-        reach = max(1, self.language.order - 1) if self.language else None  # of an ending that decides what follows
+    def _prune(self, extended: dict[str, _Prefix]) -> list[_Prefix]:
+        """The best `width` prefixes, one for each context of the language model, scaled so that the best has 1."""
+        ranked = sorted(((p.p_blank + p.p_non_blank, text) for text, p in extended.items()), reverse=True)
+        best = ranked[0][0] or 1.0
+        context_length = max(1, self.language_model.order - 1) if self.language_model else None
         kept: list[_Prefix] = []
-        endings: set[str] = set()
-        for share, text in shares:
-            if self.constraint is None and self.drop > 0:
-                ending = text[-reach:] if reach else text
-                if share < top * self.drop:
+        contexts: set[str] = set()
+        for total, text in ranked:
+            if self.constraint is None and self.beam_threshold > 0:
+                context = text[-context_length:] if context_length else text
+                if total < best * self.beam_threshold:
                     break
-                if ending in endings:
+                if context in contexts:
                     continue
-                endings.add(ending)
-            prefix = after[text]
-            prefix.blank /= top
-            prefix.open /= top
+                contexts.add(context)
+            prefix = extended[text]
+            prefix.p_blank /= best
+            prefix.p_non_blank /= best
             kept.append(prefix)
             if len(kept) == self.width:
                 break
         return kept
 
-    def _worth(self, prefix: _Prefix, character: str) -> float:
-        """What adding a character to a prefix counts."""
-        if self.language is None:
+    def _lm_factor(self, prefix: _Prefix, character: str) -> float:
+        """The factor of the language model and the bonus for adding a character to a prefix."""
+        if self.language_model is None:
             return 1.0
-        if prefix.following is None:
-            prefix.following = self.language.after(START + prefix.text)
-        return math.exp(self.weight * max(self.floor, prefix.following[character]) + self.bonus)
+        if prefix.next_log_probs is None:
+            prefix.next_log_probs = self.language_model.next_log_probs(START + prefix.text)
+        lm_log_prob = max(self.min_lm_log_prob, prefix.next_log_probs[character])
+        return math.exp(self.lm_weight * lm_log_prob + self.character_bonus)
 
 
-def _decoded(prefix: _Prefix, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText:
-    """A prefix with the steps and the confidence of each of its characters."""
+def _decode_prefix(prefix: _Prefix, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText:
+    """The text of a prefix with the span and the confidence of each character."""
     spans = []
-    ends = (*prefix.steps, len(log_probs))[1:]
+    next_starts = (*prefix.steps, len(log_probs))[1:]
     ids = alphabet.encode(prefix.text)
-    for character, k, start, end in zip(prefix.text, ids, prefix.steps, ends, strict=True):
-        own = np.exp(log_probs[start : max(end, start + 1), k])
-        last = start + 1
-        while last < end and own[last - start] > 0.3:  # the steps it goes on
-            last += 1
-        spans.append(CharacterSpan(character, start, last, float(own[: last - start].max())))
+    for character, k, start, next_start in zip(prefix.text, ids, prefix.steps, next_starts, strict=True):
+        probabilities = np.exp(log_probs[start : max(next_start, start + 1), k])
+        end = start + 1
+        while end < next_start and probabilities[end - start] > SPAN_MIN_PROBABILITY:
+            end += 1
+        spans.append(CharacterSpan(character, start, end, float(probabilities[: end - start].max())))
     return DecodedText(prefix.text, min((s.confidence for s in spans), default=1.0), tuple(spans))
 
 
-def _beam(rest: str, alphabet: Alphabet) -> Decoder:
-    return BeamSearchDecoder(open_language_model(rest) if rest else language_model_for(alphabet))
+def _open_beam_decoder(argument: str, alphabet: Alphabet) -> Decoder:
+    return BeamSearchDecoder(open_language_model(argument) if argument else language_model_for(alphabet))
 
 
-def _only(name: str, made: Decoder) -> Callable[[str, Alphabet], Decoder]:
-    def opened(rest: str, alphabet: Alphabet) -> Decoder:
-        if rest:
-            raise UserError(f'the decoder {name} takes nothing after a colon, found "{rest}"')
-        return made
+def _opener_without_argument(name: str, decoder: Decoder) -> Callable[[str, Alphabet], Decoder]:
+    """A function that returns the decoder, and raises UserError for a spec with an argument."""
 
-    return opened
+    def open_without_argument(argument: str, alphabet: Alphabet) -> Decoder:
+        if argument:
+            raise UserError(f'the decoder {name} takes no argument after a colon, found "{argument}": use {name} alone')
+        return decoder
+
+    return open_without_argument
 
 
-#: the word before the colon of a spec -> (what opens the rest of it, its line of help)
+#: name, the part of a spec before the colon -> (function that opens the decoder from the rest of the spec, help line)
 DECODERS: dict[str, tuple[Callable[[str, Alphabet], Decoder], str]] = {
-    "greedy": (_only("greedy", GreedyDecoder()), "greedy: the best class of every step"),
-    "beam": (_beam, "beam, beam:MODEL.lm: beam search with a language model, the bundled one of the alphabet or yours"),
-    "beam-alone": (_only("beam-alone", BeamSearchDecoder()), "beam-alone: beam search without a language model"),
+    "greedy": (_opener_without_argument("greedy", GreedyDecoder()), "greedy: the best class of every step"),
+    "beam": (
+        _open_beam_decoder,
+        "beam, beam:MODEL.lm: beam search with a language model, by default the bundled one that suits the alphabet",
+    ),
+    "beam-no-lm": (
+        _opener_without_argument("beam-no-lm", BeamSearchDecoder()),
+        "beam-no-lm: beam search without a language model",
+    ),
 }
 
 
-def constrained(decoder: Decoder, constraint: Constraint) -> BeamSearchDecoder:
-    """A decoder that says nothing but what is allowed: a wide beam, with the language model of a beam given."""
-    language = decoder.language if isinstance(decoder, BeamSearchDecoder) else None
-    return BeamSearchDecoder(language, constraint, width=40)
+def constrain(decoder: Decoder, constraint: Constraint) -> BeamSearchDecoder:
+    """A beam search decoder that returns only texts the constraint accepts.
+
+    Its width is CONSTRAINED_WIDTH. It takes over the language model of `decoder` where that is a beam search decoder;
+    all its other fields have their defaults.
+    """
+    language_model = decoder.language_model if isinstance(decoder, BeamSearchDecoder) else None
+    return BeamSearchDecoder(language_model, constraint, width=CONSTRAINED_WIDTH)
 
 
 def open_decoder(spec: str, alphabet: Alphabet) -> Decoder:
-    """The decoder of a spec ("greedy", "beam", "beam:my.lm") for a reader's alphabet. Raises UserError with choices."""
-    name, _, rest = spec.partition(":")
+    """Open the decoder of a spec, NAME or NAME:ARGUMENT: "greedy", "beam", "beam:my.lm", "beam-no-lm".
+
+    alphabet: of the recognizer; it selects the bundled language model. Raises UserError for an unknown decoder or
+    language model, or an argument that the decoder does not take; DataError for a broken language model file.
+    """
+    name, _, argument = spec.partition(":")
     if name not in DECODERS:
         raise UserError(f'no decoder "{name}"; {nearest(name, DECODERS)}')
-    return DECODERS[name][0](rest, alphabet)
+    return DECODERS[name][0](argument, alphabet)

@@ -1,8 +1,8 @@
-"""Several readers on the same lines: what one misreads another may not, and what all of them hear decides.
+"""Combines the hypotheses of several recognizers for the same line (log-linear system combination).
 
-Each reader proposes what it read. Where two differ, the words they differ in are exchanged between the proposals, and
-the text is believed that the networks together and the language find likeliest: a log-linear combination of CTC
-likelihoods (Graves et al. 2006), as recognizers of speech are combined.
+Where two hypotheses differ, the words in which they differ are exchanged, which gives further candidate texts. Each
+candidate is scored by the weighted sum of its CTC log-likelihoods (Graves et al. 2006) in all recognizers and its score
+in the language model. The candidate with the highest score is the text of the line.
 """
 
 from __future__ import annotations
@@ -24,212 +24,303 @@ from glyphline.reading.recognition.decoders import BeamSearchDecoder, CharacterS
 from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Hypothesizer
 from glyphline.reading.recognition.recognizers import PP_OCR
 
-ENOUGH, SHORT = 0.8, 3  # a line of more letters that a reader is surer of than this is not read by the next
-TRUST = {PP_OCR: 1.0}  # by which a network's log-likelihood counts; it learned from photographs
-COMPOSED = 0.7  # of those that learned from composed lines, and less where they are less sure than another, see _trust
-SPELLED = 6  # letters set apart that make a line spelled
-REGIONS = 4  # places in which two proposals differ that are exchanged in every combination
-SOFT = BeamSearchDecoder.temperature  # of what the networks say
-_WORDS = re.compile(r"\s|\S+")
-VETO = 20.0  # nats below its likeliest text that a network may hold any other, and does where it cannot say it at all
+PHOTO_RECOGNIZERS = frozenset({PP_OCR})  # names of the recognizers that were trained on photographs
+_WORDS_AND_SPACES = re.compile(r"\s|\S+")
+_MIN_PATH_PROBABILITY = 1e-300  # keeps logarithms finite
+
+
+@dataclass(frozen=True)
+class EnsembleWeights:
+    """The weights and limits of an `Ensemble`.
+
+    The weights and `sufficient_confidence` were chosen on the photographs of `python benchmarks/pages.py`, so its
+    numbers in docs/results.md are optimistic.
+    """
+
+    #: confidence 0..1; a line that a reader reads with at least this is not read by the next reader
+    sufficient_confidence: float = 0.8
+    #: characters; a line with at most this many is read by every reader, whatever its confidence
+    short_text: int = 3
+    #: factor of the log-likelihoods of a recognizer in PHOTO_RECOGNIZERS
+    photo_weight: float = 1.0
+    #: factor of the log-likelihoods of a recognizer trained on composed lines, where no other has a higher confidence
+    composed_weight: float = 0.7
+    #: power of the ratio of its confidence to the best one, by which `composed_weight` is reduced
+    confidence_exponent: int = 2
+    #: divisor of log-probabilities before texts are scored (Guo et al. 2017): that of the beam search, docs/reader.md
+    temperature: float = BeamSearchDecoder.temperature
+    #: nats; a text is scored at most this far below the likeliest candidate of a recognizer, also where the recognizer
+    #: cannot produce the text, so that no recognizer alone excludes a text
+    max_log_likelihood_gap: float = 20.0
+    #: places in which two hypotheses differ; with more, no words are exchanged, because every combination is scored
+    max_differences: int = 4
+    #: words of one letter that a letter-spaced text has at least
+    letter_spaced_words: int = 6
+    #: fraction 0..1 of its words that are one letter in a letter-spaced text at least
+    letter_spaced_fraction: float = 0.8
+
+
+WEIGHTS = EnsembleWeights()
 
 
 def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
-    """log P(text | line) of each text by CTC's forward algorithm (Graves et al. 2006).
+    """The log-likelihood log P(text | line) of each text, in nats, by CTC's forward algorithm (Graves et al. 2006).
 
-    log_probs: (T, C), class 0 the blank. texts: classes of each; -inf for what does not fit into T steps, and for what
-    is so much less likely than another text of its length that float64 cannot tell.
+    log_probs: (T, C), natural logarithms, class 0 the blank. texts: the classes of each text's characters. Returns one
+    value a text: -inf for a text that needs more than T steps, and for a text whose likelihood is 0 in float64 when it
+    is divided by that of its likeliest beginning.
     """
-    length = max((len(ids) for ids in texts), default=0)
-    # two states of nothing on the left, so that shifts stay inside
-    states = np.full((len(texts), 2 * length + 3), BLANK)
-    real = np.zeros(states.shape, bool)
+    longest = max((len(ids) for ids in texts), default=0)
+    # Two unused states stand on the left, so that the slices that shift by one and two states need no special case.
+    states = np.full((len(texts), 2 * longest + 3), BLANK)
+    used = np.zeros(states.shape, bool)
     for row, ids in enumerate(texts):
         states[row, 3 : 3 + 2 * len(ids) : 2] = ids
-        real[row, 2 : 3 + 2 * len(ids)] = True
-    skips = np.zeros(states.shape)  # from one character straight to a different one
+        used[row, 2 : 3 + 2 * len(ids)] = True
+    skips = np.zeros(states.shape)  # 1 where the blank before a character may be skipped: after a different character
     skips[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])
-    emitted = np.exp(log_probs[:, states].astype(np.float64)) * real  # (T, N, S)
-    paths = np.zeros(states.shape)
-    paths[:, 2] = 1.0
-    total = np.zeros(len(texts))
-    for shares in emitted:
-        moved = paths.copy()
-        moved[:, 1:] += paths[:, :-1]
-        moved[:, 2:] += paths[:, :-2] * skips[:, 2:]
-        paths = moved * shares
-        top = paths.max(axis=1)
-        total += np.log(np.maximum(top, 1e-300))
-        paths /= np.maximum(top, 1e-300)[:, None]
+    emissions = np.exp(log_probs[:, states].astype(np.float64)) * used  # (T, N, S)
+    forward = np.zeros(states.shape)
+    forward[:, 2] = 1.0
+    log_scale = np.zeros(len(texts))
+    for emission in emissions:
+        reached = forward.copy()
+        reached[:, 1:] += forward[:, :-1]
+        reached[:, 2:] += forward[:, :-2] * skips[:, 2:]
+        forward = reached * emission
+        scale = np.maximum(forward.max(axis=1), _MIN_PATH_PROBABILITY)
+        log_scale += np.log(scale)
+        forward /= scale[:, None]
     ends = np.array([2 + 2 * len(ids) for ids in texts], np.int64)
     rows = np.arange(len(texts))
-    last = paths[rows, ends] + np.where(ends > 2, paths[rows, ends - 1], 0.0)
+    last = forward[rows, ends] + np.where(ends > 2, forward[rows, ends - 1], 0.0)
     with np.errstate(divide="ignore"):
-        return np.asarray(total + np.log(last))
+        return np.asarray(log_scale + np.log(last))
 
 
-def is_letter_spaced(text: str) -> bool:
-    """Whether most words of a text are single letters, SPELLED of them at least.
+def is_letter_spaced(text: str, weights: EnsembleWeights = WEIGHTS) -> bool:
+    """Whether a text is letter-spaced: most of its words are single letters, and it has enough of them.
+
+    "Most" is `letter_spaced_fraction`, "enough" is `letter_spaced_words` of the weights.
 
     >>> is_letter_spaced("a b c d e f gh"), is_letter_spaced("a note to all of us")
     (True, False)
     """
     words = text.split()
-    single = sum(len(word) == 1 for word in words)
-    return single >= max(SPELLED, 0.8 * len(words))
+    single_letters = sum(len(word) == 1 for word in words)
+    return single_letters >= max(weights.letter_spaced_words, weights.letter_spaced_fraction * len(words))
 
 
-def candidate_texts(read: Sequence[str]) -> list[str]:
-    """The texts read, and of two also those with the words in which they differ exchanged, where they are REGIONS.
+def candidate_texts(hypotheses: Sequence[str], weights: EnsembleWeights = WEIGHTS) -> list[str]:
+    """The candidates for the text of a line, without duplicates, the hypotheses first.
+
+    Of exactly two different hypotheses, the words in which they differ are exchanged in every combination, where they
+    differ in at least two and at most `max_differences` places.
 
     >>> candidate_texts(["a hand written merge", "a handwritten message"])[2:4]
     ['a hand written message', 'a handwritten merge']
     """
-    out = list(dict.fromkeys(read))
-    if len(out) == 2:
-        a, b = out
-        for parts in (_parted(a, b), _parted(_WORDS.findall(a), _WORDS.findall(b))):
-            if 1 < sum(one != other for one, other in parts) <= REGIONS:
-                out += map("".join, product(*(dict.fromkeys(part) for part in parts)))
-    return list(dict.fromkeys(out))
+    candidates = list(dict.fromkeys(hypotheses))
+    if len(candidates) == 2:
+        a, b = candidates
+        alignments = (
+            _align_at_spaces(a, b),
+            _align_at_spaces(_WORDS_AND_SPACES.findall(a), _WORDS_AND_SPACES.findall(b)),
+        )
+        for segments in alignments:
+            if 1 < sum(in_a != in_b for in_a, in_b in segments) <= weights.max_differences:
+                candidates += map("".join, product(*(dict.fromkeys(segment) for segment in segments)))
+    return list(dict.fromkeys(candidates))
 
 
-def _parted(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
-    """Two texts, in characters or in words, cut at what the shortest edit finds to be spaces of both."""
-    out, start, end = [], 0, 0
-    for step in Levenshtein.opcodes(a, b):
-        for k in range(step.src_end - step.src_start if step.tag == "equal" else 0):
-            i, j = step.src_start + k, step.dest_start + k
+def _align_at_spaces(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
+    """Split two texts, given as characters or as words, at the spaces that the shortest edit aligns."""
+    segments, start_a, start_b = [], 0, 0
+    for edit in Levenshtein.opcodes(a, b):
+        for k in range(edit.src_end - edit.src_start if edit.tag == "equal" else 0):
+            i, j = edit.src_start + k, edit.dest_start + k
             if a[i] == " ":
-                out.append(("".join(a[start:i]), "".join(b[end:j])))
-                start, end = i, j
-    return [*out, ("".join(a[start:]), "".join(b[end:]))]
+                segments.append(("".join(a[start_a:i]), "".join(b[start_b:j])))
+                start_a, start_b = i, j
+    return [*segments, ("".join(a[start_a:]), "".join(b[start_b:]))]
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Reads lines with the first reader, and those it is not sure of, or are SHORT, with the others too.
+    """Reads lines with several readers, of which there is at least one, and combines their hypotheses.
 
-    Made like a reader: `read_lines` takes and gives the same. At least one reader.
+    The first reader reads all lines. Each further reader reads the lines whose latest hypothesis is short or has no
+    sufficient confidence (see `EnsembleWeights`). `read_lines` has the interface of `LineReader.read_lines`.
     """
 
     readers: tuple[Hypothesizer, ...]
+    weights: EnsembleWeights = WEIGHTS
 
     @property
     def calibrated(self) -> bool:
-        """Whether the confidences of all of them were fitted."""
+        """Whether all readers have a fitted calibration."""
         return all(reader.calibrated for reader in self.readers)
 
     def read_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
-        """Images (H, W) or (H, W, 3), one line each; a line's recognizer says who read it."""
+        """Read images of one line each, uint8 (H, W) or (H, W, 3) in RGB; results in the order of the images.
+
+        `recognizer` of a line names the recognizer of its text, or all of them joined by "+" where its text is a
+        combination that none of them read. `visual_confidence` is the lowest of all readers. Raises ImageError as the
+        readers do.
+        """
         first, *others = self.readers
-        heard = [[one] for one in first.recognize(images)]
+        hypotheses_by_line = [[hypothesis] for hypothesis in first.recognize(images)]
         for reader in others:
-            last = [those[-1].line for those in heard]
-            unsure = [k for k, line in enumerate(last) if len(line.text) <= SHORT or line.confidence < ENOUGH]
-            for k, one in zip(unsure, reader.recognize([images[k] for k in unsure]), strict=True):
-                heard[k].append(one)
-        seen = [min(one.line.visual_confidence for one in those) for those in heard]
+            lines = [hypotheses[-1].line for hypotheses in hypotheses_by_line]
+            unsure = [
+                k
+                for k, line in enumerate(lines)
+                if len(line.text) <= self.weights.short_text or line.confidence < self.weights.sufficient_confidence
+            ]
+            for k, hypothesis in zip(unsure, reader.recognize([images[k] for k in unsure]), strict=True):
+                hypotheses_by_line[k].append(hypothesis)
         return [
-            replace(self._believed(those), visual_confidence=share) for those, share in zip(heard, seen, strict=True)
+            replace(
+                self._combine(hypotheses),
+                visual_confidence=min(hypothesis.line.visual_confidence for hypothesis in hypotheses),
+            )
+            for hypotheses in hypotheses_by_line
         ]
 
-    def _believed(self, heard: Sequence[Hypothesis]) -> Line:
-        """The likeliest proposal as a line, placed by the reader to whose own reading it comes nearest."""
-        own = [one.decoded.text for one in heard]
-        bound = any(isinstance(r.decoder, BeamSearchDecoder) and r.decoder.constraint is not None for r in self.readers)
-        texts = list(dict.fromkeys(own)) if bound else candidate_texts(own)  # what is allowed is not mixed
-        if len(texts) == 1:
-            return max((one.line for one in heard), key=lambda line: line.confidence)
-        if len({text.replace(" ", "") for text in own}) == 1:
-            for one in heard:  # networks of photographs drop the spaces of an alphabet
-                if is_letter_spaced(one.decoded.text):
-                    return one.line
-        told = [_likelihoods(one, texts) for one in heard]  # nats, of each text, by each network
-        worth, most = self._language(texts), max(one.line.confidence for one in heard)
-        for one, nats in zip(heard, told, strict=True):
-            worth = worth + _trust(one.line, most) * nats
-        best = int(worth.argmax())
-        sure = max(
-            one.line.confidence * Levenshtein.normalized_similarity(one.decoded.text, texts[best]) for one in heard
-        )
-        if texts[best] in own:
-            return replace(heard[own.index(texts[best])].line, confidence=sure)
-        short = [nats[texts.index(text)] - nats[best] for text, nats in zip(own, told, strict=True)]
-        who = int(np.argmin(short))
-        said, decoder = _aligned(heard[who], texts[best]), self.readers[who].decoder
-        if isinstance(decoder, BeamSearchDecoder) and decoder.language is not None:
-            said = decoder.with_nats(said)
-        line = heard[who].place(said)
-        return replace(line, recognizer="+".join(one.line.recognizer for one in heard), confidence=sure)
+    def _combine(self, hypotheses: Sequence[Hypothesis]) -> Line:
+        """The candidate text with the highest score, as a line.
 
-    def _language(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """What each text is worth as language, nats, as the first reader with a language model counts it."""
+        Its confidence is the highest of the hypotheses, each multiplied by the similarity of its text to the candidate.
+        """
+        texts = [hypothesis.decoded.text for hypothesis in hypotheses]
+        constrained = any(
+            isinstance(reader.decoder, BeamSearchDecoder) and reader.decoder.constraint is not None
+            for reader in self.readers
+        )
+        # a combination of two texts that meet the constraint need not meet it
+        candidates = list(dict.fromkeys(texts)) if constrained else candidate_texts(texts, self.weights)
+        if len(candidates) == 1:
+            return max((hypothesis.line for hypothesis in hypotheses), key=lambda line: line.confidence)
+        if len({text.replace(" ", "") for text in texts}) == 1:
+            # recognizers trained on photographs drop the spaces between the letters of an alphabet
+            for hypothesis in hypotheses:
+                if is_letter_spaced(hypothesis.decoded.text, self.weights):
+                    return hypothesis.line
+        log_likelihoods_by_recognizer = [_score_texts(h, candidates, self.weights) for h in hypotheses]
+        scores = self._language_scores(candidates)
+        best_confidence = max(hypothesis.line.confidence for hypothesis in hypotheses)
+        for hypothesis, nats in zip(hypotheses, log_likelihoods_by_recognizer, strict=True):
+            scores = scores + _recognizer_weight(hypothesis.line, best_confidence, self.weights) * nats
+        best = int(scores.argmax())
+        text = candidates[best]
+        confidence = max(
+            h.line.confidence * Levenshtein.normalized_similarity(h.decoded.text, text) for h in hypotheses
+        )
+        if text in texts:
+            return replace(hypotheses[texts.index(text)].line, confidence=confidence)
+        # the recognizer whose own text is least likelier than the combination gives the positions of the characters
+        losses = [
+            nats[candidates.index(own_text)] - nats[best]
+            for own_text, nats in zip(texts, log_likelihoods_by_recognizer, strict=True)
+        ]
+        nearest = int(np.argmin(losses))
+        aligned = _force_align(hypotheses[nearest], text, self.weights)
+        decoder = self.readers[nearest].decoder
+        if isinstance(decoder, BeamSearchDecoder) and decoder.language_model is not None:
+            aligned = decoder.add_lm_log_probs(aligned)
+        line = hypotheses[nearest].to_line(aligned)
+        recognizer = "+".join(hypothesis.line.recognizer for hypothesis in hypotheses)
+        return replace(line, recognizer=recognizer, confidence=confidence)
+
+    def _language_scores(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """The score of each text by the first reader's decoder that has a language model, in nats; 0 without any."""
         for reader in self.readers:
             decoder = reader.decoder
-            if isinstance(decoder, BeamSearchDecoder) and decoder.language is not None:
-                return np.array([decoder.worth(text) for text in texts])
+            if isinstance(decoder, BeamSearchDecoder) and decoder.language_model is not None:
+                return np.array([decoder.score_text(text) for text in texts])
         return np.zeros(len(texts))
 
 
-def _trust(line: Line, most: float) -> float:
-    """By how much the log-likelihoods of the network that read a line count, where the surest one is so sure.
+def _recognizer_weight(line: Line, best_confidence: float, weights: EnsembleWeights) -> float:
+    """Weight of a recognizer's log-likelihoods. line: its hypothesis. best_confidence: the highest of all recognizers.
 
-    A network that learned from composed lines is unsure of what it has never seen the like of, and then wrong in ways
-    that its likelihoods do not tell: it loses the square of the share. One of photographs keeps its whole weight.
+    A recognizer trained on composed lines has a low confidence on lines unlike those it was trained on. Its errors on
+    them do not show in its likelihoods, so its weight falls with its confidence. A recognizer trained on photographs
+    keeps its weight.
     """
-    return TRUST.get(line.recognizer, COMPOSED * (line.confidence / most) ** 2 if most else COMPOSED)
+    if line.recognizer in PHOTO_RECOGNIZERS:
+        return weights.photo_weight
+    if not best_confidence:
+        return weights.composed_weight
+    return weights.composed_weight * (line.confidence / best_confidence) ** weights.confidence_exponent
 
 
-def _softened(heard: Hypothesis, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[list[int]]]:
-    """(T, K + 1) log-probabilities, the last column for what had no chance, and the columns of each text."""
-    soft = heard.log_probs / SOFT
-    soft = soft - np.log(np.exp(soft).sum(axis=1, keepdims=True))
-    unheard = soft.shape[1]
-    wide = np.pad(soft, ((0, 0), (0, 1)), constant_values=math.log(MIN_CLASS_PROBABILITY))
-    return wide, [[heard.columns.get(c, unheard) for c in text] for text in texts]
+def _soften(
+    hypothesis: Hypothesis, texts: Sequence[str], weights: EnsembleWeights
+) -> tuple[npt.NDArray[np.floating], list[list[int]]]:
+    """Log-probabilities (T, K + 1) after the temperature, and the columns of each text's characters.
 
-
-def _likelihoods(heard: Hypothesis, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """log P(text) by one network, the unlikeliest VETO less than the likeliest; all alike where it saw nothing.
-
-    A text too long for the steps of one network would be out of the question otherwise, whatever the other saw.
+    The last column is for characters that the recognizer does not know or found unlikely everywhere.
     """
-    if len(heard.log_probs) == 0:
+    softened = hypothesis.log_probs / weights.temperature
+    softened = softened - np.log(np.exp(softened).sum(axis=1, keepdims=True))
+    unlikely = softened.shape[1]
+    columns = [[hypothesis.columns.get(character, unlikely) for character in text] for text in texts]
+    return _add_unlikely_column(softened), columns
+
+
+def _add_unlikely_column(log_probs: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Append a column with the log of MIN_CLASS_PROBABILITY."""
+    return np.pad(log_probs, ((0, 0), (0, 1)), constant_values=math.log(MIN_CLASS_PROBABILITY))
+
+
+def _score_texts(
+    hypothesis: Hypothesis, texts: Sequence[str], weights: EnsembleWeights = WEIGHTS
+) -> npt.NDArray[np.float64]:
+    """log P(text) of each text by one recognizer, in nats, raised to at most `max_log_likelihood_gap` below the best.
+
+    All are 0 where the recognizer has no output, or can produce none of the texts.
+    """
+    if len(hypothesis.log_probs) == 0:
         return np.zeros(len(texts))
-    soft, columns = _softened(heard, texts)
-    nats = log_likelihoods(soft, columns)
-    return np.maximum(nats, nats.max() - VETO) if np.isfinite(nats.max()) else np.zeros(len(texts))
+    softened, columns = _soften(hypothesis, texts, weights)
+    nats = log_likelihoods(softened, columns)
+    if not np.isfinite(nats.max()):
+        return np.zeros(len(texts))
+    return np.asarray(np.maximum(nats, nats.max() - weights.max_log_likelihood_gap))
 
 
-def _aligned(heard: Hypothesis, text: str) -> DecodedText:
-    """A text laid along what a network said: the likeliest path, Viterbi's over CTC's states."""
-    soft, (columns,) = _softened(heard, [text])
-    plain = np.pad(heard.log_probs, ((0, 0), (0, 1)), constant_values=math.log(MIN_CLASS_PROBABILITY))
+def _force_align(hypothesis: Hypothesis, text: str, weights: EnsembleWeights = WEIGHTS) -> DecodedText:
+    """Forced alignment: place a text on the steps of a recognizer's output by the likeliest CTC path (Viterbi).
+
+    The output has at least one step. A character for which the path has no step, as the text is too long, gets step 0.
+    """
+    softened, (columns,) = _soften(hypothesis, [text], weights)
+    log_probs = _add_unlikely_column(hypothesis.log_probs)
     states = np.full(2 * len(columns) + 1, BLANK)
     states[1::2] = columns
-    skips = np.zeros(len(states), bool)
+    skips = np.zeros(len(states), bool)  # where the blank before a character may be skipped
     skips[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])
-    emitted = soft[:, states]
-    score = np.full(len(states), -np.inf)
-    score[:2] = emitted[0, :2]
-    came = np.zeros(emitted.shape, np.int64)  # states back, 0 to 2
-    for step in range(1, len(emitted)):
-        ways = np.full((3, len(states)), -np.inf)
-        ways[0], ways[1, 1:] = score, score[:-1]
-        ways[2, 2:] = np.where(skips[2:], score[:-2], -np.inf)
-        came[step] = ways.argmax(axis=0)
-        score = ways.max(axis=0) + emitted[step]
-    at = max(0, len(states) - 2) + int(score[-2:].argmax())
-    path = []
-    for step in range(len(emitted) - 1, -1, -1):
-        path.append(at)
-        at -= int(came[step, at])
-    along = np.array(path[::-1])
+    emissions = softened[:, states]
+    scores = np.full(len(states), -np.inf)
+    scores[:2] = emissions[0, :2]
+    moves = np.zeros(emissions.shape, np.int64)  # by how many states, 0 to 2, the best path into a state advanced
+    for step in range(1, len(emissions)):
+        predecessors = np.full((3, len(states)), -np.inf)
+        predecessors[0], predecessors[1, 1:] = scores, scores[:-1]
+        predecessors[2, 2:] = np.where(skips[2:], scores[:-2], -np.inf)
+        moves[step] = predecessors.argmax(axis=0)
+        scores = predecessors.max(axis=0) + emissions[step]
+    state = max(0, len(states) - 2) + int(scores[-2:].argmax())
+    reversed_path = []
+    for step in range(len(emissions) - 1, -1, -1):
+        reversed_path.append(state)
+        state -= int(moves[step, state])
+    path = np.array(reversed_path[::-1])
     spans = []
     for k, character in enumerate(text):
-        steps = np.flatnonzero(along == 2 * k + 1)
+        steps = np.flatnonzero(path == 2 * k + 1)
         start, end = (int(steps[0]), int(steps[-1]) + 1) if len(steps) else (0, 1)
-        share = float(np.exp(plain[start:end, columns[k]].max()))
-        spans.append(CharacterSpan(character, start, end, share))
-    return DecodedText(text, min((s.confidence for s in spans), default=1.0), tuple(spans))
+        probability = float(np.exp(log_probs[start:end, columns[k]].max()))
+        spans.append(CharacterSpan(character, start, end, probability))
+    return DecodedText(text, min((span.confidence for span in spans), default=1.0), tuple(spans))

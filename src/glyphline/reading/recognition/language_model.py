@@ -1,8 +1,8 @@
-"""A character n-gram language model in one small file: which character comes next, given the ones before.
+"""Character n-gram language models in one small file: log p(next character | the characters before it).
 
-Estimated with Witten-Bell interpolation (Witten and Bell 1991), pruned to the n-grams that a shorter context predicts
-worst (Seymore and Rosenfeld 1996), kept as a hash table of 16-bit cells: ten bits of fingerprint (Talbot and Osborne
-2007), six of log-probability or back-off weight.
+A model is estimated with Witten-Bell interpolation (Witten and Bell 1991). It is pruned to the n-grams that shorter
+contexts predict worst (Seymore and Rosenfeld 1996). It is stored as a hash table of 16-bit cells: ten bits of
+fingerprint (Talbot and Osborne 2007), six bits of log-probability or back-off weight.
 """
 
 from __future__ import annotations
@@ -22,172 +22,191 @@ import numpy.typing as npt
 
 from glyphline.alphabet import LETTERS, Alphabet
 from glyphline.errors import DataError, UserError, nearest
-from glyphline.files import write_whole
+from glyphline.files import write_atomically
 
-Keys = npt.NDArray[np.uint64]  # n-grams or contexts: a one, then seven bits a symbol
+NgramKeys = npt.NDArray[np.uint64]  # n-grams or contexts: a leading 1 bit, then SYMBOL_BITS for each symbol
 Floats = npt.NDArray[np.float64]
-Counts = tuple[Keys, npt.NDArray[np.int64]]  # sorted keys and how often each was seen
-Row = tuple[Keys, Floats]  # sorted keys and their log-probabilities or back-off weights
+NgramCounts = tuple[NgramKeys, npt.NDArray[np.int64]]  # sorted keys and the number of times each occurs
+NgramScores = tuple[NgramKeys, Floats]  # sorted keys and their log-probabilities or back-off weights
 
-START = "\n"  # what stands before a line's first character
-SYMBOL_BITS = 7  # of a key; symbols are 1 .. 126
-BACKOFF = 127  # the symbol under which a context's back-off weight is kept
-LONGEST = 8  # characters of an n-gram: a key has 64 bits
-LEVEL = 0.2  # nats between two of the 63 levels of a probability
-MULTIPLIER = 0x9E3779B97F4A7C15
+START = "\n"  # stands before the first character of a line
+SYMBOL_BITS = 7  # bits of a symbol in a key; symbols are 1 .. 126
+BACKOFF = 127  # the symbol that follows a context in the key of its back-off weight
+MAX_ORDER = 8  # characters of an n-gram: a key has 64 bits
+QUANTIZATION_STEP = 0.2  # nats between two of the 63 levels of a value
+HASH_MULTIPLIER = 0x9E3779B97F4A7C15
 FINGERPRINT_BITS, VALUE_BITS = 10, 6
-MOST_PROBES = 64  # cells looked at before a key counts as absent
-MOST_KNOWN = 50_000  # contexts
+MAX_PROBES = 64  # cells searched for a key before it counts as absent
+MAX_CACHED_CONTEXTS = 50_000
 LOG_10 = math.log(10)
-ONE_DIGIT = str.maketrans("123456789", "0" * 9)
-UNKNOWN = math.log(1e-6)  # a character the model does not know; nothing is less likely
-FILE = "table.npy"
-FACTS = "facts.json"
-MANY = 1000  # letters; more are those of many scripts
-SIZE_LIMIT = 2**27  # bytes; larger tables are refused
+DIGITS_TO_ZERO = str.maketrans("123456789", "0" * 9)
+UNKNOWN_LOG_PROB = math.log(1e-6)  # of a character that the model does not know, and the lowest of any character
+TABLE_FILE = "table.npy"
+INFO_FILE = "facts.json"
+MULTISCRIPT_LETTERS = 1000  # an alphabet with more letters than this covers many scripts
+MAX_TABLE_BYTES = 2**27  # larger tables in a file are refused
 
-_MASK = 2**64 - 1
-_SHIFT = np.uint64(SYMBOL_BITS)
+_UINT64_MASK = 2**64 - 1
+_SYMBOL_SHIFT = np.uint64(SYMBOL_BITS)
 
 
-def _cells_of(keys: Keys, bits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
-    """Where a key is looked for first, and its fingerprint."""
+def _hash(keys: NgramKeys, bits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+    """The first cell to search for each key in a table of 2^bits cells, and the fingerprint of each key."""
     with np.errstate(over="ignore"):
-        stirred = keys * np.uint64(MULTIPLIER)
-        stirred = (stirred ^ (stirred >> np.uint64(29))) * np.uint64(MULTIPLIER)
-    first = (stirred >> np.uint64(64 - bits)).astype(np.int64)
-    return first, ((stirred >> np.uint64(8)) & np.uint64(2**FINGERPRINT_BITS - 1)).astype(np.uint16)
+        mixed = keys * np.uint64(HASH_MULTIPLIER)
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(HASH_MULTIPLIER)
+    first = (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    return first, ((mixed >> np.uint64(8)) & np.uint64(2**FINGERPRINT_BITS - 1)).astype(np.uint16)
 
 
-class Following(dict[str, float]):
-    """character -> log p of it after one context; a key not asked for before is looked up."""
+class NextLogProbs(dict[str, float]):
+    """character -> its log-probability after one context. A character is looked up in the model on first access."""
 
-    __slots__ = ("key", "model", "shorter", "weight")
+    __slots__ = ("backoff_weight", "context_key", "model", "shorter")
 
-    def __init__(self, model: LanguageModel, key: int, shorter: Following | None, weight: float) -> None:
-        self.model, self.key = model, key  # of the context
-        self.shorter, self.weight = shorter, weight  # where to go, and at what cost, for what was not kept here
+    def __init__(
+        self, model: LanguageModel, context_key: int, shorter: NextLogProbs | None, backoff_weight: float
+    ) -> None:
+        self.model, self.context_key = model, context_key
+        self.shorter = shorter  # the same for the context without its first character; None for the empty context
+        self.backoff_weight = backoff_weight  # log; added to the log-probabilities of `shorter`
 
     def __missing__(self, character: str) -> float:
         model = self.model
-        symbol = model.ids.get(character)
-        value = model.cell(self.key << SYMBOL_BITS | symbol) if symbol is not None else 0
+        symbol = model.symbol_ids.get(character)
+        value = model.find_value(self.context_key << SYMBOL_BITS | symbol) if symbol is not None else 0
         if value:
-            known = -(value - 1) * LEVEL - (LOG_10 if character.isdecimal() else 0.0)
+            log_prob = -(value - 1) * QUANTIZATION_STEP - (LOG_10 if character.isdecimal() else 0.0)
         elif symbol is None or self.shorter is None:
-            known = UNKNOWN
+            log_prob = UNKNOWN_LOG_PROB
         else:
-            known = self.weight + self.shorter[character]
-        self[character] = known = max(UNKNOWN, known)
-        return known
+            log_prob = self.backoff_weight + self.shorter[character]
+        self[character] = log_prob = max(UNKNOWN_LOG_PROB, log_prob)
+        return log_prob
 
 
 @dataclass(eq=False)
 class LanguageModel:
-    """log p(next character | the characters before it); digits are one symbol, ten equally likely.
+    """A character n-gram model: model(context, character) is log p(character | context).
 
-    A line begins with START, so that what begins lines, capitals above all, is expected there.
+    All digits are one symbol, and each digit has a tenth of its probability. START at the beginning of a context marks
+    the beginning of a line, where capitals are likelier, for example.
 
     >>> model = estimate(["the cat sat on the mat"] * 50, order=3, cells=2**10)
     >>> model("th", "e") > model("th", "q")
     True
     """
 
-    symbols: str  # symbols[k] is kept as k + 1; "0" stands for every digit, START for the beginning of a line
+    symbols: str  # symbols[k] is symbol k + 1 of a key; "0" stands for every digit, START for the beginning of a line
     order: int  # characters of the longest n-gram
-    table: npt.NDArray[np.uint16]  # (2^bits,) cells, 0 an empty one
-    _known: dict[str, Following] = field(default_factory=dict, init=False, repr=False)  # by context
+    table: npt.NDArray[np.uint16]  # (2^bits,) cells; 0 is an empty cell
+    _cache: dict[str, NextLogProbs] = field(default_factory=dict, init=False, repr=False)  # by context
 
     def __post_init__(self) -> None:
-        self.bits, self._last = int(self.table.size).bit_length() - 1, self.table.size - 1
-        self.ids = {c: k for k, c in enumerate(self.symbols, 1)}
-        if "0" in self.ids:
-            self.ids.update(dict.fromkeys("0123456789", self.ids["0"]))
-        self._cells: Sequence[int] = memoryview(self.table.tobytes()).cast("H")  # read one cell at a time
+        self.bits, self._last_cell = int(self.table.size).bit_length() - 1, self.table.size - 1
+        self.symbol_ids = {c: k for k, c in enumerate(self.symbols, 1)}
+        if "0" in self.symbol_ids:
+            self.symbol_ids.update(dict.fromkeys("0123456789", self.symbol_ids["0"]))
+        self._cells: Sequence[int] = memoryview(self.table.tobytes()).cast("H")  # single items are faster than numpy's
 
-    def __call__(self, before: str, character: str) -> float:
-        """log p(character | before), natural logarithm; only the last `order` - 1 characters of `before` count."""
-        return self.after(before)[character]
+    def __call__(self, context: str, character: str) -> float:
+        """log p(character | context), natural logarithm. The last `order` - 1 characters of `context` count."""
+        return self.next_log_probs(context)[character]
 
-    def after(self, before: str) -> Following:
-        """log p of every character that may come next, each looked up when it is first asked for."""
-        return self._after(before[1 - self.order :] if self.order > 1 else "")
+    def next_log_probs(self, context: str) -> NextLogProbs:
+        """The log-probabilities of all next characters; the last `order` - 1 characters of `context` count."""
+        return self._next_log_probs(context[1 - self.order :] if self.order > 1 else "")
 
-    def _after(self, context: str) -> Following:
-        known = self._known.get(context)
-        if known is None:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            known = self._known[context] = self._opened(context)
-        return known
+    def _next_log_probs(self, context: str) -> NextLogProbs:
+        cached = self._cache.get(context)
+        if cached is None:
+            if len(self._cache) >= MAX_CACHED_CONTEXTS:
+                self._cache.clear()
+            cached = self._cache[context] = self._create_next_log_probs(context)
+        return cached
 
-    def _opened(self, context: str) -> Following:
+    def _create_next_log_probs(self, context: str) -> NextLogProbs:
         if not context:
-            return Following(self, 1, None, 0.0)
-        shorter, key = self._after(context[1:]), 1
+            return NextLogProbs(self, 1, None, 0.0)
+        shorter, key = self._next_log_probs(context[1:]), 1
         for character in context:
-            symbol = self.ids.get(character)
+            symbol = self.symbol_ids.get(character)
             if symbol is None:
                 return shorter
             key = key << SYMBOL_BITS | symbol
-        value = self.cell(key << SYMBOL_BITS | BACKOFF)
-        # a context without a back-off weight kept no n-gram
-        return Following(self, key, shorter, -(value - 1) * LEVEL) if value else shorter
+        value = self.find_value(key << SYMBOL_BITS | BACKOFF)
+        # a context without a back-off weight has no n-grams in the table
+        return NextLogProbs(self, key, shorter, -(value - 1) * QUANTIZATION_STEP) if value else shorter
 
-    def cell(self, key: int) -> int:
-        """The value kept under a key; 0 when there is none."""
-        stirred = key * MULTIPLIER & _MASK
-        stirred = (stirred ^ stirred >> 29) * MULTIPLIER & _MASK
-        cells, place = self._cells, stirred >> 64 - self.bits
-        fingerprint = stirred >> 8 & 2**FINGERPRINT_BITS - 1
-        for at in range(place, place + MOST_PROBES):
-            cell = cells[at & self._last]
+    def find_value(self, ngram_key: int) -> int:
+        """The quantized value (1..63) stored under a key; 0 for an absent key.
+
+        The value stands for -(value - 1) * QUANTIZATION_STEP nats. An absent key can have the fingerprint of another
+        key and then gets that key's value.
+        """
+        mixed = ngram_key * HASH_MULTIPLIER & _UINT64_MASK
+        mixed = (mixed ^ mixed >> 29) * HASH_MULTIPLIER & _UINT64_MASK
+        cells, first = self._cells, mixed >> 64 - self.bits
+        fingerprint = mixed >> 8 & 2**FINGERPRINT_BITS - 1
+        for position in range(first, first + MAX_PROBES):
+            cell = cells[position & self._last_cell]
             if not cell:
                 return 0
             if cell >> VALUE_BITS == fingerprint:
                 return cell & (1 << VALUE_BITS) - 1
         return 0
 
-    def nats(self, text: str) -> float:
-        """-log p of a line, in nats."""
+    def negative_log_likelihood(self, text: str) -> float:
+        """-log p of a whole line, in nats."""
         return -sum(self(START + text[:k], c) for k, c in enumerate(text))
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all. Raises UserError where it cannot be written."""
+        """Write the model to a file (NAME.lm). Equal models give equal bytes. A failure leaves no partial file.
+
+        Raises UserError where the file cannot be written.
+        """
         data = io.BytesIO()
-        with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
-            cells = io.BytesIO()
-            np.save(cells, self.table, allow_pickle=False)
-            for name, content in ((FACTS, self._facts().encode()), (FILE, cells.getvalue())):
-                out.writestr(zipfile.ZipInfo(name), content)  # no clock: the same model is the same file
+        with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            table = io.BytesIO()
+            np.save(table, self.table, allow_pickle=False)
+            info = json.dumps({"symbols": self.symbols, "order": self.order})
+            for name, content in ((INFO_FILE, info.encode()), (TABLE_FILE, table.getvalue())):
+                archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo has a fixed date: equal models, equal bytes
         try:
-            write_whole(path, data.getvalue())
+            write_atomically(path, data.getvalue())
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from None
 
-    def _facts(self) -> str:
-        return json.dumps({"symbols": self.symbols, "order": self.order})
-
 
 def load_language_model(path: Path) -> LanguageModel:
-    """A model from its file. Raises DataError for a file that is none."""
+    """Load a language model from its .lm file.
+
+    Raises DataError for a missing file, a file that is not a language model, and a table above MAX_TABLE_BYTES.
+    """
     if not path.is_file():
-        raise DataError(f"{path} is not there: make one with `glyphline language TEXT --out {path.name}`")
+        raise DataError(f"{path} does not exist: estimate it with `glyphline language TEXT --out {path.name}`")
     try:
-        with zipfile.ZipFile(path) as packed:
-            if packed.getinfo(FILE).file_size > SIZE_LIMIT:
-                raise DataError(f"{path} would unpack to more than {SIZE_LIMIT >> 20} MB: it is no language model")
-            info = json.loads(packed.read(FACTS))
-            table = np.load(io.BytesIO(packed.read(FILE)), allow_pickle=False)
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(TABLE_FILE).file_size > MAX_TABLE_BYTES:
+                raise DataError(
+                    f"{path} unpacks to more than {MAX_TABLE_BYTES >> 20} MB, the limit of a language model: "
+                    "estimate a smaller one"
+                )
+            info = json.loads(archive.read(INFO_FILE))
+            table = np.load(io.BytesIO(archive.read(TABLE_FILE)), allow_pickle=False)
         symbols, order = info["symbols"], info["order"]
-        good = (
-            isinstance(symbols, str) and isinstance(order, int) and 1 <= order <= LONGEST and len(symbols) < BACKOFF
+        valid = (
+            isinstance(symbols, str) and isinstance(order, int) and 1 <= order <= MAX_ORDER and len(symbols) < BACKOFF
             and table.dtype == np.uint16 and table.ndim == 1 and table.size >= 2 and not table.size & (table.size - 1)
         )  # fmt: skip
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
-        raise DataError(f"{path} holds no language model ({error}): make it again") from None
-    if not good:
-        raise DataError(f"{path} holds no language model that this version knows: make it again")
+        raise DataError(
+            f"{path} is not a language model ({error}): estimate it again with `glyphline language`"
+        ) from None
+    if not valid:
+        raise DataError(
+            f"{path} is not a language model of this version of glyphline: estimate it again with `glyphline language`"
+        )
     return LanguageModel(symbols, order, table)
 
 
@@ -195,185 +214,208 @@ def load_language_model(path: Path) -> LanguageModel:
 
 
 def estimate(
-    texts: Iterable[str], symbols: str | None = None, order: int = 6, cells: int = 2**21, fill: float = 0.8
+    texts: Iterable[str], symbols: str | None = None, order: int = 6, cells: int = 2**21, load_factor: float = 0.8
 ) -> LanguageModel:
-    """A model of texts, one line each, in `cells` cells of which `fill` are taken.
+    """Estimate a language model from texts, one line each.
 
-    symbols: the characters it knows, at most 125 (default: all of the texts); others end a context.
-    Raises DataError for no text or too many characters.
+    symbols: the characters of the model, at most 125 besides START, all digits counting as one; by default all
+    characters of the texts. A character of the texts that is not among them ends the context.
+    order: characters of the longest n-gram, 1 to MAX_ORDER. cells: size of the table, a power of two. load_factor: the
+    share of the cells that is filled.
+    Raises DataError for empty texts or too many characters, UserError for another order or number of cells.
     """
-    if not 1 <= order <= LONGEST:
-        raise UserError(f"an n-gram has 1 to {LONGEST} characters, not {order}")
-    folded = "\0".join(START + text.replace(START, " ") for text in texts).translate(ONE_DIGIT)  # \0 is no symbol
-    if not folded.strip(START + "\0 "):
+    if not 1 <= order <= MAX_ORDER:
+        raise UserError(f"the order is {order}: give 1 to {MAX_ORDER} characters for the longest n-gram")
+    # \0 separates the lines: it is never a symbol, so that no n-gram spans two lines
+    joined = "\0".join(START + text.replace(START, " ") for text in texts).translate(DIGITS_TO_ZERO)
+    if not joined.strip(START + "\0 "):
         raise DataError("the texts are empty: a language model needs at least one line")
     if symbols is None:
-        symbols = "".join(sorted(set(folded) - {"\0", START}))
-    symbols = "".join(dict.fromkeys(symbols.translate(ONE_DIGIT))) + START
+        symbols = "".join(sorted(set(joined) - {"\0", START}))
+    symbols = "".join(dict.fromkeys(symbols.translate(DIGITS_TO_ZERO))) + START
     if len(symbols) >= BACKOFF:
         raise DataError(
-            f"the texts hold {len(symbols) - 1} characters, a model knows {BACKOFF - 2}: name those that count"
+            f"the language model would have {len(symbols) - 1} characters, the limit is {BACKOFF - 2}: "
+            "give an alphabet with fewer characters"
         )
-    codes = np.frombuffer(folded.encode("utf-32-le"), np.uint32)
+    codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
     lookup = np.zeros(int(codes.max()) + 1, np.uint8)
     for k, c in enumerate(symbols, 1):
         if ord(c) < len(lookup):
             lookup[ord(c)] = k
     ids = lookup[codes]
-    counted = [_counted(ids, n) for n in range(1, order + 1)]
-    seen, counts = counted[0]
-    counted[0] = seen[:-1], counts[:-1]  # START, the last symbol, is never what comes next
-    return LanguageModel(symbols, order, _table(counted, len(symbols) - 1, cells, fill))
+    counts_by_order = [_count_ngrams(ids, n) for n in range(1, order + 1)]
+    unigrams, counts = counts_by_order[0]
+    counts_by_order[0] = unigrams[:-1], counts[:-1]  # START, the last symbol, is never a next character
+    return LanguageModel(symbols, order, _build_table(counts_by_order, len(symbols) - 1, cells, load_factor))
 
 
-def _counted(ids: npt.NDArray[np.uint8], n: int) -> Counts:
-    """The n-grams of n known characters, as sorted keys with their counts."""
+def _count_ngrams(ids: npt.NDArray[np.uint8], n: int) -> NgramCounts:
+    """The n-grams of n known symbols (0 is unknown), with the number of times each occurs."""
     count = max(0, len(ids) - n + 1)
-    key = np.full(count, 1, np.uint64)
-    good = np.ones(len(key), bool)
+    keys = np.full(count, 1, np.uint64)
+    known = np.ones(len(keys), bool)
     for k in range(n):
-        part = ids[k : k + count]
-        key = key << _SHIFT | part
-        good &= part > 0
-    return np.unique(key[good], return_counts=True)
+        symbols = ids[k : k + count]
+        keys = keys << _SYMBOL_SHIFT | symbols
+        known &= symbols > 0
+    return np.unique(keys[known], return_counts=True)
 
 
-def _shorter(keys: Keys, n: int) -> Keys:
-    """n-grams without their first character."""
-    low = np.uint64(1 << SYMBOL_BITS * (n - 1))
-    return keys & (low - np.uint64(1)) | low
+def _drop_first_symbol(keys: NgramKeys, n: int) -> NgramKeys:
+    """The keys of n-grams without their first symbol."""
+    leading_one = np.uint64(1 << SYMBOL_BITS * (n - 1))
+    return keys & (leading_one - np.uint64(1)) | leading_one
 
 
-def _find(keys: Keys, among: Keys) -> npt.NDArray[np.int64]:
-    """Where each key stands among sorted ones; -1 for absent."""
-    if len(among) == 0:
+def _find(keys: NgramKeys, sorted_keys: NgramKeys) -> npt.NDArray[np.int64]:
+    """The index of each key in `sorted_keys`; -1 for an absent key."""
+    if len(sorted_keys) == 0:
         return np.full(len(keys), -1)
-    at = np.searchsorted(among, keys).clip(0, len(among) - 1)
-    return np.where(among[at] == keys, at, -1)
+    index = np.searchsorted(sorted_keys, keys).clip(0, len(sorted_keys) - 1)
+    return np.where(sorted_keys[index] == keys, index, -1)
 
 
-def _table(counted: list[Counts], symbols: int, cells: int, fill: float) -> npt.NDArray[np.uint16]:
-    """Witten-Bell probabilities, pruned to what `cells` cells hold."""
-    rows = _pruned(counted, *_smoothed(counted, symbols), int(cells * fill))
-    weights = _weights(rows)
-    keys = np.concatenate([k for k, _ in rows] + [k << _SHIFT | np.uint64(BACKOFF) for k, _ in weights])
-    values = np.concatenate([v for _, v in rows] + [v for _, v in weights])
-    return _hashed(keys, np.clip(np.rint(-values / LEVEL), 0, 62).astype(np.uint16) + 1, cells)
+def _build_table(
+    counts_by_order: list[NgramCounts], symbol_count: int, cells: int, load_factor: float
+) -> npt.NDArray[np.uint16]:
+    """The hash table of the Witten-Bell log-probabilities, pruned to `cells` * `load_factor` cells."""
+    scores = _prune(counts_by_order, *_smooth(counts_by_order, symbol_count), int(cells * load_factor))
+    backoff_weights = _compute_backoff_weights(scores)
+    keys = np.concatenate(
+        [k for k, _ in scores] + [k << _SYMBOL_SHIFT | np.uint64(BACKOFF) for k, _ in backoff_weights]
+    )
+    values = np.concatenate([v for _, v in scores] + [v for _, v in backoff_weights])
+    return _fill_hash_table(keys, np.clip(np.rint(-values / QUANTIZATION_STEP), 0, 62).astype(np.uint16) + 1, cells)
 
 
-def _smoothed(counted: list[Counts], symbols: int) -> tuple[list[Floats], list[Floats]]:
-    """By order: p(c | h) of every n-gram, and the nats all its occurrences would lose without it."""
-    keys, counts = counted[0]
-    smoothed: list[Floats] = [(counts + 0.5) / (counts.sum() + 0.5 * symbols)]
-    gains: list[Floats] = [np.full(len(keys), np.inf)]  # every known character stays
-    for n, (keys, counts) in enumerate(counted[1:], 2):
-        start = np.unique(keys >> _SHIFT, return_index=True)[1]  # of each context
-        sizes = np.diff([*start, len(keys)])
-        total = np.repeat(np.add.reduceat(counts, start), sizes) if len(keys) else counts
-        kinds = np.repeat(sizes, sizes)  # different characters after each context
-        below = smoothed[-1][_find(_shorter(keys, n), counted[n - 2][0])]
-        smoothed.append((counts + kinds * below) / (total + kinds))
-        gains.append(counts * (np.log(smoothed[-1]) - np.log(kinds / (total + kinds) * below)))
+def _smooth(counts_by_order: list[NgramCounts], symbol_count: int) -> tuple[list[Floats], list[Floats]]:
+    """By order: p(last symbol | context) of each n-gram, and the nats that all its occurrences lose without it."""
+    keys, counts = counts_by_order[0]
+    smoothed: list[Floats] = [(counts + 0.5) / (counts.sum() + 0.5 * symbol_count)]
+    gains: list[Floats] = [np.full(len(keys), np.inf)]  # unigrams are never pruned
+    for n, (keys, counts) in enumerate(counts_by_order[1:], 2):
+        context_starts = np.unique(keys >> _SYMBOL_SHIFT, return_index=True)[1]
+        context_sizes = np.diff([*context_starts, len(keys)])
+        totals = np.repeat(np.add.reduceat(counts, context_starts), context_sizes) if len(keys) else counts
+        distinct = np.repeat(context_sizes, context_sizes)  # different symbols after the context of each n-gram
+        lower = smoothed[-1][_find(_drop_first_symbol(keys, n), counts_by_order[n - 2][0])]
+        smoothed.append((counts + distinct * lower) / (totals + distinct))
+        gains.append(counts * (np.log(smoothed[-1]) - np.log(distinct / (totals + distinct) * lower)))
     return smoothed, gains
 
 
-def _pruned(counted: list[Counts], smoothed: list[Floats], gains: list[Floats], room: int) -> list[Row]:
-    """By order: the n-grams of the largest gains and their log-probabilities, as many as have room."""
+def _prune(
+    counts_by_order: list[NgramCounts], smoothed: list[Floats], gains: list[Floats], max_cells: int
+) -> list[NgramScores]:
+    """By order: the n-grams with the largest gains that fit into `max_cells` cells, with their log-probabilities."""
     low, high = 0.0, max(float(g[np.isfinite(g)].max(initial=0.0)) for g in gains) + 1.0
-    for _ in range(40):  # bisect the gain that fills the room
-        limit = (low + high) / 2
-        used = sum(  # a context with an n-gram of its own takes a cell more, for its back-off weight
-            int((g >= limit).sum()) + len(np.unique(keys[g >= limit] >> _SHIFT))
-            for (keys, _), g in zip(counted, gains, strict=True)
+    for _ in range(40):  # bisection of the smallest gain that is kept
+        threshold = (low + high) / 2
+        used = sum(  # a context with n-grams takes another cell for its back-off weight
+            int((g >= threshold).sum()) + len(np.unique(keys[g >= threshold] >> _SYMBOL_SHIFT))
+            for (keys, _), g in zip(counts_by_order, gains, strict=True)
         )
-        low, high = (limit, high) if used > room else (low, limit)
-    return [(keys[g >= high], np.log(p[g >= high])) for (keys, _), p, g in zip(counted, smoothed, gains, strict=True)]
+        low, high = (threshold, high) if used > max_cells else (low, threshold)
+    return [
+        (keys[g >= high], np.log(p[g >= high]))
+        for (keys, _), p, g in zip(counts_by_order, smoothed, gains, strict=True)
+    ]
 
 
-def _weights(rows: list[Row]) -> list[Row]:
-    """By order: the contexts that kept n-grams and the log of what is left to those they did not."""
-    weights: list[Row] = [(np.empty(0, np.uint64), np.empty(0))]
-    for n, (keys, log_p) in enumerate(rows[1:], 2):
-        contexts, start = np.unique(keys >> _SHIFT, return_index=True)
-        below = np.exp(_backed_off(_shorter(keys, n), n - 1, rows, weights))
-        left, left_below = ((1 - np.add.reduceat(p, start)) if len(keys) else p for p in (np.exp(log_p), below))
-        weight = np.log(np.maximum(left, 1e-6) / np.maximum(left_below, 1e-6))
+def _compute_backoff_weights(scores: list[NgramScores]) -> list[NgramScores]:
+    """By order: the contexts with n-grams, and the log of their back-off weight, at most 0.
+
+    The weight is the probability that the n-grams of the context leave to other symbols, divided by the probability
+    that the shorter context gives to those symbols.
+    """
+    weights: list[NgramScores] = [(np.empty(0, np.uint64), np.empty(0))]
+    for n, (keys, log_p) in enumerate(scores[1:], 2):
+        contexts, starts = np.unique(keys >> _SYMBOL_SHIFT, return_index=True)
+        lower = np.exp(_evaluate(_drop_first_symbol(keys, n), n - 1, scores, weights))
+        left, left_lower = ((1 - np.add.reduceat(p, starts)) if len(keys) else p for p in (np.exp(log_p), lower))
+        weight = np.log(np.maximum(left, 1e-6) / np.maximum(left_lower, 1e-6))
         weights.append((contexts, np.minimum(weight, 0.0)))
     return weights
 
 
-def _backed_off(keys: Keys, n: int, rows: list[Row], weights: list[Row]) -> Floats:
-    """log p of n-grams by the rows and back-off weights of the orders so far."""
-    out = np.zeros(len(keys))
-    open_ = np.arange(len(keys))
-    while n >= 1 and len(open_):
-        at = _find(keys[open_], rows[n - 1][0])
-        out[open_[at >= 0]] += rows[n - 1][1][at[at >= 0]]
-        open_ = open_[at < 0]
+def _evaluate(keys: NgramKeys, n: int, scores: list[NgramScores], weights: list[NgramScores]) -> Floats:
+    """log p of n-grams by the pruned scores and the back-off weights of the orders up to n."""
+    log_p = np.zeros(len(keys))
+    pending = np.arange(len(keys))
+    while n >= 1 and len(pending):
+        index = _find(keys[pending], scores[n - 1][0])
+        log_p[pending[index >= 0]] += scores[n - 1][1][index[index >= 0]]
+        pending = pending[index < 0]
         if n == 1:
-            out[open_] += UNKNOWN
+            log_p[pending] += UNKNOWN_LOG_PROB
             break
-        context = keys[open_] >> _SHIFT
-        weigh = _find(context, weights[n - 1][0])
-        out[open_] += np.where(weigh >= 0, weights[n - 1][1][weigh] if len(weights[n - 1][1]) else 0.0, 0.0)
+        context = keys[pending] >> _SYMBOL_SHIFT
+        index = _find(context, weights[n - 1][0])
+        log_p[pending] += np.where(index >= 0, weights[n - 1][1][index] if len(weights[n - 1][1]) else 0.0, 0.0)
         keys = keys.copy()
-        keys[open_] = _shorter(keys[open_], n)
+        keys[pending] = _drop_first_symbol(keys[pending], n)
         n -= 1
-    return out
+    return log_p
 
 
-def _hashed(keys: Keys, values: npt.NDArray[np.uint16], cells: int) -> npt.NDArray[np.uint16]:
-    """A table of keys and values with linear probing, all keys advanced together."""
+def _fill_hash_table(keys: NgramKeys, values: npt.NDArray[np.uint16], cells: int) -> npt.NDArray[np.uint16]:
+    """A hash table with linear probing: every key takes the first free cell within MAX_PROBES, or is left out."""
     if cells < 2 or cells & (cells - 1):
-        raise UserError(f"a table has a power of two of cells, not {cells}")
+        raise UserError(f"the table has {cells} cells: give a power of two")
     bits = cells.bit_length() - 1
-    place, fingerprint = _cells_of(keys, bits)
+    position, fingerprint = _hash(keys, bits)
     cell = fingerprint << np.uint16(VALUE_BITS) | values
     table = np.zeros(cells, np.uint16)
-    waiting = np.arange(len(keys))
-    for _ in range(MOST_PROBES):
-        free = waiting[table[place[waiting]] == 0]
-        _, first = np.unique(place[free], return_index=True)
-        settled = free[first]
-        table[place[settled]] = cell[settled]
-        waiting = np.setdiff1d(waiting, settled, assume_unique=True)
-        place[waiting] = (place[waiting] + 1) % cells
-        if len(waiting) == 0:
+    pending = np.arange(len(keys))
+    for _ in range(MAX_PROBES):
+        free = pending[table[position[pending]] == 0]
+        _, first = np.unique(position[free], return_index=True)
+        stored = free[first]
+        table[position[stored]] = cell[stored]
+        pending = np.setdiff1d(pending, stored, assume_unique=True)
+        position[pending] = (position[pending] + 1) % cells
+        if len(pending) == 0:
             break
-    return table  # the few that found no cell within reach are left out
+    return table
 
 
 # ---------------------------------------------------------------------------------------------------- bundled
 
 
 def bundled_language_models() -> list[str]:
-    """The names of the language models inside the package."""
-    return sorted(p.name.removesuffix(".lm") for p in _bundled() if p.name.endswith(".lm"))
+    """The names of the language models inside the package, sorted."""
+    return sorted(p.name.removesuffix(".lm") for p in _bundled_files() if p.name.endswith(".lm"))
 
 
-def _bundled() -> Iterator[Path]:
+def _bundled_files() -> Iterator[Path]:
     folder = resources.files("glyphline.models")
     yield from (Path(str(p)) for p in folder.iterdir())
 
 
 def language_model_for(alphabet: Alphabet) -> LanguageModel | None:
-    """The bundled model that suits an alphabet: one of its letters, cases merged or not; None where there is none.
+    """The bundled language model that suits the letters of an alphabet; None where there is none.
 
-    English also for alphabets of many scripts: what is none of it, a beam reads greedily.
+    English suits the alphabet of A-Z and a-z, and alphabets with more than MULTISCRIPT_LETTERS letters: the beam search
+    decodes text of other languages greedily. English with merged letters suits the merged alphabet.
     """
     letters = [c for c in alphabet.characters if c.isalpha()]
-    if alphabet.merges and all(c.isascii() for c in letters):
+    if alphabet.is_merged and all(c.isascii() for c in letters):
         return open_language_model("english-merged")
-    suits = set(letters) == set(LETTERS) or len(letters) > MANY
-    return open_language_model("english") if suits else None
+    is_english = set(letters) == set(LETTERS) or len(letters) > MULTISCRIPT_LETTERS
+    return open_language_model("english") if is_english else None
 
 
 @lru_cache(maxsize=4)
 def open_language_model(name: str) -> LanguageModel:
-    """A bundled language model by name, or one from a file. Raises UserError with the choices."""
-    for path in _bundled():
+    """Open a bundled language model by name, or an .lm file by path (it has a slash or ends in .lm).
+
+    Raises UserError with the choices for an unknown name, DataError for a missing or broken file.
+    """
+    for path in _bundled_files():
         if path.name == f"{name}.lm":
             return load_language_model(path)
     if "/" in name or name.endswith(".lm"):
         return load_language_model(Path(name))
-    raise UserError(f'no language "{name}"; {nearest(name, bundled_language_models())}, or the path of an .lm file')
+    choices = nearest(name, bundled_language_models())
+    raise UserError(f'no language model "{name}"; {choices}, or the path of an .lm file')

@@ -1,6 +1,7 @@
-"""FAMILY: what turns line images into log-probabilities; here the ONNX member, torch's lives in the learning wing.
+"""FAMILY: recognizers, which turn line images into log-probabilities of characters.
 
-Contract: `facts`, and `log_probs((N, H, W) uint8) -> (N, T, C)`. To add one: a class here and a row in RECOGNIZERS.
+Contract: `info`, and `log_probs((N, H, W) uint8) -> (N, T, C)`. To add one: a class here and a row in RECOGNIZERS. The
+members here run ONNX models; `glyphline.training.network.TorchRecognizer` runs a network in torch.
 """
 
 from __future__ import annotations
@@ -19,63 +20,75 @@ import numpy.typing as npt
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, nearest
 from glyphline.reading.onnx_models import open_session, pp_ocr_input, rapidocr_model_path
-from glyphline.reading.recognition.calibration import FEATURES, Calibration
+from glyphline.reading.recognition.calibration import FEATURE_COUNT, Calibration
 
 FORMAT_VERSION = 2  # of ModelInfo in an ONNX file; raised when a key is renamed
-METADATA_KEY = "glyphline"  # the key of our facts in an ONNX file
+METADATA_KEY = "glyphline"  # the key of ModelInfo in the metadata of an ONNX file
 DEFAULT_MODEL = "reader"
-PP_OCR = "pp-ocr"  # the name under which the recognizer of the extra [photo] is asked for
+PP_OCR = "pp-ocr"  # the name of PP-OCR's recognizer, which needs the extra [photo]
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says of itself."""
+    """The description of a model, stored as JSON in the metadata of its file."""
 
     name: str
     alphabet: str
     height: int  # px of a canonical line
     stride: int  # px of width a time step
-    normalization: str  # how images are framed, see glyphline.imaging.normalization
-    window: int = 0  # px one time step sees at least; a narrower line is padded to it
+    normalization: str  # one of glyphline.imaging.normalization.NORMALIZATIONS
+    window: int = 0  # px of width that a time step sees at least; narrower lines are padded to it
     recipe: dict[str, Any] | None = None
-    calibration: dict[str, dict[str, list[float]]] | None = None  # decoder -> unit -> weights, see confidence.py
-    padding_value: int = 0  # grey value at the right of a line in a batch
+    calibration: dict[str, dict[str, list[float]]] | None = None  # decoder -> unit -> weights, see calibration.py
+    padding_value: int = 0  # 0..255, of the pixels at the right of a line in a batch
     format_version: int = FORMAT_VERSION
 
     def steps(self, width: int) -> int:
-        """Time steps that belong to a line `width` px wide, before padding."""
+        """The number of time steps of a line `width` px wide, without its padding; at least 1 with a `window`."""
         if self.window:
             return max(1, (width - self.window) // self.stride + 1)
         return -(-width // self.stride)
 
 
 class Recognizer(Protocol):
-    """Runs a trained network."""
+    """Contract of a trained network."""
 
     info: ModelInfo
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """(N, H, W) uint8, ink bright on 0 -> (N, T, C) natural logarithms, class 0 the blank."""
+        """Natural log-probabilities (N, T, C) of a batch of lines; class 0 is the blank, class k character k - 1.
+
+        lines: (N, H, W) uint8, ink bright on 0; (N, H, W, 3) in RGB where info.normalization is "colour".
+        """
 
 
 class OnnxRecognizer:
-    """An exported .onnx on onnxruntime; one session a process."""
+    """Runs a model that `glyphline export` wrote, on onnxruntime.
+
+    Raises DataError where the file does not exist, is no ONNX model, or has missing or damaged metadata.
+    """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise DataError(f"{path} is not there; bundled: {', '.join(bundled_names())}, or export one from a run")
+            raise DataError(
+                f"{path} does not exist: give an .onnx file, a bundled model ({', '.join(bundled_names())}), "
+                "or export one from a run with `glyphline export RUN --out FILE.onnx`"
+            )
         self.session = open_session(path)
         metadata = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if metadata is None:
-            raise DataError(f"{path} is no glyphline model, it has no {METADATA_KEY} metadata: use `glyphline export`")
-        self.info = _model_info(metadata, path)
-        self.input = self.session.get_inputs()[0].name
+            raise DataError(
+                f'{path} is no glyphline model: it has no "{METADATA_KEY}" metadata; '
+                "write it with `glyphline export RUN --out FILE.onnx`"
+            )
+        self.info = _parse_model_info(metadata, path)
+        self.input_name = self.session.get_inputs()[0].name
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return np.asarray(self.session.run(None, {self.input: lines})[0], np.float32)
+        return np.asarray(self.session.run(None, {self.input_name: lines})[0], np.float32)
 
 
-def _model_info(metadata: str, path: Path) -> ModelInfo:
+def _parse_model_info(metadata: str, path: Path) -> ModelInfo:
     """The ModelInfo in the JSON metadata of an ONNX file. Raises DataError for another format version or damage."""
     try:
         values = json.loads(metadata)
@@ -91,97 +104,108 @@ def _model_info(metadata: str, path: Path) -> ModelInfo:
 
 
 class PaddleRecognizer:
-    """PP-OCR's recognizer (PaddleOCR, Apache-2.0), as the wheel of rapidocr carries it, of 18,709 characters.
+    """Runs PP-OCR's recognizer (PaddleOCR, Apache-2.0) from the wheel of rapidocr; it knows 18,709 characters.
 
-    It says of itself which characters it knows; lines are colour, 48 px tall.
+    The alphabet is read from the model's metadata. Lines are RGB, 48 px high. Raises DataError where the file is no
+    ONNX model or lists no characters.
     """
 
-    HEIGHT, STRIDE, LEAST = 48, 8, 64  # px
+    HEIGHT, STRIDE, MIN_WIDTH = 48, 8, 64  # px
 
     def __init__(self, path: Path) -> None:
         self.session = open_session(path)
-        listed = self.session.get_modelmeta().custom_metadata_map.get("character")
-        if listed is None:
-            raise DataError(f"{path} is no recognizer of PP-OCR: it lists no characters")
-        # ground: the zero between -1 and 1
+        characters = self.session.get_modelmeta().custom_metadata_map.get("character")
+        if characters is None:
+            raise DataError(
+                f"{path} is no recognizer of PP-OCR: its metadata lists no characters; "
+                'install one with `pip install "glyphline[photo]"`'
+            )
+        # padding 128: the network's input is scaled to -1..1, and 128 is its zero
         self.info = ModelInfo(
-            PP_OCR, "".join(listed.split("\n")) + " ", self.HEIGHT, self.STRIDE, "colour", padding_value=128
+            PP_OCR, "".join(characters.split("\n")) + " ", self.HEIGHT, self.STRIDE, "colour", padding_value=128
         )
-        self.input = self.session.get_inputs()[0].name
+        self.input_name = self.session.get_inputs()[0].name
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         batch = pp_ocr_input(lines)
-        more = max(0, self.LEAST - batch.shape[3])
-        batch = np.pad(batch, ((0, 0), (0, 0), (0, 0), (0, more)))
-        shares = np.asarray(self.session.run(None, {self.input: batch})[0], np.float32)
-        np.maximum(shares, 1e-9, out=shares)  # in place, for there are many
-        return np.log(shares, out=shares)
+        missing_width = max(0, self.MIN_WIDTH - batch.shape[3])
+        batch = np.pad(batch, ((0, 0), (0, 0), (0, 0), (0, missing_width)))
+        probabilities = np.asarray(self.session.run(None, {self.input_name: batch})[0], np.float32)
+        # in place, because the array is large
+        np.maximum(probabilities, 1e-9, out=probabilities)
+        return np.log(probabilities, out=probabilities)
 
 
-#: suffix of a model file -> what opens it
+#: suffix of a model file -> the class that opens it
 RECOGNIZERS: dict[str, Callable[[Path], Recognizer]] = {".onnx": OnnxRecognizer}
 
 
 def bundled_names() -> list[str]:
-    """The readers inside the package."""
+    """The names of the models inside the package, sorted."""
     return sorted(
         f.name[: -len(".onnx")] for f in resources.files("glyphline.models").iterdir() if f.name.endswith(".onnx")
     )
 
 
 def bundled_card(name: str) -> dict[str, Any]:
-    """The model card of a bundled reader."""
+    """The model card of a bundled model, or of "pp-ocr". Raises FileNotFoundError for another name."""
     card: dict[str, Any] = json.loads(resources.files("glyphline.models").joinpath(f"{name}.json").read_text("utf-8"))
     return card
 
 
 def open_recognizer(model: str = DEFAULT_MODEL) -> Recognizer:
-    """The recognizer of a model file, or of a bundled reader's name. Raises DataError for anything else."""
+    """Open a bundled model by its name, PP-OCR's recognizer ("pp-ocr"), or a model file by its path.
+
+    A model stays open for the process; a file that was changed is opened again. Raises DataError for an unknown name
+    or a file that is no glyphline model, MissingPackage for "pp-ocr" without rapidocr.
+    """
     if model in bundled_names():
-        return _bundled(model)
+        return _open_bundled(model)
     if model == PP_OCR:
-        return _paddle()
+        return _open_pp_ocr()
     path = Path(model)
     if path.suffix not in RECOGNIZERS:
         choices = nearest(model, [*bundled_names(), PP_OCR])
         raise DataError(f'no model "{model}"; {choices}, or a file ending in {", ".join(RECOGNIZERS)}')
-    return _opened(path.resolve(), path.stat().st_mtime if path.is_file() else 0.0)
+    return _open_file(path.resolve(), path.stat().st_mtime if path.is_file() else 0.0)
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path, written: float) -> Recognizer:
-    """One session a file; a file written anew is opened anew."""
+def _open_file(path: Path, modification_time: float) -> Recognizer:
+    """Open a model file; modification_time makes the cache miss when the file was changed."""
     return RECOGNIZERS[path.suffix](path)
 
 
 @lru_cache(maxsize=4)
-def _bundled(name: str) -> Recognizer:
-    with resources.as_file(resources.files("glyphline.models").joinpath(f"{name}.onnx")) as inside:
-        recognizer = OnnxRecognizer(inside)
-    recognizer.info = replace(recognizer.info, name=name)  # not its recipe's
+def _open_bundled(name: str) -> Recognizer:
+    with resources.as_file(resources.files("glyphline.models").joinpath(f"{name}.onnx")) as path:
+        recognizer = OnnxRecognizer(path)
+    recognizer.info = replace(recognizer.info, name=name)  # the file has the name of its recipe
     return recognizer
 
 
 @lru_cache(maxsize=1)
-def _paddle() -> Recognizer:
+def _open_pp_ocr() -> Recognizer:
     recognizer = PaddleRecognizer(rapidocr_model_path("rec"))
     recognizer.info = replace(recognizer.info, calibration=bundled_card(PP_OCR)["calibration"])
     return recognizer
 
 
-def calibration_of(info: ModelInfo, kind: str) -> Calibration:
-    """How sure a model is with this kind of decoder; plain where that was never measured."""
-    fitted = (info.calibration or {}).get(kind, {})
-    # of another version's features: as if never fitted
-    return Calibration(**{unit: tuple(weights) for unit, weights in fitted.items() if len(weights) == FEATURES})
+def calibration_of(info: ModelInfo, decoder_kind: str) -> Calibration:
+    """The calibration of a model with one kind of decoder ("greedy", "beam"); unfitted where the model has none."""
+    weights_by_unit = (info.calibration or {}).get(decoder_kind, {})
+    # weights of another number of features come from another version and are left out
+    return Calibration(
+        **{unit: tuple(weights) for unit, weights in weights_by_unit.items() if len(weights) == FEATURE_COUNT}
+    )
 
 
 def alphabet_of(recognizer: Recognizer) -> Alphabet:
     """The recognizer's alphabet."""
-    return _alphabet(recognizer.info.alphabet)
+    return _cached_alphabet(recognizer.info.alphabet)
 
 
 @lru_cache(maxsize=8)
-def _alphabet(characters: str) -> Alphabet:
-    """Made once: of PP-OCR's 18,709 characters that takes milliseconds."""
+def _cached_alphabet(characters: str) -> Alphabet:
+    """An alphabet, cached because PP-OCR's 18,709 characters take milliseconds."""
     return Alphabet(characters)
