@@ -6,8 +6,8 @@
     python benchmarks/compare_output.py compare /tmp/output-before /tmp/output-after [--rename turned=rotation ...]
 
 `run` calls the command line of one version and keeps its standard output. --option NEW=OLD names an option that the
-version calls differently. `compare` reads the JSON of both, renames the keys of the first by --rename OLD=NEW, and
-compares the rest byte by byte. It exits with 1 where anything differs.
+version calls differently. `compare` reads both, renames the JSON keys of the first by --rename OLD=NEW and the words of
+its other files by --replace OLD=NEW, and compares. It exits with 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pypdfium2 as pdfium
+
 from glyphline.composing.fetch import data_folder
+from glyphline.imaging.documents import Document
 
 ROOT = Path(__file__).parent.parent
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".pdf"}
@@ -86,7 +89,7 @@ def run(source: Path, out: Path, options: dict[str, str]) -> None:
         arguments = [f"--{options[a[2:]]}" if a.startswith("--") and a[2:] in options else a for a in arguments]
         print(name, file=sys.stderr, flush=True)
         done = subprocess.run([sys.executable, "-m", "glyphline", *arguments], env=env, capture_output=True, cwd=out)
-        (out / name).write_bytes(done.stdout or f"exit code {done.returncode}: {done.stderr.decode()[-300:]}".encode())
+        (out / name).write_bytes(done.stdout if done.returncode == 0 else f"exit code {done.returncode}".encode())
 
 
 def rename_keys(value: Any, names: dict[str, str]) -> Any:
@@ -96,20 +99,25 @@ def rename_keys(value: Any, names: dict[str, str]) -> Any:
     return [rename_keys(item, names) for item in value] if isinstance(value, list) else value
 
 
-def load(path: Path, names: dict[str, str], defaults: dict[str, Any]) -> Any:
-    """A file as JSON documents with renamed keys, or its bytes if it is not JSON.
+def load(path: Path, names: dict[str, str], defaults: dict[str, Any], words: dict[str, str]) -> Any:
+    """The content of a file in the form in which it is compared.
 
+    JSON: its documents with renamed keys. PDF: the pixels and the text of its pages. Others: bytes with replaced words.
     defaults: values of keys that a line of a page may lack.
     """
     data = path.read_bytes()
-    try:
-        documents = [json.loads(row) for row in data.decode().splitlines() if row.strip()]
-    except ValueError:
+    if path.suffix == ".pdf":
+        with Document(data) as document:
+            pixels = [document.grey(number).tobytes() for number in range(len(document))]
+        with pdfium.PdfDocument(data) as document:
+            return pixels, [page.get_textpage().get_text_bounded() for page in document]
+    documents = parse_json(data)
+    if documents is None:
+        for old, new in words.items():
+            data = data.replace(old.encode(), new.encode())
         return data
     documents = [rename_keys(document, names) for document in documents]
     for document in documents:
-        if not isinstance(document, dict):
-            return data
         for key in ("lines_per_second", "seconds"):  # speeds differ from run to run
             document.pop(key, None)
         for page in document.get("pages", []):
@@ -119,7 +127,17 @@ def load(path: Path, names: dict[str, str], defaults: dict[str, Any]) -> Any:
     return documents
 
 
-def compare(before: Path, after: Path, names: dict[str, str], defaults: dict[str, Any]) -> int:
+def parse_json(data: bytes) -> list[dict[str, Any]] | None:
+    """The JSON objects of a file, one in all or one a line; None for other files."""
+    try:
+        text = data.decode()
+        documents = [json.loads(text)] if text.startswith("{\n") else [json.loads(row) for row in text.splitlines()]
+    except ValueError:
+        return None
+    return documents if documents and all(isinstance(document, dict) for document in documents) else None
+
+
+def compare(before: Path, after: Path, names: dict[str, str], defaults: dict[str, Any], words: dict[str, str]) -> int:
     """Print every file that differs; the number of them."""
     files = sorted(str(path.relative_to(before)) for path in before.rglob("*") if path.is_file())
     different = lines = 0
@@ -128,7 +146,7 @@ def compare(before: Path, after: Path, names: dict[str, str], defaults: dict[str
             print(f"missing: {name}")
             different += 1
             continue
-        old, new = load(before / name, names, defaults), load(after / name, {}, defaults)
+        old, new = load(before / name, names, defaults, words), load(after / name, {}, defaults, {})
         if isinstance(old, list):
             lines += sum(len(page["lines"]) for document in old for page in document.get("pages", []))
         if old != new:
@@ -149,6 +167,7 @@ def main() -> None:
     comparer.add_argument("before", type=Path)
     comparer.add_argument("after", type=Path)
     comparer.add_argument("--rename", action="append", default=[], metavar="OLD=NEW")
+    comparer.add_argument("--replace", action="append", default=[], metavar="OLD=NEW", help="a word of other files")
     comparer.add_argument("--default", action="append", default=[], metavar="KEY=JSON", help="of a line that lacks it")
     args = parser.parse_args()
     if args.verb == "run":
@@ -157,7 +176,8 @@ def main() -> None:
     else:
         defaults = {key: json.loads(value) for key, value in (pair.split("=") for pair in args.default)}
         names = dict(pair.split("=") for pair in args.rename)
-        raise SystemExit(1 if compare(args.before, args.after, names, defaults) else 0)
+        words = dict(pair.split("=") for pair in args.replace)
+        raise SystemExit(1 if compare(args.before, args.after, names, defaults, words) else 0)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def check_format_version(checkpoint: dict[str, Any], path: Path) -> None:
         age = "an older" if isinstance(version, int) and version < CHECKPOINT_VERSION else "another"
         raise DataError(
             f"{path} was written by {age} version of glyphline (checkpoint format {version}, this version reads format "
-            f"{CHECKPOINT_VERSION}): train the run again, or export it with the version that wrote it"
+            f"{CHECKPOINT_VERSION}): train the run again"
         )
 
 
