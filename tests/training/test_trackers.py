@@ -113,7 +113,9 @@ def test_csv_of_a_resumed_run_drops_rows_after_the_checkpoint(tmp_path: Path) ->
     resumed = CsvTracker()
     resumed.start(make_run_info(tmp_path, resumed_at=10))
     resumed.log_metrics(11, {"val_loss": 0.5})
-    before = [(step, name, value) for step in (1, 10) for name, value in (("val_loss", float(step)), ("watch_cer", 0.1))]
+    before = [
+        (step, name, value) for step in (1, 10) for name, value in (("val_loss", float(step)), ("watch_cer", 0.1))
+    ]
     assert read_rows(tmp_path) == [*before, (11, "val_loss", 0.5)]
 
 

@@ -90,7 +90,9 @@ class CsvTracker(Tracker):
     @staticmethod
     def _precedes_checkpoint(row: list[str], resumed_at: int) -> bool:
         """Whether a row was logged before the checkpoint; of the checkpoint's own step only validation rows were."""
-        return int(row[0]) < resumed_at or (int(row[0]) == resumed_at and row[1].startswith(("val_", "watch_", "epoch")))
+        return int(row[0]) < resumed_at or (
+            int(row[0]) == resumed_at and row[1].startswith(("val_", "watch_", "epoch"))
+        )
 
     def log_metrics(self, step: int, metrics: Metrics) -> None:
         with self.path.open("a", newline="") as file:
