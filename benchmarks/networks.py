@@ -48,7 +48,7 @@ NETWORKS: dict[str, tuple[str, list[str]]] = {
     "patches + LSTM 128 (the W&B report)": ("seed", REPORT_NETWORK),
     "convolutions, no context": ("none", ["network.context=none"]),
     "convolutions + LSTM": ("lstm", ["network.context=lstm", "network.features=224"]),
-    "convolutions + 2 BiLSTM (the default)": ("bilstm", []),
+    "convolutions + 2 BiLSTM (of the recipes)": ("bilstm", []),
     "convolutions + 2 mixers": ("mixer", ["network.context=mixer", "network.layers=2"]),
     "convolutions + attention": ("attention", ["network.context=attention", "network.layers=1"]),
     "convolutions + 5 mixers": ("mixer-5", ["network.context=mixer", "network.layers=5"]),

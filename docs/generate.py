@@ -51,7 +51,7 @@ def command_line() -> str:
         name = function.__name__
         command = group.commands[name]
         context = typer.Context(command, info_name=name)
-        pieces = [piece.strip("{}") for piece in command.collect_usage_pieces(context)]
+        pieces = [re.sub("[{}]", "", piece) for piece in command.collect_usage_pieces(context)]
         usage = " ".join(["glyphline", name, *pieces])
         parts += [f"## glyphline {name}", f"    {usage}", _paragraphs(command.help or "")]
         for kind in ("argument", "option"):
@@ -95,7 +95,7 @@ def _type_name(field: dataclasses.Field[Any]) -> str:
     name = str(field.type)
     for python_name, yaml_name in names.items():
         name = re.sub(rf"\b{python_name}\b", yaml_name, name)
-    return name.replace(", ...]", "]")
+    return name.replace(", ...]", "]").replace(" | ", " or ")
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
@@ -115,7 +115,7 @@ def bundled_models() -> str:
     rows = []
     for name in bundled_names():
         card = bundled_card(name)
-        rows.append((f"`{name}`", f"{card['bytes'] / 1e6:.1f} MB", str(len(card["alphabet"])), card["about"].strip()))
+        rows.append((f"`{name}`", f"{card['bytes'] / 2**20:.1f} MB", str(len(card["alphabet"])), card["about"].strip()))
     return table(("name", "size", "characters", "what it reads"), rows)
 
 

@@ -20,7 +20,7 @@ __all__ = ["Page", "__version__", "compose", "open_reader", "read"]
 
 
 def open_reader(model: str = "auto", decoder: str = "beam", detector: str = "auto") -> PageReader:
-    """Open a reader of pages. See `glyphline.reading.pages.open_reader` for the names and the errors."""
+    """Open a reader of pages. See `glyphline.reading.pages.open_reader` for names, errors and further options."""
     from glyphline.reading import pages
 
     return pages.open_reader(model, decoder, detector)
@@ -29,10 +29,12 @@ def open_reader(model: str = "auto", decoder: str = "beam", detector: str = "aut
 def read(image: Any, model: str = "auto", decoder: str = "beam", detector: str = "auto") -> Page:
     """Find and read the text of an image. Of a file with several pages, the first page is read.
 
-    image: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4). model, decoder,
-    detector: names, as for `open_reader`; detector "none" reads the whole image as one line. Each call opens a new
-    reader: to read many images, open one with `open_reader` and call its `read`. Raises ImageError if the image cannot
-    be opened, UserError with the choices for an unknown name.
+    image: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) in RGB or (H, W, 4) in RGBA. model,
+    decoder, detector: names, as for `open_reader`; detector "none" reads the whole image as one line. Unreliable lines
+    are rejected (see `glyphline.reading.pages.open_reader`). Each call opens a new reader: to read many images, open
+    one with `open_reader` and call its `read`. Raises ImageError if the image cannot be opened or a line is too long,
+    UserError with the choices for an unknown name, MissingPackage if a name or the image needs a package that is not
+    installed.
 
     >>> read(compose("Hello there", seed=3).image, detector="none").text
     'Hello there'
@@ -43,8 +45,9 @@ def read(image: Any, model: str = "auto", decoder: str = "beam", detector: str =
 def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "strokes") -> ComposedLine:
     """Compose one line image with the text `text`. The same arguments give the same bytes.
 
-    seed: 0 or more. layout: "natural", "tiles" or "overlap". glyphs: a glyph source, from which test glyphs are drawn.
-    Raises AlphabetError for a character that the glyphs lack, UserError for a negative seed or an unknown name.
+    seed: 0 or more. layout: "natural", "tiles" or "overlap". glyphs: a glyph source, such as "strokes" or
+    "emnist/byclass"; glyphs of its test split are drawn. Raises AlphabetError for a character that the glyphs lack and
+    for an empty text, UserError for a negative seed or an unknown name.
 
     >>> compose("Hello, world!").image.ndim
     2

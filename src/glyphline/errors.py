@@ -2,9 +2,9 @@
 
 GlyphlineError               base of all exceptions that glyphline raises on purpose; exit code 1
 └── UserError                a mistake that the user can correct; exit code 2
-    ├── DataError            a file or a data set is missing, damaged or inconsistent
-    ├── AlphabetError        a character is missing from the alphabet or from the glyphs
-    ├── RecipeError          a recipe has an unknown key, a value of the wrong type or a contradiction
+    ├── DataError            a file, a data set or a source is unknown, missing, damaged or inconsistent
+    ├── AlphabetError        a character is missing from the alphabet or the glyphs, or the alphabet is invalid
+    ├── RecipeError          a recipe has an unknown key, an invalid value or a contradiction
     ├── ImageError           an image cannot be opened, is empty or is too large
     └── MissingPackage       an optional package is not installed
 """
@@ -28,15 +28,15 @@ class UserError(GlyphlineError):
 
 
 class DataError(UserError):
-    """A file or a data set is missing, damaged or inconsistent with other data."""
+    """A file, a data set or a source is unknown, missing, damaged or inconsistent with other data."""
 
 
 class AlphabetError(UserError):
-    """A character is missing from the alphabet, or no glyph source can draw it."""
+    """A character is missing from the alphabet, no glyph source can draw it, or the alphabet is invalid."""
 
 
 class RecipeError(UserError):
-    """A recipe has an unknown key, a value of the wrong type or a contradiction."""
+    """A recipe has an unknown key, a value of the wrong type or out of range, or a contradiction."""
 
 
 class ImageError(UserError):
@@ -55,7 +55,9 @@ class MissingPackage(UserError):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """Format the choices for a message about an unknown name. The choice most similar to `word`, if any, comes first.
+    """Format the choices for a message about an unknown name.
+
+    All choices are listed in sorted order. If one of them is similar to `word`, a question with it comes before them.
 
     >>> nearest("tile", ["tiles", "natural"])
     'did you mean "tiles"? choices: natural, tiles'

@@ -12,8 +12,9 @@ from pathlib import Path
 def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`. When the block ends, the file there replaces `path`.
 
-    If the block raises, the temporary file is deleted and `path` stays as it was. Raises OSError if `path` cannot be
-    replaced.
+    The block must write that file. Its name is that of `path` and ".tmp", so two processes must not write `path` at the
+    same time. If the block raises, the temporary file is deleted and `path` stays as it was. Raises OSError if the
+    block wrote no file or `path` cannot be replaced.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:

@@ -14,8 +14,8 @@ Polygon = tuple[tuple[float, float], ...]  # (x, y) px of the image, clockwise f
 class Character:
     """One recognized character and its position.
 
-    `left` and `right` are columns of the image. `polygon` holds the corners, which follow a slanted line. It is empty
-    if the corners are unknown.
+    `left` and `right` are columns of the image. `polygon` holds the four corners, which follow a slanted line,
+    clockwise from the upper left. It is empty if the corners are unknown.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Line:
     text: str
     confidence: float  # 0..1; 1 for an empty text
     polygon: Polygon
-    recognizer: str
+    recognizer: str  # name of the recognizer that gave the text
     characters: tuple[Character, ...] = ()
     words: tuple[Word, ...] = ()
     rejected: bool = False  # True if the reader rejected the line; its text is then empty
@@ -71,7 +71,11 @@ class Line:
         return [(word, tuple(groups[i]) if match else ()) for i, word in enumerate(self.words)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The line as plain data, as `read --format json` prints it."""
+        """The line as plain data, as `read --format json` prints it.
+
+        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence` is left out. Words and
+        characters without a polygon have no key "polygon".
+        """
         return {
             "text": self.text,
             "confidence": round(self.confidence, 4),
@@ -142,6 +146,8 @@ class Page:
     @property
     def paragraphs(self) -> list[list[Line]]:
         """The lines grouped by paragraph, in reading order. Neighbours with an equal `paragraph` form a group.
+
+        Rejected lines are included, unlike in `text`.
 
         >>> lines = (Line("one", 1.0, (), ""), Line("two", 1.0, (), "", paragraph=1))
         >>> [[line.text for line in lines] for lines in Page(10, 10, lines).paragraphs]

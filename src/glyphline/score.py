@@ -75,7 +75,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Score:
-    """The scores of a set of lines. Rates are fractions; intervals are 95 % bootstrap intervals over lines."""
+    """The scores of a set of lines. Rates are fractions; intervals are 95 % bootstrap intervals over lines.
+
+    All counts are of folded texts. Without lines all rates are 0.
+    """
 
     lines: int
     characters: int  # of the truths
@@ -137,7 +140,8 @@ def bootstrap_interval(
 def confusion_pairs(truths: Sequence[str], predictions: Sequence[str]) -> Counter[tuple[str, str]]:
     """Count the edits of an optimal alignment of each line, as (truth, prediction) -> count.
 
-    The prediction of a deletion and the truth of an insertion are "".
+    The prediction of a deletion and the truth of an insertion are "". The texts are not folded. Raises ValueError if
+    the two sequences differ in length.
     """
     pairs: Counter[tuple[str, str]] = Counter()
     for truth, prediction in zip(truths, predictions, strict=True):

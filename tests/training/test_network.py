@@ -163,9 +163,7 @@ def test_file_of_an_older_version_is_refused_with_the_remedy(
     recipe = tiny_recipe().to_dict()
     recipe["training"]["pieces"] = recipe["training"].pop("gradient_accumulation")  # a key of that version
     torch.save({"recipe": recipe, "facts": {}, "weights": {}}, tmp_path / "best.pt")
-    with pytest.raises(
-        UserError, match=r"best\.pt was written by an older version .*: train the run again$"
-    ):
+    with pytest.raises(UserError, match=r"best\.pt was written by an older version .*: train the run again$"):
         load_network(tmp_path / "best.pt")
 
 

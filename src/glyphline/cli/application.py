@@ -61,8 +61,8 @@ for verb in VERBS:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1, 2 or 130.
 
-    arguments: the words after `glyphline`; by default those of the process. `--debug` is accepted in any position; it
-    lets a GlyphlineError through with its traceback.
+    arguments: the words after `glyphline`; by default those of the process. Without any, the help is printed. `--debug`
+    is accepted in any position; it lets a GlyphlineError or a mistake in the arguments through with its traceback.
     """
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in words

@@ -41,7 +41,8 @@ class DemoLine(NamedTuple):
 def render_half_blocks(image: GreyImage, rows: int = TERMINAL_ROWS, columns: int = TERMINAL_COLUMNS) -> Text:
     """Render an image for a terminal, with two pixels a character cell.
 
-    image: (H, W), uint8. rows, columns: the largest size in character cells; smaller images are enlarged to it.
+    image: (H, W), uint8. rows, columns: the largest size in character cells; smaller images are enlarged to it, aspect
+    kept.
     """
     scale = min(2 * rows / image.shape[0], columns / image.shape[1])
     size = max(1, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale) // 2 * 2)

@@ -14,7 +14,7 @@ CONFUSIONS_SHOWN = 12
 
 
 def evaluate(
-    lines: Annotated[str, typer.Argument(help="folder with labels.tsv, or a recipe")],
+    lines: Annotated[str, typer.Argument(metavar="LINES", help="folder with labels.tsv, or a recipe")],
     model: Model = "reader",
     decoder: DecoderName = "beam",
     fold: Annotated[

@@ -12,7 +12,7 @@ from glyphline.cli.terminal import print_status
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="run folder, or its best.pt")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or its best.pt")],
     out: Annotated[Path, typer.Option("--out", "-o", help=".onnx file to write")],
     int8: Annotated[bool, typer.Option("--int8", help="quantize to 8 bits; refused if the CER grows too much")] = False,
 ) -> None:

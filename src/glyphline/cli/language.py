@@ -12,7 +12,10 @@ from glyphline.cli.terminal import print_status
 
 def language(
     sentences: Annotated[
-        list[str], typer.Argument(help="sources of the texts: wikisplit, text:PATH, built-in, generated:COUNT")
+        list[str],
+        typer.Argument(
+            metavar="SENTENCES", help="sources of the texts: wikisplit, text:PATH, built-in, generated:COUNT"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help=".lm file to write")],
     alphabet: Annotated[

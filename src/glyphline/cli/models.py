@@ -10,7 +10,9 @@ import typer
 from glyphline.errors import UserError
 
 
-def models(name: Annotated[str | None, typer.Argument(help="bundled reader whose model card is shown")] = None) -> None:
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="bundled reader whose model card is shown")] = None,
+) -> None:
     """List the bundled readers, or print one's model card as JSON."""
     from glyphline.reading.recognition.recognizers import bundled_card, bundled_names
 

@@ -21,7 +21,10 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class ReaderOptions:
-    """The options of `read` that determine the reader. Each process of a batch opens its own reader from them."""
+    """The options of `read` that determine the reader. Each process of a batch opens its own reader from them.
+
+    None: the default confidence, no lexicon, no pattern.
+    """
 
     model: str
     decoder: str
@@ -34,7 +37,8 @@ class ReaderOptions:
 def open_page_reader(options: ReaderOptions) -> Any:
     """Open the PageReader of these options.
 
-    Raises UserError or DataError, which name the choices, for a wrong option, and MissingPackage.
+    Where both a lexicon and a pattern are given, the lexicon counts. Raises UserError or DataError, which name the
+    choices, for a wrong option, and MissingPackage.
     """
     from glyphline.reading.pages import open_reader
     from glyphline.reading.recognition.constraints import Constraint, RegexConstraint, load_lexicon
@@ -52,7 +56,7 @@ def open_page_reader(options: ReaderOptions) -> Any:
 def read(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="images, PDFs, folders, glob patterns, URLs; - reads standard input"),
+        typer.Argument(metavar="IMAGE", help="images, PDFs, folders, glob patterns, URLs; - reads standard input"),
     ],
     line: Annotated[
         bool, typer.Option("--line", help="treat each image as one line of text, as --detector none does")
@@ -75,11 +79,7 @@ def read(
     ] = None,
     min_confidence: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="reject lines with a lower confidence; default: 0.7, or 0 for a model that is not calibrated",
-        ),
+        typer.Option(min=0, max=1, help="expected share of correct characters that a line needs; by default 0.7"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="file for all results, or folder for one file an image")

@@ -15,7 +15,7 @@ from glyphline.cli.terminal import print_status
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="recipe file, such as recipes/tiles.yaml")],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file, such as recipes/tiles.yaml")],
     out: Annotated[Path, typer.Option("--out", "-o", help="run folder to write to")],
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override a key of the recipe; may be repeated")

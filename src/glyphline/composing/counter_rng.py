@@ -19,9 +19,10 @@ _UINT64_MASK = 2**64 - 1
 def random_uint64(*counters: npt.NDArray[np.uint64] | int) -> npt.NDArray[np.uint64]:
     """Random numbers, uniform over 0..2**64-1, as a function of the counters and of their order.
 
-    counters: a seed and indices, whole numbers that are taken modulo 2**64; arrays are broadcast against each other.
-    Returns uint64 of the broadcast shape. Each counter is added to the state; the state is then multiplied, shifted by
-    an offset and mixed by the finalizer of SplitMix64.
+    counters: a seed and indices, whole numbers from -2**63 to 2**64-1; a negative one counts modulo 2**64. Arrays are
+    broadcast against each other. Returns uint64 of the broadcast shape.
+    Each counter is added to the state. The state is then multiplied, a constant is added, and the finalizer of
+    SplitMix64 mixes it.
     """
     with np.errstate(over="ignore"):
         z = np.zeros((), np.uint64)
@@ -35,6 +36,8 @@ def random_uint64(*counters: npt.NDArray[np.uint64] | int) -> npt.NDArray[np.uin
 
 def random_int(*counters: int) -> int:
     """The number of `random_uint64` for whole numbers, as a Python int and without the overhead of numpy.
+
+    counters: whole numbers of any size, taken modulo 2**64.
 
     >>> random_int(1, 2, 3) == int(random_uint64(1, 2, 3))
     True

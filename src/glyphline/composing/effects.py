@@ -32,12 +32,16 @@ class Effect(ABC):
     def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         """Draw the random numbers of one application.
 
-        x_height: of the line, px. baseline: of the line, px from the top of the image.
+        x_height: of the line, px. baseline: of the line, px from the top of the image. Returns JSON values.
         """
 
     @abstractmethod
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
-        """The changed image, (H, W) uint8. The input is not modified. Equal arguments give equal images."""
+        """The changed image, (H, W) uint8. The input is not modified. Equal arguments give equal images.
+
+        image: of the stage "ink": ink alone, bright on 0; of the stage "photo": grey values of ink on paper.
+        params: the result of `sample`.
+        """
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +62,7 @@ def _sample_noise_origin(rng: np.random.Generator) -> Params:
 
 
 class StrokeWidth(Effect):
-    """Thinner or thicker strokes with softer or harder edges: the ink is blurred and cut at a level."""
+    """Thinner or thicker strokes with softer or harder edges: the ink is blurred and thresholded with a linear ramp."""
 
     stage = "ink"
     help = "stroke width and edge, from pencil to marker"
@@ -85,7 +89,7 @@ class UnevenInk(Effect):
     def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         return {
             **_sample_noise_origin(rng),
-            "depth": float(rng.uniform(0.3, 1.6)),
+            "depth": float(rng.uniform(0.3, 1.6)),  # share of the ink that noise of 128 takes away, 0.8 at most
             "size": float(rng.uniform(0.5, 1.5)),  # px, sigma of the blur of the noise
         }
 
@@ -132,7 +136,7 @@ class RuledPaper(Effect):
             "pitch": pitch,  # px between two rules
             "phase": (baseline + below_baseline) / pitch % 1.0 if rng.random() < 0.6 else float(rng.uniform(0, 1)),
             "squared": squared,
-            "slope": float(rng.normal(0, 0.004)),
+            "slope": float(rng.normal(0, 0.004)),  # px downwards for each px to the right
             "thick": float(rng.uniform(0.6, 2.2)),  # px
             "strength": float(rng.uniform(0.06, 0.8)),  # share of the brightness that a rule takes away
         }

@@ -69,7 +69,7 @@ class Dataset:
     files: tuple[DatasetFile, ...]
     default_parts: tuple[str, ...]  # fetched if no parts are requested
     zip_md5: str | None = None  # of the official zip; only reported in errors, the sha256 of the files decide
-    terms: str = ""
+    terms: str = ""  # the licence and what to cite; reported after each fetch
 
     def select_files(self, parts: Sequence[str] | None) -> list[DatasetFile]:
         """The files of some parts; None selects the default parts. Raises DataError for an unknown part."""
@@ -175,13 +175,15 @@ def fetch(
 ) -> Path:
     """Fetch a data set into the data folder and return the folder that holds its files.
 
-    name: a key of DATASETS. source: replaces the built-in addresses; an http(s) address of a mirror, a zip on this
-    machine, or a folder with the unpacked files. folder: replaces `data_folder()`. parts: the parts to fetch (the
-    splits of EMNIST; test, tune, validation, train of WikiSplit); None: the default parts. log: is called with each
-    status message, one line. progress: show a progress bar on stderr if stderr is a terminal.
+    name: a key of DATASETS. source: replaces the built-in addresses; an http(s) address of a mirror (of a folder of
+    files if it ends in "/", otherwise of a zip), a zip on this machine, or a folder with the unpacked files.
+    folder: replaces `data_folder()`; the files are installed in its subfolder `Dataset.folder`, such as emnist/gzip.
+    parts: the parts to fetch (the splits of EMNIST; test, tune, validation, train of WikiSplit); None: the default
+    parts. log: is called with each status message, one line. progress: show a progress bar on stderr if stderr is a
+    terminal.
 
-    Files that are present and correct are not fetched again. An interrupted download is resumed. A file gets its
-    final name only after its size and sha256 were verified, as far as they are known.
+    Files that are present and correct are not fetched again; incorrect ones are replaced. An interrupted download is
+    resumed. A file gets its final name only after its size and sha256 were verified, as far as they are known.
 
     Raises DataError for an unknown name, part or source, if no address provides the files, if a file is not the
     official one (the correct files are kept), if the disk is full, and if a file cannot be read or written. After

@@ -27,7 +27,11 @@ GlyphBox = tuple[int, int, int, int]  # (left, top, right, bottom) in px of the 
 
 @dataclass(frozen=True)
 class PlacedGlyph:
-    """A glyph of a line and its place. The rectangle is that of the ink before tilt, lean, bend and warp, in px."""
+    """A glyph of a line and its place on the canvas.
+
+    left, top, width, height: px. Layout natural: the rectangle of the ink before tilt, lean, bend and the distortion of
+    the whole line. Layouts tiles and overlap: the whole tile.
+    """
 
     character: str
     source: int  # index in GlyphPool.sources
@@ -37,14 +41,14 @@ class PlacedGlyph:
     width: float
     height: float
     warp: int = -1  # index of its distortion, below WARP_COUNT; -1: none
-    tilt: float = 0.0  # radians anticlockwise about its centre
+    tilt: float = 0.0  # radians clockwise about its centre
     lean: float = 0.0  # shear: px to the right per px upwards
-    bend: float = 0.0  # size of the distortion `warp` as a share of the glyph's size (layout natural)
+    bend: float = 0.0  # layout natural: standard deviation of the distortion `warp`, of the glyph's longer side
 
 
 @dataclass(frozen=True)
 class LineRecord:
-    """All that decides the image of a line. Drawing it again gives the same bytes."""
+    """All that decides the image of a line. Drawing it again from the same glyph pool gives the same bytes."""
 
     text: str
     layout: str
@@ -53,7 +57,7 @@ class LineRecord:
     height: int  # px of the canvas
     glyphs: tuple[PlacedGlyph, ...]
     numbers: dict[str, Any] = field(default_factory=dict)  # parameters of the layout, JSON values
-    effects: tuple[tuple[str, Params], ...] = ()
+    effects: tuple[tuple[str, Params], ...] = ()  # (name, parameters) of each, in the order of application
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class Layout(ABC):
 
     @abstractmethod
     def draw(self, record: LineRecord, pool: GlyphPool, boxes: bool = False) -> tuple[GreyImage, list[GlyphBox]]:
-        """Draw a record: its image, uint8 (height, width), and the box of the ink of each glyph.
+        """Draw a record: its image, uint8 (height, width), and the box of the ink of each glyph of the record.
 
         pool: the pool that the record was sampled with. boxes: False leaves the list of boxes empty.
         """
@@ -137,9 +141,9 @@ def sample_tile_indices(
 ) -> npt.NDArray[np.int64]:
     """Sample a tile for each character: indices into the TileBank of the pool's first source, -1 for a space.
 
-    texts: one text a line. indices: (lines,), the number of each line in its set. Returns (lines, longest text);
-    shorter texts are filled with -1. Each value depends only on the seed, the line's number, the position and the
-    character. Raises AlphabetError for a character that the first source lacks.
+    texts: one text a line, at least one. indices: (lines,), the number of each line in its set. Returns int64 (lines,
+    longest text); shorter texts are filled with -1. Each value depends only on the seed, the line's number, the
+    position and the character. Raises AlphabetError for a character that the first source lacks.
     """
     bank = pool.sources[0].tiles(pool.split)
     length = max(map(len, texts))
@@ -227,7 +231,11 @@ def draw_tiles(
 
 @dataclass(frozen=True)
 class Tiles(Layout):
-    """Tiles of 28 px side by side, as in the W&B report; a space is an empty tile. Jitter distorts each tile."""
+    """Tiles of 28 px side by side, as in the W&B report; a space is an empty tile. Jitter distorts each tile.
+
+    The image has bright ink on 0. Only the first source of a pool is used: `sample` raises AlphabetError for a
+    character that this source lacks.
+    """
 
     jitter: float = 0.0  # strength of the distortions; 0: none, 1: see `_sample_warps`
     name: ClassVar[str] = "tiles"
@@ -295,7 +303,7 @@ class Overlap(Tiles):
 class Natural(Layout):
     """Handwriting: cropped glyphs on a baseline, with the proportions, spacing, slant and irregularity of a writer.
 
-    The image is dark ink on paper, with the effects of pen, paper and camera.
+    The image is dark ink on paper, with the effects of pen, paper and camera. The effect negative inverts it.
     """
 
     effects: dict[str, float] = field(default_factory=dict)  # effect -> share of lines
@@ -372,6 +380,9 @@ class Natural(Layout):
         )
         width = int(max(g.left + g.width for g in shifted) + margin["right"] + slant_room) + 2
         height = int(max(g.top + g.height for g in shifted) + margin["bottom"]) + 2
+        # x, baseline, bend_depth: px. slant: px to the right for each px upwards. turn: radians clockwise. bend: the
+        # seed of the smooth bend, bend_depth its standard deviation. taper: the left end is enlarged by about half of
+        # it, the right end reduced. paper: grey value. ink: share of the paper's brightness that full ink takes away.
         numbers = {
             "x": x, "slant": slant, "turn": rotation if width < 12 * height else rotation * 0.3,
             "baseline": -topmost + margin["top"], "bend": int(rng.integers(2**31)),

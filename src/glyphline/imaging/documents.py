@@ -59,11 +59,15 @@ def load(source: ImageSource) -> GreyImage:
 class Document:
     """The pages of an image file: one of a photograph, any number of a TIFF or PDF. Each is decoded on request.
 
-    source: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4). Pages are turned
-    upright by their Exif orientation. Transparency is put on white. Of an animation, the first frame is the only page.
+    source: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) in RGB or (H, W, 4) in RGBA. Arrays
+    are uint8 or are converted: bool to 0 and 255, floats whose maximum is at most 1 from 0..1, uint16 above 255 from
+    0..65535; other values are clipped to 0..255. Pages are turned upright by their Exif orientation. Transparency is
+    put on white. Of an animation, the first frame is the only page. In a `with` statement, the process that renders a
+    PDF ends with the block.
 
-    Raises ImageError if the source is missing, empty, not an image, damaged, locked with a password, or larger than
-    PIXEL_LIMIT, PAGE_LIMIT or BYTE_LIMIT. Raises MissingPackage for a HEIC image if pillow-heif is not installed.
+    Raises ImageError if the source is missing, empty, not an image, locked with a password, or exceeds PAGE_LIMIT,
+    BYTE_LIMIT (of a path) or SECONDS. Damage and more than PIXEL_LIMIT px may be found only when a page is decoded.
+    Raises MissingPackage for a HEIC image if pillow-heif is not installed.
 
     >>> len(Document(np.zeros((4, 6), np.uint8)))
     1
@@ -98,7 +102,7 @@ class Document:
             self._pdf.close()
 
     def page_name(self, number: int) -> str:
-        """Return the name of page `number`, from 0, in error messages.
+        """Return the name of page `number`, from 0, in error messages. The first page has the name of the file.
 
         >>> Document(np.zeros((4, 6), np.uint8)).page_name(1)
         'page 2 of the image'
@@ -106,12 +110,15 @@ class Document:
         return f"page {number + 1} of {self.name}" if number else self.name
 
     def grey(self, number: int) -> GreyImage:
-        """Decode page `number`, from 0, to grey values, uint8 (H, W). Raises ImageError as the constructor does."""
+        """Decode page `number`, from 0, to grey values, uint8 (H, W).
+
+        Raises ImageError for a page that does not exist, is damaged, or exceeds PIXEL_LIMIT or SECONDS.
+        """
         with self._convert_errors(number):
             return self._decode(number, "L")
 
     def colour(self, number: int) -> ColourImage:
-        """Decode page `number`, from 0, to RGB, uint8 (H, W, 3). Raises ImageError as the constructor does."""
+        """Decode page `number`, from 0, to RGB, uint8 (H, W, 3). Raises ImageError as `grey` does."""
         with self._convert_errors(number):
             return self._decode(number, "RGB")
 
@@ -248,8 +255,9 @@ def _read_bytes(source: str | Path | bytes) -> bytes:
 def fetch(address: str) -> bytes:
     """Download an image from an address that starts with http:// or https:// and return its bytes.
 
-    Raises ImageError if the address is invalid, the server cannot be reached or answers with an error or a web page, or
-    if the image exceeds BYTE_LIMIT, FETCH_SECONDS or FETCH_TOTAL.
+    Raises ImageError if the address is invalid, the server cannot be reached, redirects more than 5 times or answers
+    with an error or a web page, or if the image exceeds BYTE_LIMIT, FETCH_SECONDS or FETCH_TOTAL. The bytes are not
+    opened as an image here.
     """
     import requests
     import urllib3
@@ -387,8 +395,8 @@ def image_paths(paths: Iterable[str | Path]) -> list[Path]:
     """Expand paths, folders and glob patterns to a list of files, in the order of the arguments.
 
     A folder expands to the files with one of SUFFIXES in it and in its subfolders, sorted; a pattern to the files that
-    match it, sorted. Any other path is kept, even if it does not exist. Raises ImageError for a folder without images
-    or a pattern without matches.
+    match it, sorted, with any suffix. Folders that match a pattern are left out. Any other path is kept, even if it
+    does not exist. Raises ImageError for a folder without images or a pattern without matches.
     """
     files: list[Path] = []
     for argument in paths:
@@ -400,9 +408,10 @@ def image_paths(paths: Iterable[str | Path]) -> list[Path]:
             files += images
         elif any(c in str(argument) for c in "*?[") and not path.exists():
             matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
-            if not matches:
+            matched_files = [p for p in matches if p.is_file()]
+            if not matched_files:
                 raise ImageError(f"no file matches the pattern {argument}: check the path")
-            files += [p for p in matches if p.is_file()]
+            files += matched_files
         else:
             files.append(path)
     return files

@@ -127,7 +127,10 @@ class NormalizedLine:
 
 
 def canonical_line_image(grey: GreyImage, height: int, normalization: str = "ink") -> GreyImage:
-    """Normalize a line image as `normalize_line` does, and return only the image (height, W)."""
+    """Normalize a line image as `normalize_line` does, and return only the image: (height, W), "colour" (height, W, 3).
+
+    Raises the errors of `normalize_line`.
+    """
     return normalize_line(grey, height, normalization).line
 
 
@@ -144,8 +147,9 @@ def normalize_line(image: GreyImage | ColourImage, height: int, normalization: s
     scans. Dark or bright ink gives bright ink on 0.
     normalization "whole": keep the frame of the image and scale its grey values, inverted if the background is bright;
     for tiles, which fill their frame exactly.
-    normalization "colour": scale the RGB image only, to (height, W, 3); for recognizers of other projects.
-    Raises UserError for an unknown normalization, ImageError for a line wider than WIDTH_LIMIT.
+    normalization "colour": scale the RGB image only, to (height, W, 3); a grey image gets three equal channels; for
+    recognizers of other projects.
+    Raises UserError for an unknown normalization, ImageError for a line that is wider than WIDTH_LIMIT at this height.
     """
     if normalization not in NORMALIZATIONS:
         raise UserError(f'no normalization "{normalization}"; {nearest(normalization, NORMALIZATIONS)}')

@@ -28,7 +28,8 @@ MEMORY = 800 * 2**20  # bytes of address space of the subprocess; most pages tak
 class Pdf:
     """The pages of a PDF. Each is rendered when it is requested. `count` is their number, `close` ends the subprocess.
 
-    Raises ImageError, without the file name, if the PDF is damaged or locked, or if it exceeds SECONDS or MEMORY.
+    data: the bytes of the file. Raises ImageError, without the file name, if the PDF is damaged or locked, or if it
+    exceeds SECONDS or MEMORY.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -45,7 +46,11 @@ class Pdf:
         self.count: int = self._request(b"%d\n" % len(data), data)["pages"]
 
     def page(self, number: int) -> tuple[int, int, bytes]:
-        """Render page `number`, from 0. Returns its width and height in px, and its pixels (H, W, 3), RGB, as bytes."""
+        """Render page `number`, from 0. Returns its width and height in px, and its pixels (H, W, 3), RGB, as bytes.
+
+        The resolution is DPI, or lower for a page that would exceed PIXELS. Raises ImageError for a page that cannot be
+        rendered, and for every page after one that ended the subprocess.
+        """
         response = self._request(b"%d\n" % number)
         return response["width"], response["height"], response["pixels"]
 

@@ -34,15 +34,21 @@ TASKS_PER_PROCESS = 2  # tasks submitted ahead for each process, so that none wa
 
 @dataclass(frozen=True)
 class Task:
-    """An image file and the files its results are written to."""
+    """An image file and the files its results are written to.
+
+    A format of one page a document writes page 2 to NAME-2 and the suffix of the format, beside `out`.
+    """
 
     image: Path
-    out: Path
-    overlay: Path | None = None
+    out: Path  # the document, or that of the first page
+    overlay: Path | None = None  # the overlay of the first page; None for none
 
     @property
     def done(self) -> bool:
-        """Whether all results exist and none is older than the image."""
+        """Whether `out` and `overlay` exist and neither is older than the image; False where the image is missing.
+
+        The files of further pages are not checked: `out` is written last.
+        """
         outputs = [self.out, *([self.overlay] if self.overlay else [])]
         try:
             return min(path.stat().st_mtime for path in outputs) >= self.image.stat().st_mtime
@@ -67,7 +73,9 @@ def read_and_render(
 
     name: the file's name as documents state it. overlay: the PNG file of the overlay of the first page; the overlay of
     page 2 is written to NAME-2.png. Returns the documents, one for all pages or, for a single-page format, one a page,
-    and the pages. Raises ImageError as `Document` does, and OSError when an overlay cannot be written.
+    and the pages. Text is encoded as UTF-8 and ends with a newline. Empty text stays empty, except with the detector
+    `SingleLine`, where it is a newline. Raises ImageError and MissingPackage as `PageReader.read_pages` does, and
+    OSError when an overlay cannot be written.
     """
     pages = list(reader.read_pages(source))
     opened_documents: list[Document] = []
@@ -111,8 +119,10 @@ def plan_tasks(
 ) -> list[Task]:
     """Return a task for each image: the result of FOLDER/a/b.png is OUT/a/b.png + suffix.
 
-    folders: input folders, below which the path of an image is kept; other images keep their name only. overlays: the
-    folder of the overlays, None for none. Results of earlier runs among the images and repeated images are left out.
+    folders: input folders. The path of an image below the innermost of them is kept; an image outside them keeps only
+    its name. overlays: the folder of the overlays, None for none. The overlay of FOLDER/a/b.png is
+    OVERLAYS/a/b.png.png. Results of earlier runs among the images and repeated images are left
+    out.
     Raises UserError when two images would be written to the same file.
     """
     relative_names = {image: _relative_name(image, folders) for image in images}
@@ -168,8 +178,9 @@ def _absolute(path: Path) -> Path:
 
 
 def prepare_folder(out: Path, settings: dict[str, Any]) -> None:
-    """Make a folder of results that records the settings, or check that it was made with the same settings.
+    """Make a folder of results with a SETTINGS_FILE, or check that an existing SETTINGS_FILE holds the same settings.
 
+    settings: values that JSON returns unchanged, so no tuples and no paths.
     Raises UserError when the folder was made with other settings, or cannot be written to or read.
     """
     settings_file = out / SETTINGS_FILE
@@ -252,11 +263,12 @@ def _run_task(reader: PageReader, task: Task, format_name: str) -> Outcome:
 def read_all(
     tasks: Sequence[Task], open_reader: Callable[[], PageReader], format_name: str, jobs: int
 ) -> Iterator[Outcome]:
-    """Run the tasks that are not done, and yield their outcomes in any order.
+    """Run the tasks that are not done, and yield their outcomes in any order. Tasks that are done have no outcome.
 
-    jobs: the number of processes; each opens its own reader with `open_reader`, which must be picklable. A list of one
-    task is run in this process. An image whose process dies (out of memory, a crash inside a library) is tried once
-    more alone, and then reported in its outcome; images fail in their outcome, not with an exception.
+    jobs: the number of processes, at least 1. Each opens its own reader with `open_reader`, which must be picklable.
+    Several processes use one onnxruntime thread each. If `tasks` has one member, it is run in this process.
+    An image that cannot be read is reported in its outcome, not by an exception. An image whose process dies (out of
+    memory, a crash inside a library) is tried once more alone, and reported if its process dies again.
     """
     todo = [task for task in tasks if not task.done]
     if len(tasks) == 1:  # a crash loses no other image

@@ -92,6 +92,7 @@ class LineReader:
     def read_line(self, image: str | Path | bytes | npt.NDArray[np.generic]) -> Line:
         """Read one image of one line, in any form that `glyphline.imaging.documents.load` takes.
 
+        The image is read in grey values, also by a recognizer of colour images.
         Raises ImageError for an image that cannot be read, or is too wide at the height of the recognizer.
         """
         return self.read_lines([load(image)])[0]
@@ -106,7 +107,10 @@ class LineReader:
         return [self._build_line(d, n, image) for d, n, image in zip(decoded, normalized, images, strict=True)]
 
     def recognize(self, images: Sequence[GreyImage | ColourImage]) -> list[Hypothesis]:
-        """Read images as `read_lines` does, and return the log-probabilities with each line, to score other texts."""
+        """Read images as `read_lines` does, and return the log-probabilities with each line, to score other texts.
+
+        Raises ImageError as `read_lines` does.
+        """
         normalized = self._normalize(images)
         outputs: dict[int, tuple[LogProbs, dict[str, int]]] = {}
 
@@ -130,8 +134,9 @@ class LineReader:
 
         lines: uint8 (height, W), ink bright on 0, or (height, W, 3) for a recognizer of colour images. A line whose
         pixels are all 0 gives an empty text with confidence 1.
-        on_log_probs: called for every other line with its index, its log-probabilities (T, C) and the alphabet of their
-        classes, in the order of the batches.
+        on_log_probs: called once for each line with a pixel above 0, in the order of the batches. It gets the index of
+        the line, its log-probabilities (T, C) and the alphabet of their classes. The alphabet is a part of the
+        recognizer's where that has more than LIMITS.large_alphabet characters.
         """
         info, alphabet = self.recognizer.info, alphabet_of(self.recognizer)
         decoded = [DecodedText("", 1.0, ())] * len(lines)
@@ -207,7 +212,8 @@ def open_line_reader(
     """Open a reader of line images.
 
     model: a bundled model's name, "pp-ocr", the path of an .onnx file, or a recognizer. decoder: a spec such as "beam"
-    or "beam:my.lm", see DECODERS. constraint: makes the constraint that every text has to meet.
+    or "beam:my.lm", see DECODERS. constraint: called with the recognizer; returns the constraint that every text has to
+    meet. With a constraint the decoder is a beam search, also where `decoder` is "greedy".
     Raises UserError or DataError naming the choices, MissingPackage for "pp-ocr" without rapidocr.
     """
     recognizer = open_recognizer(model) if isinstance(model, str) else model
@@ -276,8 +282,9 @@ def _map_ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Ite
 
 
 def group_by_width(widths: Sequence[int], max_pixels: int = LIMITS.batch_pixels) -> list[list[int]]:
-    """Group lines of equal padded width into batches. widths: px of each line. Returns the indices of the lines.
+    """Group lines of equal padded width into batches.
 
+    widths: px of each line. Returns a list of indices for each batch, the narrowest lines first.
     A batch has at most LIMITS.batch_lines lines and `max_pixels` px at LIMITS.nominal_height, but at least one line.
     The output of a recurrent network depends on the padding after a line, so a line has the same padding in any batch.
     """

@@ -25,7 +25,9 @@ def _thread_count() -> int:
 def open_session(path: Path) -> Any:
     """Open an onnxruntime.InferenceSession on the CPU for a model file.
 
-    Raises DataError for a file that is not an ONNX model, UserError where $GLYPHLINE_THREADS is not a whole number.
+    It has $GLYPHLINE_THREADS threads; 0, the default, is one for each core.
+    Raises DataError for a file that is missing or not an ONNX model, UserError where $GLYPHLINE_THREADS is not a whole
+    number.
     """
     import onnxruntime
 

@@ -72,12 +72,17 @@ def open_reader(
     """Open a reader of pages.
 
     model: "auto", the name of a bundled reader, "pp-ocr", an .onnx file, or a recognizer. "auto" is an ensemble of the
-    bundled reader and PP-OCR's recognizer; without rapidocr it is the bundled reader alone. decoder: a name in
-    DECODERS. detector: a name in DETECTORS, or "auto": "photo", or "paper" without rapidocr. min_confidence: share of
-    correct characters, 0..1; lines below it are rejected. The default is 0.7, or 0 for a model without calibration.
-    constraint: makes the constraint on the text of a line for a recognizer.
+    bundled reader and PP-OCR's recognizer; without rapidocr it is the bundled reader alone.
+    decoder: a spec such as "beam" or "beam:my.lm", see DECODERS.
+    detector: a name in DETECTORS, or "auto": "photo", or "paper" without rapidocr. With the model "auto" and rapidocr,
+    "photo" and "none" also try each other where the result is doubtful (see `PageReader.second_detector`), but not
+    with a constraint.
+    min_confidence: share of correct characters, 0..1; lines below it are rejected (see `reject_unreliable`). The
+    default is 0.7, or 0 where a recognizer has no calibration for the decoder.
+    constraint: called with each recognizer; returns the constraint on the text of a line.
 
-    Raises UserError or DataError that name the choices, and MissingPackage.
+    Raises UserError or DataError that name the choices, and MissingPackage for "pp-ocr" without rapidocr. The detector
+    "photo" raises MissingPackage only when it detects.
     """
     has_rapidocr = find_spec("rapidocr") is not None
     models: list[str | Recognizer] = [model]
@@ -107,8 +112,8 @@ class PageHypothesis:
     quarters: int  # quarter turns by which the page was rotated, counterclockwise
     margin: float  # heights that were added above and below each line before it was rectified
     regions: list[OrderedRegion]  # on the rotated page
-    crops: list[ColourImage]
-    lines: list[Line]
+    crops: list[ColourImage]  # of the regions, rectified
+    lines: list[Line]  # of the crops, positions in px of the crop
 
     @property
     def letters(self) -> int:
@@ -117,17 +122,17 @@ class PageHypothesis:
 
     @property
     def confident_letters(self) -> float:
-        """The expected number of correct letters, weighted by visual confidence."""
+        """The expected number of letters in correct words, weighted by visual confidence."""
         return confident_letters(self.lines)
 
     @property
     def visible_characters(self) -> float:
-        """The number of characters, each weighted by the visual confidence of its line."""
+        """The number of characters, spaces included, each weighted by the visual confidence of its line."""
         return sum(line.visual_confidence * len(line.characters) for line in self.lines)
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether at most `sufficient_share` of the characters are visible. True for a page without characters."""
+        """Whether `visible_characters` is at most `sufficient_share` of all. True for a page without characters."""
         characters = sum(len(line.characters) for line in self.lines)
         return self.visible_characters <= THRESHOLDS.sufficient_share * characters
 
@@ -143,7 +148,7 @@ class PageReader:
 
     line_reader: LineReaderProtocol = field(default_factory=LineReader)
     detector: Detector = field(default_factory=SingleLine)
-    correct_orientation: bool = True  # also read pages that lie on their side or are upside down
+    correct_orientation: bool = True  # also read pages on their side or upside down; not tried for `SingleLine`
     min_confidence: float = 0.0  # share of correct characters, 0..1; lines below it are rejected
     second_detector: Detector | None = None  # tried on small images and single lines when the result is doubtful
 
@@ -157,7 +162,9 @@ class PageReader:
     def read_pages(self, source: ImageSource) -> Iterator[Page]:
         """Read every page of a document, one at a time.
 
-        Raises ImageError for a document that cannot be opened, and for a line that is too long to be read.
+        Raises ImageError for a document or a page that cannot be opened, and for a line that is too long to be read.
+        Raises MissingPackage where the image or the detector needs a package that is not installed. Errors are raised
+        when the page is requested.
         """
         with Document(source) as document:
             for number in range(len(document)):
@@ -171,6 +178,8 @@ class PageReader:
     def read_image(self, image: ColourImage, number: int = 1) -> Page:
         """Read one page from an image (H, W, 3) uint8. The coordinates of the Page are px of this image.
 
+        number: of the page in its file, from 1. Background and lines without text are left out. With `InkDetector` all
+        lines of a page are rejected where `is_background` is true of them and `min_confidence` is above 0.
         Raises ImageError for a line that is too long to be read.
         """
         height, width = image.shape[:2]

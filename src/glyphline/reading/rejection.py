@@ -39,10 +39,14 @@ def text_mask(
     """Which lines of a page are text; the others are background that the detector took for text.
 
     The score of a line is detector confidence x visual confidence: both are low on background. A line needs a higher
-    score the fewer letters it has, and a lower one beside a line that is text (context). Lines with a detector
-    confidence of 1 always count as text: no detector looked for text there. is_small: the image is small or one line,
-    so it may be a cropped word. is_rotated: the page was rotated to be read, in the way that looks most like text, so
-    one or two letters prove nothing.
+    score the fewer letters it has. A page has context where one of its lines has more than `context_letters` letters
+    and a score of at least `context_score`. The lowest score of text is `score_with_context` on a page with context,
+    `score_in_small_image` where is_small and not is_rotated, and else `score_alone`. Without context, a line of
+    `context_letters` or fewer also needs a confidence of `few_letters_confidence`, and is never text where is_rotated.
+    Lines with a detector confidence of 1 always count as text: no detector looked for text there.
+    detector_confidences: 0..1, one a line. is_small: the image is small or one line, so it may be a cropped word.
+    is_rotated: the page was rotated to be read. The rotation that looks most like text was chosen, so one or two
+    letters are no evidence of text.
     """
     letters = [letter_count(line) for line in lines]
     scores = [c * line.visual_confidence for c, line in zip(detector_confidences, lines, strict=True)]
@@ -70,9 +74,10 @@ def _min_score(limits: ScoreLimits, letters: int) -> float:
 
 
 def is_background(lines: Sequence[Line]) -> bool:
-    """Whether a page of ink holds no text: hardly any letter is expected to be correct, and no line is reliable.
+    """Whether a page of ink holds no text.
 
-    For the ink detector, which takes any dark detail for text.
+    Fewer than `background_letters` letters are expected to be in correct words, and no line has a confidence of
+    `background_confidence`. For the ink detector, which takes any dark detail for text.
     """
     best = max((line.confidence for line in lines if line.text), default=0.0)
     return expected_letters(lines) < THRESHOLDS.background_letters and best < THRESHOLDS.background_confidence
@@ -81,7 +86,9 @@ def is_background(lines: Sequence[Line]) -> bool:
 def reject_unreliable(line: Line, min_confidence: float) -> Line:
     """The line, or a rejected line without text where fewer characters are expected to be correct than required.
 
-    min_confidence: share of correct characters, 0..1; infinity rejects every line.
+    The mean confidence of its characters counts, not the confidence of the line. A rejected line keeps its confidence
+    and polygon. min_confidence: lowest mean, 0..1; infinity rejects every line with characters. A line without
+    characters is returned unchanged.
     """
     expected = sum(character.confidence for character in line.characters)
     if line.characters and expected < min_confidence * len(line.characters):
@@ -89,5 +96,5 @@ def reject_unreliable(line: Line, min_confidence: float) -> Line:
     return line
 
 
-#: the min_confidence of `reject_unreliable` that rejects every line
+#: the min_confidence of `reject_unreliable` that rejects every line with characters
 REJECT_ALL = math.inf

@@ -10,6 +10,7 @@ All of them were chosen by hand. The fields are grouped by the data that chose t
   tests/reading/detection/test_reading_order.py.
 
 Units: "px" are pixels of the image that the detector works on; "heights" are multiples of the height of a text line;
+"usual letter heights" are multiples of the median height of the connected components of a page, weighted by ink;
 "score" is detector confidence x visual confidence (0..1); "share" is a fraction (0..1).
 """
 
@@ -37,13 +38,13 @@ class PageThresholds:
     dash_max_height: float = 0.3  # usual letter heights; lower components that are also wide are rules
     dash_min_width: float = 1.2  # usual letter heights
     ink_max_letter_height: float = 6.0  # usual letter heights; higher components are no letters
-    row_core_density: float = 0.45  # share of the 90th percentile of smeared ink that the core of a row reaches
+    row_core_density: float = 0.45  # share of the 90th percentile of blurred ink that the core of a row reaches
     row_max_distance: float = 1.0  # usual letter heights; components farther from a row belong to none
     row_min_width: float = 0.8  # usual letter heights
     row_min_height: float = 0.5  # usual letter heights
 
     # ----------------------------------------------------------------------- curved text, chosen on photographs
-    curve_min_height: float = 8.0  # px of the probability map; the curvature of lower regions is not measurable
+    curve_min_height: float = 8.0  # px of the probability map; the curvature of smaller regions is not measurable
     curve_max_fill: float = 0.75  # share of its minimum-area rectangle that a curved region fills at most
     curve_min_sagitta: float = 0.3  # heights by which the middle stands out from the ends
     curve_min_length: float = 2.5  # heights

@@ -47,8 +47,8 @@ class CalibrationReport:
 def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, CalibrationReport]:
     """Fit the calibration of an ONNX model, as `fit_confidence` does, and store it in the metadata of its file.
 
-    Returns the report of each kind of decoder. Raises DataError for a file that is no glyphline model, and what
-    `fit_confidence` raises.
+    Returns the report of each of DECODER_KINDS. Raises DataError for a file that is no glyphline model, OSError if it
+    cannot be written, and what `fit_confidence` raises.
     """
     recognizer = OnnxRecognizer(path)
     weights, reports = fit_confidence(recognizer, recipe, count)
@@ -63,6 +63,7 @@ def fit_confidence(
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, CalibrationReport]]:
     """Fit the calibration of a recognizer on `count` validation lines of a recipe, measure it on `count` test lines.
 
+    recipe: composes the lines; they are normalized as the recognizer requires, whatever recipe.lines.height is.
     Returns the weights, decoder kind -> unit -> weights, as in ModelInfo.calibration, and the report of each decoder
     kind. Raises what `LineSet` raises.
     """

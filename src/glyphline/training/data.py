@@ -25,13 +25,16 @@ class Batch:
 
     lines: Tensor  # (N, H, W) uint8, ink bright on 0, padded with 0 at the right
     widths: Tensor  # (N,) px before padding
-    targets: Tensor  # (sum of lengths,) character ids of all lines, one line after the other
+    targets: Tensor  # (sum of lengths,) int64 character ids of all lines, one line after the other
     lengths: Tensor  # (N,) characters of each line
     texts: list[str]
 
 
 def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet) -> Batch:
-    """Make one batch of canonical lines, (H, W) uint8 of equal height, and their texts."""
+    """Make one batch of canonical lines, (H, W) uint8 of equal height, and their texts, at least one.
+
+    Raises AlphabetError for a character outside the alphabet.
+    """
     lines, widths = pad_batch(images, WIDTH_MULTIPLE)
     ids = [alphabet.encode(text) for text in texts]
     return Batch(
@@ -56,9 +59,10 @@ class LineBatchSampler(Sampler[list[int]]):
 
     Lines of varying length are sorted into batches of similar length, and the order of the batches is drawn from
     (seed, epoch).
-    epoch_lines: lines of an epoch; those that do not fill a batch are left for the next epoch. distinct_lines: the
-    number of lines that are repeated in a new order each epoch; None never repeats a line. gradient_accumulation:
-    equal parts into which each batch of `batch_size` lines is split; they are yielded one after the other.
+    epoch_lines: lines of an epoch; those that do not fill a batch are left for the next epoch. An epoch has at least
+    one batch. distinct_lines: only lines 0..distinct_lines-1 are used, in a new order each epoch; None never repeats a
+    line. gradient_accumulation: equal parts into which each batch of `batch_size` lines is split, a divisor of it; they
+    are yielded one after the other.
     """
 
     def __init__(

@@ -36,8 +36,9 @@ class Encoder(nn.Module, ABC):
 class FastDropout(nn.Module):
     """Dropout (Srivastava et al. 2014) that draws four 16-bit random numbers at a time: far faster on a CPU.
 
-    probability: chance in 0..1 that a value is set to zero while training; it is rounded to a multiple of 1/65536.
-    The random bits come from torch's global generator. Outside training values pass unchanged.
+    probability: chance, 0 to below 1, that a value is set to zero while training; it is rounded to a multiple of
+    1/65536. The other values are divided by 1 - probability. The random bits come from torch's global generator.
+    Outside training values pass unchanged.
     """
 
     def __init__(self, probability: float) -> None:
@@ -57,10 +58,10 @@ class FastDropout(nn.Module):
 class PatchEncoder(Encoder):
     """The encoder of the W&B report: patches 20 px wide, one every 14 px, and a small network on each.
 
-    The layers are Conv 3x3, Conv 3x3, MaxPool 2, Flatten, Dropout.
-    `recipe.channels` are the channels of the two convolutions. The convolutions run once over the whole line, and the
-    patches are windows of the pooled columns. The stride is even, so the pooling grids of all patches agree and the
-    numbers are those of separate patches, in two thirds of the work.
+    The layers are Conv 3x3, Conv 3x3, MaxPool 2, Flatten, Dropout; a ReLU follows each convolution.
+    `recipe.channels` are the channels of the two convolutions. Lines must be at least 20 px wide. The convolutions run
+    once over the whole line, and the patches are windows of the pooled columns. The stride is even, so the pooling
+    grids of all patches agree and the numbers are those of separate patches, in two thirds of the work.
     """
 
     window, stride = 20, 14  # px
@@ -102,7 +103,10 @@ def _conv_norm_relu(
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut around them (He et al. 2015)."""
+    """Two 3x3 convolutions with batch normalization and a shortcut around them (He et al. 2015).
+
+    maps: (N, channels, H, W); the output has the same shape.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -119,7 +123,8 @@ class ResidualBlock(nn.Module):
 class ConvEncoder(Encoder):
     """A residual convolutional network, one stage for each of `recipe.channels`.
 
-    Each stage halves the height. The first stages also halve the width, until a time step is `recipe.stride` px wide.
+    A stage is a strided convolution and, except in the first stage, a residual block. Each stage halves the height. The
+    first stages also halve the width, until a time step is `recipe.stride` px wide.
     A last convolution spans the remaining height and gives `recipe.features` features. Lines may have any width.
     """
 
@@ -206,8 +211,8 @@ class UnidirectionalLSTM(nn.Module):
 class BidirectionalLSTM(nn.Module):
     """`recipe.layers` bidirectional LSTMs (Schuster and Paliwal 1997), `recipe.features // 2` units a direction.
 
-    Dropout acts between the layers. Under autocast the LSTMs run in bfloat16, which oneDNN computes 2.5 times as fast
-    as its float32 recurrence.
+    `recipe.features` must be even. Dropout acts between the layers. Under autocast the LSTMs run in bfloat16, which
+    oneDNN computes 2.5 times as fast as its float32 recurrence.
     """
 
     def __init__(self, features: int, recipe: NetworkRecipe) -> None:
@@ -276,9 +281,9 @@ class Mixer(nn.Module):
 class AttentionLayer(nn.Module):
     """A depthwise convolution over time, self-attention and a feed-forward block, each with a shortcut around it.
 
-    This is a simplified Conformer layer (Gulati et al. 2020). The convolution tells neighbouring time steps apart, so
-    the layer needs no position encoding and accepts lines of any length. Attention and the feed-forward block start as
-    the identity.
+    This is a simplified Conformer layer (Gulati et al. 2020) with 4 attention heads, or with 2 or 1 where 4 does not
+    divide the features. The convolution tells neighbouring time steps apart, so the layer needs no position encoding
+    and accepts lines of any length. Before training, attention and the feed-forward block add zero.
     """
 
     def __init__(self, features: int, kernel_size: int, dropout: float) -> None:

@@ -37,10 +37,11 @@ def estimate_from_sentences(
     """Estimate a character language model from the training split of sentence sources.
 
     specs: sources such as "wikisplit", see `split_sentences`. alphabet: a name or the characters themselves, to which
-    the sentences are fitted. order: characters of the longest n-gram. megabytes: size of the table, a power of two.
-    capitals: a random sample of the texts, this share (0..1) of them, is added once more in capitals.
-    Raises UserError for another size or order, AlphabetError for a misspelt alphabet, and what `split_sentences` raises
-    for missing sources.
+    the sentences are fitted. order: characters of the longest n-gram, 1 to MAX_ORDER of the language model.
+    megabytes: size of the table, a power of two. capitals: a random sample of the texts, this share (0..1) of them, is
+    added once more in capitals. Every second text is wrapped into lines of LINE_LENGTHS.
+    Raises UserError for another size or order, AlphabetError for a misspelt alphabet, DataError for an alphabet with
+    too many characters, and what `split_sentences` raises for missing sources.
     """
     if megabytes < 1 or megabytes & (megabytes - 1):
         raise UserError(f"the table cannot have {megabytes} MB: give a power of two, 1, 2, 4, 8, ...")

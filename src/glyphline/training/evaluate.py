@@ -59,8 +59,9 @@ class Evaluation:
 
 
 def labelled_lines(source: str, recognizer: Recognizer, split: str, count: int) -> Iterator[tuple[str, Any, str]]:
-    """Yield (name, canonical image, truth) of each labelled line of a source. The image is the recognizer's input.
+    """Yield (name, canonical image, truth) of each labelled line of a source.
 
+    The image is the recognizer's input: uint8 (H, W), or (H, W, 3) where its normalization is "colour".
     source: a folder with labels.tsv, of which all lines are taken, or a recipe file. split, count: for a recipe only,
     the first `count` lines of its train, val or test split are composed.
     Raises DataError when the source is neither or its labels.tsv is damaged, ImageError for an image that cannot be

@@ -53,10 +53,12 @@ def _attention_products(path: Path) -> list[str]:
 def quantize(source: Path, out: Path, recipe: Recipe) -> QuantizationCost:
     """Quantize an ONNX model to 8 bits and return its CER before and after.
 
-    source: a model that `export` wrote. out: the file to write, which may be `source`. recipe: composes the validation
-    lines for calibration and for the CER.
-    Raises GlyphlineError when the CER grows by more than both MAX_CER_INCREASE and MAX_RELATIVE_CER_INCREASE, UserError
-    when `out` cannot be written. After an error `out` is as it was before.
+    source: a model that `export` wrote. out: the file to write, which may be `source`; its folder must exist. recipe:
+    composes the validation lines for the ranges of the activations and for the CER; its lines.height must be that of
+    the model.
+    Raises GlyphlineError when the CER grows by more than both MAX_CER_INCREASE and MAX_RELATIVE_CER_INCREASE times the
+    CER before, UserError when `source` is missing or `out` cannot be written, and what `LineSet` raises. After an error
+    `out` is as it was before.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,

@@ -25,7 +25,7 @@ Metrics = dict[str, float]  # name -> value
 
 @dataclass(frozen=True)
 class Prediction:
-    """A validation line with its true text and the text that the network read."""
+    """A validation line with its true text and the text that the network recognized."""
 
     image: npt.NDArray[np.uint8]  # (H, W), ink bright
     truth: str
@@ -135,7 +135,8 @@ class WandbTracker(Tracker):
     """Records a run with Weights & Biases.
 
     The run is online when WANDB_API_KEY is set, otherwise offline; WANDB_MODE overrides both. `wandb sync` uploads an
-    offline run later. The file wandb-id in the run folder holds the id under which a resumed run continues.
+    offline run later. The project is WANDB_PROJECT, by default glyphline. The file wandb-id in the run folder holds the
+    id under which a resumed run continues.
     """
 
     help = "Weights & Biases; offline unless WANDB_API_KEY is set or WANDB_MODE=online"

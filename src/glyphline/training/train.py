@@ -87,7 +87,8 @@ def learning_rate_factor(recipe: TrainingRecipe, step: int, total_steps: int) ->
 class TrainingModule(pl.LightningModule):
     """The network of a recipe with its loss, optimiser, moving average and validation.
 
-    Raises RecipeError for an unknown optimizer or schedule, DataError when the folder training.watch has no labels.
+    Sets the seed of torch's global generator. Raises RecipeError for an unknown optimizer or schedule, DataError when
+    the folder training.watch has no labels, ImageError when an image in it cannot be read, and what `Network` raises.
     """
 
     def __init__(self, recipe: Recipe, trackers: Trackers) -> None:
@@ -277,7 +278,7 @@ class CheckpointCallback(Checkpoint):
 
 
 class ProgressPrinter(pl.Callback):
-    """Reports the metrics of each epoch in one line, where no progress bar can be drawn."""
+    """Reports the metrics of each epoch in one line, in place of a progress bar."""
 
     def __init__(self, report: Callable[[str], None], epochs: int) -> None:
         self.report, self.epochs = report, epochs
@@ -295,7 +296,7 @@ def keep_freed_memory() -> None:
     """Make glibc keep freed memory for the next training step instead of returning it to the kernel.
 
     Otherwise the kernel maps and clears activations of tens of MB anew at each step, which takes a fifth of a step's
-    time on a CPU. Does nothing where the C library is not glibc.
+    time on a CPU. It applies to the whole process. Does nothing where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -358,17 +359,20 @@ def train(
     """Train the network of a recipe into a run folder and return the content of its result.json.
 
     The folder gets recipe.yaml, command.txt, environment.json, last.ckpt, best.pt, result.json and the files of the
-    trackers. The result holds name, parameters, steps, epochs, minutes, and as "best" the metrics of the epoch with the
-    lowest validation loss.
+    trackers. The result holds name, parameters, steps, epochs, minutes (of this call), and as "best" the metrics, step
+    and epoch (from 0) of the epoch with the lowest validation loss. Training runs on the accelerator that Lightning
+    finds, otherwise on the CPU.
 
     resume: continue the folder's run from its last checkpoint. trackers: names of `TRACKERS`. command: the line for
     command.txt; by default that of the process. progress: draw a progress bar on stderr; otherwise each epoch is
     reported in one line. report: receives these lines and notes about weights and trackers.
 
-    Raises UserError when the folder is in use, cannot be written, or has no checkpoint to resume; DataError when the
-    checkpoint is damaged or of another version, or data are missing; RecipeError when a line is too long for CTC;
-    GlyphlineError when training diverges or a checkpoint cannot be written. KeyboardInterrupt passes through, and the
-    last epoch's checkpoint is kept.
+    Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
+    to resume, when the run to resume has other settings than `recipe`, and for an unknown tracker; DataError when the
+    checkpoint is damaged or of another version, or data are missing; RecipeError when one of the first lines is too
+    long for CTC; GlyphlineError when training diverges or a checkpoint cannot be written; and what `LineSet`,
+    `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes through, and the last epoch's
+    checkpoint is kept.
     """
     started = time.monotonic()
     keep_freed_memory()

@@ -79,7 +79,10 @@ class GlyphSource(ABC):
             )
 
     def tiles(self, split: str) -> TileBank:
-        """Return the glyphs of the split as TILE x TILE images, for the layouts `tiles` and `overlap`; cached."""
+        """Return glyphs of the split as TILE x TILE images, for the layouts `tiles` and `overlap`; cached.
+
+        They are the first 64 glyphs of each character, unless a source overrides this method.
+        """
         cache: dict[str, TileBank] = self.__dict__.setdefault("_tile_banks", {})
         if split not in cache:
             cache[split] = self._build_tile_bank(split)
@@ -137,7 +140,8 @@ def ink_boxes(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def make_tile(ink: Ink, side: int = 22) -> Ink:
     """Resize a glyph and centre it in a TILE x TILE square, close to how EMNIST frames its images.
 
-    ink: uint8 (h, w). The longer side becomes `side` px; the aspect ratio is kept.
+    ink: uint8 (h, w). The longer side becomes `side` px, at most TILE; the aspect ratio is kept.
+    Returns uint8 (28, 28).
     """
     h, w = ink.shape
     scale = side / max(h, w)

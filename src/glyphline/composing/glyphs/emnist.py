@@ -84,6 +84,7 @@ def check_orientation(
 
     images: uint8 (N, 28, 28), expected upright. labels: (N,), where label `first` is characters[0].
     Up to 500 images of T (of 7 if there is no T) are averaged. Upright ones have more ink at the top than at the left.
+    Without such images nothing is checked.
     """
     reference = "T" if "T" in characters else "7"
     samples = images[labels == characters.index(reference) + first][:500]
@@ -121,7 +122,9 @@ def _writer_style(writer: int) -> npt.NDArray[np.float32]:
 class Emnist(GlyphSource):
     """Glyphs of one EMNIST split.
 
-    The official train file gives the train and val glyphs, the official test file the test glyphs.
+    The official train file gives the train and val glyphs, the official test file the test glyphs. About one glyph in
+    VALIDATION_MODULUS of the train file, chosen by its checksum, is a val glyph. The heights of glyphs are those in
+    LATIN_SIZES.
     split: a name in EMNIST_SPLITS. folder: the folder of the IDX files, by default emnist/gzip in the data folder.
     Raises DataError for an unknown split. Files are read when they are first needed; missing, damaged, incomplete or
     contradictory files then raise DataError.

@@ -50,8 +50,11 @@ def parse_folder_name(name: str) -> str | None:
 class Folder(GlyphSource):
     """Glyphs from `folder`, which holds one folder of images for each character.
 
-    A checksum of its cropped ink puts an image into a split, so equal images are always in the same split. Of a
-    character's different images one in ten, and at least one, is a val glyph, and as many are test glyphs.
+    Images are put into splits in the order of the checksums of their cropped ink, so equal images are always in the
+    same split; added images can move others to another split. Of a character's different images one in ten, and at
+    least one, is a val glyph, and as many are test glyphs. Only files with one of the image suffixes of
+    `documents.SUFFIXES` are read. The height of a glyph on the line is that in LATIN_SIZES or DEFAULT_SIZE, whatever
+    the size of its image.
     Raises DataError when `folder` does not exist or holds no folder, when a folder's name is no character, when an
     image has no ink, or when a character has too few images for three splits. Raises what `documents.load` raises for
     an image that cannot be read.

@@ -29,6 +29,7 @@ DRAW_SCALE = 28  # px of an x-height in a drawn glyph
 def trace_hershey(character: str, font: int) -> tuple[tuple[Segment, ...], int]:
     """Trace a character of one of OpenCV's Hershey fonts.
 
+    character: one of printable ASCII without the space. font: one of OpenCV's numbers in FONTS.
     Returns its segments and its advance, in Hershey units. OpenCV draws the public-domain vectors of A. V. Hershey
     (1967) but has no function that returns them. At an integer scale every vertex of the drawing is on a node of the
     grid of Hershey units. The segments are therefore found among the lines between inked nodes: the longest first,
@@ -71,9 +72,9 @@ class Skeleton:
     """The joints of a character and dense points on its segments: point = joints[a] * (1 - t) + joints[b] * t."""
 
     joints: Points  # (J, 2)
-    a: npt.NDArray[np.intp]  # (P,)
-    b: npt.NDArray[np.intp]  # (P,)
-    t: Points  # (P, 1)
+    a: npt.NDArray[np.intp]  # (P,) joint at the start of the point's segment
+    b: npt.NDArray[np.intp]  # (P,) joint at its end
+    t: Points  # (P, 1) position of the point between the two, 0..1
     ends: tuple[int, ...]  # for each segment the index after its last point
     advance: float  # x-heights
 

@@ -20,11 +20,14 @@ SECTORS = 12  # equal parts of the arc, in each of which radius and height are m
 def fit_curved_outline(
     points: npt.NDArray[np.floating[Any]], rectangle_height: float, expansion: float
 ) -> CurvedOutline | None:
-    """Fit the outline of text along an arc, or return None where a rectangle fits as well.
+    """Fit the outline of text along an arc. Returns it from left to right, (OUTLINE_POSITIONS, 2, 2), or None.
 
+    None is for text that a rectangle fits as well, that is short, that fills nearly a whole ring, or that has fewer
+    than 4 x SECTORS pixels.
     points: (N, 2) px (x, y), the pixels of the region. rectangle_height: px, the shorter side of the minimum-area
     rectangle around them. expansion: the outline is moved outwards by expansion x area / perimeter, because the
-    detector's map shows text shrunk. The circle minimises the algebraic distance to the text's centre line (Kasa 1976).
+    detector's map shows text shrunk. The centre is that of the circle with the least algebraic distance to the text's
+    centre line (Kasa 1976). The radius is a parabola of the position along the arc.
     """
     if len(points) < 4 * SECTORS:
         return None
@@ -102,7 +105,7 @@ def _fit_band(
 
 
 def orient_left_to_right(curve: CurvedOutline) -> CurvedOutline:
-    """The outline reversed and with its edges exchanged, where it runs to the left.
+    """An outline that runs to the left, reversed and with its edges exchanged. Any other is returned unchanged.
 
     >>> orient_left_to_right(np.array([[(9, 5), (9, 2)], [(0, 5), (0, 2)]]))[0].tolist()
     [[0, 2], [0, 5]]
@@ -119,7 +122,8 @@ def curve_size(curve: CurvedOutline) -> tuple[float, float]:
 def map_to_curve(curve: CurvedOutline, points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
     """Map points (..., 2) of the straightened text to the page, px (x, y).
 
-    points: shares 0..1 along the text and down across it. Linear between the outline's positions.
+    points: the share of the length along the text, which is clipped to 0..1, and the share of the height below the
+    upper edge, which is not clipped. Linear between the outline's positions.
     """
     along = points[..., 0].clip(0, 1) * (len(curve) - 1)
     k = np.minimum(along.astype(np.int64), len(curve) - 2)

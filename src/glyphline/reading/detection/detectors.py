@@ -29,7 +29,7 @@ class Detector(Protocol):
     """Detects text on a page."""
 
     def __call__(self, image: ColourImage) -> list[Region]:
-        """The regions of text on an image (H, W, 3) uint8."""
+        """The regions of text on an image (H, W, 3) uint8, in any order, positions in px of the image."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,11 @@ class DbNetDetector:
     """PP-OCR's text detector: differentiable binarization (Liao et al. 2020, https://arxiv.org/abs/1911.08947).
 
     The network gives a probability map. Connected pixels above `map_threshold` become a minimum-area rectangle or,
-    where the text is curved, a curved outline. A region is kept if the mean probability inside it is at least
-    `min_score`. It is then expanded by `expansion` x area / perimeter, because the map shows text shrunk. The three
-    values are PP-OCR's own defaults (`thresh`, `box_thresh`, `unclip_ratio` in RapidOCR's configuration).
+    where the text is curved, a curved outline. A region is kept if its shorter side is at least 3 px of the map and the
+    mean probability inside it is at least `min_score`. Its confidence is this mean. It is then expanded by `expansion`
+    x area / perimeter, because the map shows text shrunk. The three values are RapidOCR's defaults (`thresh`,
+    `box_thresh`, `unclip_ratio` in its configuration). Calling it raises MissingPackage where rapidocr is not
+    installed.
     """
 
     max_side: int = 1280  # px; images with a longer side are shrunk to it
@@ -146,12 +148,13 @@ def _mean_inside(values: npt.NDArray[np.float32], polygon: npt.NDArray[np.float3
 class InkDetector:
     """Detects writing on even paper from its ink: connected components, the skew of their rows, and the rows.
 
-    For scans and photographed notes. On other photographs it takes any dark detail for ink. Ruled lines, frames, specks
-    and large dark areas are left out. The confidence of its regions is 1.
+    For scans and photographed notes. On other photographs it takes any dark detail for ink. Bright ink on dark paper
+    and pages that lie on their side are detected too. Ruled lines, frames, specks and large dark areas are left out. An
+    image with fewer than two components that can be letters has no region. The confidence of a region is 1.
     """
 
     max_side: int = 1600  # px; images with a longer side are shrunk to it
-    max_skew: float = 15.0  # degrees that the rows may slope to either side
+    max_skew: float = 15.0  # degrees that the rows, or those of a page on its side, may slope to either side
 
     def __call__(self, image: ColourImage) -> list[Region]:
         grey = to_grey(image)
@@ -305,16 +308,25 @@ def _text_rows(level: npt.NDArray[np.uint8], letter_height: float) -> list[tuple
     return boxes
 
 
-#: name -> (the class of the detector, its line of help)
+def _open_photo_detector() -> Detector:
+    """DBNet. Raises MissingPackage at once, not when the first page is read."""
+    rapidocr_model_path("det")
+    return DbNetDetector()
+
+
+#: name -> (what opens the detector, its line of help)
 DETECTORS: dict[str, tuple[Callable[[], Detector], str]] = {
-    "photo": (DbNetDetector, "photo: PP-OCR's detector, for photographs of anything; needs the extra [photo]"),
+    "photo": (_open_photo_detector, "photo: PP-OCR's detector, for photographs of anything; needs the extra [photo]"),
     "paper": (InkDetector, "paper: ink on even paper, for scans and notes; needs nothing more"),
     "none": (SingleLine, "none: the image is one line"),
 }
 
 
 def open_detector(name: str) -> Detector:
-    """A detector by its name in DETECTORS. Raises UserError with the choices."""
+    """A detector by its name in DETECTORS.
+
+    Raises UserError with the choices, and MissingPackage for "photo" without the extra [photo].
+    """
     if name not in DETECTORS:
         raise UserError(f'no detector "{name}"; {nearest(name, DETECTORS)}')
     return DETECTORS[name][0]()

@@ -34,7 +34,10 @@ class ColumnSplit:
 
 
 def text_slope(regions: Sequence[Region]) -> float:
-    """Slope of the text, radians, positive where it runs down to the right: the median, weighted by width."""
+    """Slope of the text, radians, positive where it runs down to the right: the median, weighted by width.
+
+    0 for no regions.
+    """
     if not regions:
         return 0.0
     directions = np.array([r.corners[1] - r.corners[0] + r.corners[2] - r.corners[3] for r in regions])
@@ -46,7 +49,11 @@ def text_slope(regions: Sequence[Region]) -> float:
 
 
 def order_regions(regions: Sequence[Region]) -> list[OrderedRegion]:
-    """The lines of a page in reading order. Regions of one line are joined, regions inside another are dropped."""
+    """The lines of a page in reading order. Regions of one line are joined, regions inside another are dropped.
+
+    The confidence of a joined region is the mean of its parts, weighted by width. Curved regions are never joined.
+    Paragraphs are numbered through the whole page.
+    """
     slope = text_slope(regions)
     boxes = _join_lines([_level_box(region, slope) for region in _drop_contained(regions)], slope)
     lines, paragraph = [], -1

@@ -16,9 +16,10 @@ from glyphline.reading.thresholds import THRESHOLDS
 def rectify(image: ColourImage, outline: Corners | CurvedOutline, margin: float = 0.0) -> ColourImage:
     """Crop the text inside an outline of an image (H, W, 3) as a level image (h, w, 3) uint8.
 
-    Four corners are rectified by a perspective transform, a curved outline by sampling along it. margin: heights that
-    are added above and below. h is at most `max_line_height` px. Pixels beyond the image repeat its edge. An outline
-    outside the image gives a white crop.
+    Four corners are rectified by a perspective transform, a curved outline by sampling along it. margin: heights of the
+    outline that are added above and below. h is at most `max_line_height` px. Pixels beyond the image repeat its edge.
+    An outline to the right of the image or below it gives a white crop. The outline of the whole image, without a
+    margin, gives the image itself, whatever its height.
     """
     h, w = image.shape[:2]
     if not margin and np.array_equal(outline, [(0, 0), (w, 0), (w, h), (0, h)]):
@@ -52,7 +53,7 @@ def rectify(image: ColourImage, outline: Corners | CurvedOutline, margin: float 
 
 
 def expand_outline(outline: Corners | CurvedOutline, margin: float) -> Corners | CurvedOutline:
-    """The outline with its upper and lower edge each moved outwards by a share of its height."""
+    """The outline with its upper and lower edge each moved outwards. margin: share of the outline's height."""
     if outline.ndim == 3:
         offset = (outline[:, 1] - outline[:, 0]) * margin
         return np.stack([outline[:, 0] - offset, outline[:, 1] + offset], 1)
@@ -66,8 +67,8 @@ def map_to_page(
 ) -> tuple[tuple[float, float], ...]:
     """Map points of a rectified line to its page, px (x, y).
 
-    outline: where the line was cropped, its margin included. size: (width, height) of the crop, px. points: px of the
-    crop.
+    outline: where the line was cropped, its margin included. size: (width, height) of the crop, px. points: at least
+    one, (x, y) in px of the crop.
     """
     w, h = size
     if outline.ndim == 3:

@@ -36,7 +36,11 @@ class Region:
 
     @property
     def is_vertical(self) -> bool:
-        """Whether the text runs up or down instead of across."""
+        """Whether the text runs up or down instead of across.
+
+        A region without a curve is vertical if its height exceeds `vertical_aspect` widths, a curve if its ends are
+        farther apart vertically than horizontally.
+        """
         if self.curve is not None:
             across, down = np.abs((self.curve[-1] - self.curve[0]).sum(0))
             return bool(down > across)
@@ -69,5 +73,5 @@ def order_corners(corners: npt.NDArray[np.floating[Any]]) -> Corners:
 
 
 def minimum_area_rectangle(points: npt.NDArray[np.floating[Any]]) -> Corners:
-    """The corners of the rotated rectangle of minimum area around points (..., 2)."""
+    """The corners of the rotated rectangle of minimum area around points (..., 2), in the order of `order_corners`."""
     return order_corners(cv2.boxPoints(cv2.minAreaRect(points.reshape(-1, 2).astype(np.float32))))

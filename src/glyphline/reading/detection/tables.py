@@ -13,7 +13,10 @@ from glyphline.reading.thresholds import THRESHOLDS
 
 @dataclass(frozen=True)
 class LevelBox:
-    """The bounding box of a region after the page is levelled by the slope of its text, px."""
+    """The box of a region after the page is levelled by the slope of its text, px.
+
+    Each side is the mean of the two corners of the region on that side, so the box may be smaller than the region.
+    """
 
     left: float
     top: float
@@ -43,8 +46,8 @@ def mean_width(boxes: Sequence[LevelBox]) -> float:
 def is_table(left: list[LevelBox], right: list[LevelBox], max_cell_width: float) -> bool:
     """Whether the boxes on both sides of a gap are cells of one table, not two columns of prose.
 
-    max_cell_width: px, the largest mean width of the narrower side. Cells must be narrow, and `level_cells` of the
-    side with fewer boxes must have a box beside them on the same level.
+    left, right: at least one box each. max_cell_width: px. The mean width of the boxes of one side must be at most
+    this. Of the side with fewer boxes, at least the share `level_cells` must have a box beside it on the same level.
     """
     fewer, others = sorted((left, right), key=len)
     if min(mean_width(fewer), mean_width(others)) > max_cell_width:

@@ -33,7 +33,7 @@ REJECTED_TAG = "rejected"  # id and label of the tag that rejected lines refer t
 
 
 def render_alto(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Render lines, words and characters with boxes.
+    """Render paragraphs, lines, words and characters with boxes.
 
     Lines and words also have polygons, words and characters have confidences. Rejected lines are empty and refer
     to the tag "rejected". The images are not used.

@@ -36,8 +36,9 @@ def complete_page(page: Page) -> Page:
 
     Missing words are split from the text. A missing polygon is derived from the characters and words of the line, from
     their columns, or from an equal share: of the line for a word or a character, of the page for a line. Polygons are
-    clipped to the image, confidences to 0..1. Texts are sanitized, and line breaks in them become spaces. Rejected
-    lines lose their text, words and characters.
+    clipped to the image, confidences to 0..1. The columns of words and characters become those of their polygons. Texts
+    are sanitized. White space in them, line breaks included, becomes single spaces. Rejected lines lose their text,
+    words and characters.
 
     >>> complete_page(Page(20, 10, (Line("a\\x07b c", 0.5, (), ""),))).lines[0].words[0].polygon
     ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))

@@ -30,7 +30,7 @@ def join_lines(paragraph: str, line: str) -> str:
     """Append a line to the text of a paragraph; neither may be empty.
 
     A hyphen after a letter is removed before a lower-case letter and kept otherwise. A space is put between the lines
-    except after a hyphen and between Chinese or Japanese characters.
+    except after such a hyphen and between Chinese or Japanese characters.
 
     >>> join_lines("a para-", "graph"), join_lines("Jean-", "Paul"), join_lines("one", "two"), join_lines("大", "家")
     ('a paragraph', 'Jean-Paul', 'one two', '大家')

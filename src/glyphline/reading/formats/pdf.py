@@ -33,7 +33,8 @@ GLYPH_HEIGHT = 500  # units; less than the em, so that PDFium separates lines th
 def render_pdf(file: str, pages: Sequence[Page], image: PageImage) -> bytes:
     """Render each page as a JPEG with its words over it as invisible text. Rotated pages are shown upright.
 
-    The title of the document is the file's name. `image` is called once for each page, in order.
+    The title of the document is the file's name. `image` is called once for each page, in order. Rejected lines have no
+    text.
     """
     objects = _PdfObjects()
     catalog, page_tree, font = objects.reserve(), objects.reserve(), objects.reserve()

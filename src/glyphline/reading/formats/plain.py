@@ -26,7 +26,8 @@ def render_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
 def render_tsv(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render a row a line: file, page, line, confidence, text.
 
-    Pages and lines are numbered from 1. Tabs and quotes inside a text are quoted as in Python's `excel-tab` dialect.
+    Pages and lines are numbered from 1. A rejected line has a row with an empty text. Tabs and quotes inside a text are
+    quoted as in Python's `excel-tab` dialect.
     """
     out = io.StringIO()
     writer = csv.writer(out, dialect="excel-tab", lineterminator="\n")

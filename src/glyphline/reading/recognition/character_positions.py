@@ -15,21 +15,21 @@ from glyphline.imaging.documents import GreyImage
 
 INK_THRESHOLD = 90  # of 255; a column with a brighter pixel has ink
 BORDER_PULL = 0.2  # cost of a border for each px from the middle of the two centres, in fully inked pixels
-OUTER_REACH = (
-    0.6  # of the line height: how far at most the first and the last character extend outwards from their centres
-)
+#: of the line height: how far at most the first and the last character extend outwards from their centres
+OUTER_REACH = 0.6
 
 
 def locate_characters(
     line: GreyImage, centres: Sequence[float], spaces: Sequence[bool]
 ) -> tuple[npt.NDArray[np.int64], ...]:
-    """Find the columns of each character of a normalized line: (left, right), each of shape (K,), right exclusive.
+    """Find the columns of each character of a normalized line: (left, right), each (K,) int64 px, right exclusive.
 
     line: (H, W) uint8, bright ink on a background of 0. centres: the columns, in px, at which the K characters were
     read, in ascending order. spaces: whether each character is a space.
     The border between two neighbours is the column with the least ink between their centres, preferably near the
     middle. A character extends from its first to its last inked column between its borders. A space extends from the
-    character before it to the character after it. Without ink, a character extends from border to border.
+    character before it to the character after it. Without ink, a character extends from border to border. The outer
+    borders of the first and the last character are at most OUTER_REACH line heights from their centres.
 
     >>> line = np.zeros((20, 20), np.uint8)
     >>> line[:, 2:6], line[:, 9:17] = 255, 255

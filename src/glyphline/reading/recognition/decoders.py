@@ -114,8 +114,9 @@ class BeamSearchDecoder:
       every continuation of them alike. A constraint or a `beam_threshold` of 0 turns off all pruning after
       `min_probability` except `width`.
     - Random text: a line is decoded greedily where the greedy text scores higher with `random_text_log_prob` for each
-      character than the beam's text with its language model score.
+      character than the beam's text with its language model score. This needs a language model and no constraint.
     - Constraint: only texts that it accepts are returned. Where none is found, the text is empty and its confidence 0.
+      CONSTRAINED_MIN_PROBABILITY takes the place of `min_probability`.
     """
 
     language_model: LanguageModel | None = None

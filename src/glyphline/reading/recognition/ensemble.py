@@ -99,7 +99,7 @@ def log_likelihoods(log_probs: npt.NDArray[np.floating], texts: Sequence[Sequenc
 
 
 def is_letter_spaced(text: str, weights: EnsembleWeights = WEIGHTS) -> bool:
-    """Whether a text is letter-spaced: most of its words are single letters, and it has enough of them.
+    """Whether a text is letter-spaced: most of its words are single characters, and it has enough of them.
 
     "Most" is `letter_spaced_fraction`, "enough" is `letter_spaced_words` of the weights.
 
@@ -164,9 +164,10 @@ class Ensemble:
     def read_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
         """Read images of one line each, uint8 (H, W) or (H, W, 3) in RGB; results in the order of the images.
 
-        `recognizer` of a line names the recognizer of its text, or all of them joined by "+" where its text is a
-        combination that none of them read. `visual_confidence` is the lowest of all readers. Raises ImageError as the
-        readers do.
+        `recognizer` of a line names the recognizer of its text. Where the text is a combination that none of them read,
+        it names all that read the line, joined by "+". Except for letter-spaced text, the confidence is the highest of
+        their hypotheses, each multiplied by the similarity (0..1) of its text to the result. `visual_confidence` is the
+        lowest of those that read the line. Raises ImageError as the readers do.
         """
         first, *others = self.readers
         hypotheses_by_line = [[hypothesis] for hypothesis in first.recognize(images)]

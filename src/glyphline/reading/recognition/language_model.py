@@ -60,7 +60,11 @@ def _hash(keys: NgramKeys, bits: int) -> tuple[npt.NDArray[np.int64], npt.NDArra
 
 
 class NextLogProbs(dict[str, float]):
-    """character -> its log-probability after one context. A character is looked up in the model on first access."""
+    """character -> its log-probability after one context, natural logarithm.
+
+    `probs[character]` looks a character up in the model on first access. `get` and `in` know only characters that were
+    looked up.
+    """
 
     __slots__ = ("backoff_weight", "context_key", "model", "shorter")
 
@@ -90,7 +94,8 @@ class LanguageModel:
     """A character n-gram model: model(context, character) is log p(character | context).
 
     All digits are one symbol, and each digit has a tenth of its probability. START at the beginning of a context marks
-    the beginning of a line, where capitals are likelier, for example.
+    the beginning of a line, where capitals are likelier, for example. A character that the model does not know has
+    UNKNOWN_LOG_PROB.
 
     >>> model = estimate(["the cat sat on the mat"] * 50, order=3, cells=2**10)
     >>> model("th", "e") > model("th", "q")
@@ -410,6 +415,7 @@ def language_model_for(alphabet: Alphabet) -> LanguageModel | None:
 def open_language_model(name: str) -> LanguageModel:
     """Open a bundled language model by name, or an .lm file by path (it has a slash or ends in .lm).
 
+    The last four models stay open. A file that was changed is not read again while its model is open.
     Raises UserError with the choices for an unknown name, DataError for a missing or broken file.
     """
     for path in _bundled_files():

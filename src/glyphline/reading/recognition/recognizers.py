@@ -33,7 +33,7 @@ class ModelInfo:
     """The description of a model, stored as JSON in the metadata of its file."""
 
     name: str
-    alphabet: str
+    alphabet: str  # the characters in the order of their classes, without the blank
     height: int  # px of a canonical line
     stride: int  # px of width a time step
     normalization: str  # one of glyphline.imaging.normalization.NORMALIZATIONS
@@ -65,7 +65,8 @@ class Recognizer(Protocol):
 class OnnxRecognizer:
     """Runs a model that `glyphline export` wrote, on onnxruntime.
 
-    Raises DataError where the file does not exist, is no ONNX model, or has missing or damaged metadata.
+    Raises DataError where the file does not exist, is no ONNX model, or where its metadata are missing, damaged or of
+    another FORMAT_VERSION.
     """
 
     def __init__(self, path: Path) -> None:
@@ -141,7 +142,7 @@ RECOGNIZERS: dict[str, Callable[[Path], Recognizer]] = {".onnx": OnnxRecognizer}
 
 
 def bundled_names() -> list[str]:
-    """The names of the models inside the package, sorted."""
+    """The names of the models inside the package, sorted, without "pp-ocr"."""
     return sorted(
         f.name[: -len(".onnx")] for f in resources.files("glyphline.models").iterdir() if f.name.endswith(".onnx")
     )
@@ -156,8 +157,9 @@ def bundled_card(name: str) -> dict[str, Any]:
 def open_recognizer(model: str = DEFAULT_MODEL) -> Recognizer:
     """Open a bundled model by its name, PP-OCR's recognizer ("pp-ocr"), or a model file by its path.
 
-    A model stays open for the process; a file that was changed is opened again. Raises DataError for an unknown name
-    or a file that is no glyphline model, MissingPackage for "pp-ocr" without rapidocr.
+    Models stay open (of files, the last four), so calls with the same name return the same object. A file that was
+    changed is opened again. Raises DataError for an unknown name, a missing file or a file that is no glyphline model,
+    MissingPackage for "pp-ocr" without rapidocr.
     """
     if model in bundled_names():
         return _open_bundled(model)
