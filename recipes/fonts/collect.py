@@ -1,6 +1,8 @@
-"""Copies the regular Latin face of every fetched font to hand/ and print/, the folders that the recipes name.
+"""Copies the regular Latin faces of every fetched font to a folder for each list of package.json.
 
-`make fonts` runs it after npm has unpacked the packages listed in package.json. It needs only the standard library.
+The lists are hand, print, documents and held-out. A font with a face for Latin Extended (Polish and others) has two
+files, NAME-latin-400-normal.woff and NAME-latin-ext-400-normal.woff. `make fonts` runs this script after npm has
+unpacked the packages. It needs only the standard library.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ from pathlib import Path
 FONTS = Path(__file__).parent
 
 package = json.loads((FONTS / "package.json").read_text())
-for kind in ("hand", "print"):
+for kind in ("hand", "print", "documents", "held-out"):
     folder = FONTS / kind
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in package[kind]:
-        face = FONTS / "node_modules" / "@fontsource" / name / "files" / f"{name}-latin-400-normal.woff"
-        shutil.copy(face, folder / face.name)
+        files = FONTS / "node_modules" / "@fontsource" / name / "files"
+        shutil.copy(files / f"{name}-latin-400-normal.woff", folder)
+        extended = files / f"{name}-latin-ext-400-normal.woff"
+        if extended.exists():
+            shutil.copy(extended, folder)
     print(f"{folder}: {len(package[kind])} fonts")

@@ -21,6 +21,10 @@ DIGITS = string.digits
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 #: The 15 lower-case letters that EMNIST "by merge" labels as their capitals (Cohen et al. 2017, arXiv 1702.05373).
 MERGED_LETTERS = "cijklmopsuvwxyz"
+#: The letters of English, French, German, Spanish, Dutch, Italian, Polish, Portuguese, Danish and Swedish beyond ASCII.
+ACCENTED_LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŸĄĆĘŁŃŒŚŹŻàáâãäåæçèéêëìíîïñòóôõöøùúûüßÿąćęłńœśźż"
+#: The signs of print in these languages beyond ASCII.
+TYPOGRAPHIC_SIGNS = "¡¿ªº°§£€«»‘’“”„–—…•"
 PUNCTUATION = "!\"#$%&'()*+,-./:;=?@"
 
 #: name -> characters in the order of their ids; a recipe may list its own characters instead
@@ -30,6 +34,7 @@ ALPHABETS: dict[str, str] = {
     "full": " " + DIGITS + LETTERS,  # 62 classes and the space
     "english": " " + PUNCTUATION + DIGITS + LETTERS,  # the characters of notes, forms and signs
     "ascii": "".join(map(chr, range(32, 127))),
+    "latin": "".join(map(chr, range(32, 127))) + ACCENTED_LETTERS + TYPOGRAPHIC_SIGNS,
 }
 
 _MERGE = str.maketrans(MERGED_LETTERS, MERGED_LETTERS.upper())
@@ -56,6 +61,8 @@ def fold_merged(text: str) -> str:
 
 def fold_plain(text: str) -> str:
     """Replace typographic characters by the plain ones that people type, and remove accents (Unicode NFKD).
+
+    A backtick becomes an apostrophe, a tab a space. Compatibility characters are decomposed: a superscript 2 becomes 2.
 
     >>> fold_plain("“Café” déjà vu…")
     '"Cafe" deja vu...'

@@ -67,6 +67,12 @@ class LinesRecipe:
             "Text sources, 1 or more: built-in, wikisplit, wikisplit:split or :unsplit, text:PATH, generated:COUNT."
         ),
     )
+    sentence_weights: tuple[float, ...] | None = field(
+        default=None,
+        metadata=_describe(
+            "Weight of each text source, 0 or more: a line draws its source by them; null: all sentences alike."
+        ),
+    )
     punctuation: str = field(
         default="written",
         metadata=_describe(
@@ -238,7 +244,8 @@ class TrainingRecipe:
     warmup: float = field(
         default=0.02,
         metadata=_describe(
-            "Share of the steps in which the learning rate rises, 0 to below 1; onecycle: 0.3 or more; plateau: 0.",
+            "Share of the steps in which the learning rate rises, 0 to below 1; onecycle uses at least 0.3; "
+            "constant ignores it; plateau needs 0.",
             "share",
         ),
     )
@@ -266,7 +273,12 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a training run. Raises RecipeError for a value out of range or a contradiction."""
+    """All settings of a training run. Raises RecipeError for a value out of range or a contradiction.
+
+    Only this class checks the values; LinesRecipe, NetworkRecipe and TrainingRecipe alone accept any. It does not check
+    the alphabet, the sources, the effects, nor the names of encoder, context, optimizer and schedule: the code that
+    uses them does.
+    """
 
     name: str = field(default="unnamed", metadata=_describe("Name of the recipe and of its runs."))
     about: str = field(default="", metadata=_describe("Description of the recipe."))
@@ -359,6 +371,20 @@ def _validate(recipe: Recipe) -> None:
             f"training.distinct_lines is {training.distinct_lines}: give 1 or more, or null for no repeated line",
         ),
         (
+            lines.sentence_weights is not None and len(lines.sentence_weights) != len(lines.sentences),
+            f"lines.sentence_weights has {len(lines.sentence_weights or ())} numbers for {len(lines.sentences)} text "
+            "sources: give one for each",
+        ),
+        (
+            lines.sentence_weights is not None
+            and not (min(lines.sentence_weights, default=0) >= 0 and sum(lines.sentence_weights) > 0),
+            f"lines.sentence_weights is {list(lines.sentence_weights or ())}: give numbers of 0 or more, one above 0",
+        ),
+        (
+            lines.sentence_weights is not None and lines.sentence_limit is not None,
+            "lines.sentence_limit does not work with lines.sentence_weights: leave one of them out",
+        ),
+        (
             lines.sentence_limit is not None and lines.sentence_limit < 1,
             f"lines.sentence_limit is {lines.sentence_limit}: give 1 or more, or null for all sentences",
         ),
@@ -403,14 +429,16 @@ def _validate(recipe: Recipe) -> None:
 def recipe_from(data: Any, source: str = "the recipe") -> Recipe:
     """The recipe in plain data, such as parsed YAML or JSON.
 
-    data: a mapping with the keys of Recipe; a missing key has its default. A glyph source may be written as a string,
-    a tuple of one value as that value. source: the file or object that error messages name.
-    Raises RecipeError for an unknown key, a wrong type, a value out of range or a contradiction.
+    data: a mapping with the keys of Recipe; a missing key has its default. A glyph source may be written as a string.
+    A list of one item may be written as the item. lines.length may be one number, which is then both limits.
+    source: the file or object that messages about keys and types name.
+    Raises RecipeError for an unknown key, a wrong type, a value out of range or a contradiction, see `Recipe`.
     """
     return typing.cast(Recipe, _build_dataclass(Recipe, data, "", source))
 
 
 def _build_dataclass(cls: type, data: Any, path: str, source: str) -> Any:
+    """An instance of `cls` from a mapping. path: dotted key of the mapping in the recipe, "" for the whole recipe."""
     if not isinstance(data, dict):
         raise RecipeError(
             f"{source}: {path or 'the whole file'} must be a mapping of keys to values, found {type(data).__name__}"

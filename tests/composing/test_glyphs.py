@@ -89,6 +89,7 @@ SPECS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "strokes": lambda request: "strokes",
     "fonts": lambda request: f"fonts:{request.getfixturevalue('six_fonts')}",
     "folder": lambda request: f"folder:{request.getfixturevalue('image_folder')}",
+    "derived": lambda request: "derived:strokes",
 }
 
 
@@ -701,3 +702,25 @@ def test_real_emnist_glyphs_of_a_writer_agree_in_style(shared_data: Path) -> Non
         writer_variances.append(np.var(writer_styles, axis=0))
         all_styles.extend(writer_styles)
     assert (np.mean(writer_variances, axis=0) < 0.55 * np.var(all_styles, axis=0)).all()
+
+
+# ---------------------------------------------------------------------- fonts of two files
+
+
+def test_supplement_draws_the_characters_that_a_font_lacks(font_folder: Path) -> None:
+    """Fontsource splits a font: NAME-latin-... has Western letters, NAME-latin-ext-... has Polish ones."""
+    (font_folder / "DejaVuSans.ttf").rename(font_folder / "sans-latin-400.ttf")
+    lone = Fonts(font_folder)
+    subset = TTFont(font_folder / "sans-latin-400.ttf")
+    for table in subset["cmap"].tables:
+        table.cmap = {code: name for code, name in table.cmap.items() if code < 0x100}
+    shutil.copy(font_folder / "sans-latin-400.ttf", font_folder / "sans-latin-ext-400.ttf")
+    subset.save(font_folder / "sans-latin-400.ttf")
+    both = Fonts(font_folder)
+    splits = [split for split in SPLITS if "sans-latin" in str(both._fonts[split])]
+    assert len(splits) == 1 and sum(map(len, both._fonts.values())) == sum(map(len, lone._fonts.values()))
+    (split,) = splits
+    assert "ł" in both.characters(split)
+    without = Path(shutil.copytree(font_folder, font_folder.parent / "without"))
+    (without / "sans-latin-ext-400.ttf").unlink()
+    assert Fonts(without).count("ł", split) == both.count("ł", split) - 1

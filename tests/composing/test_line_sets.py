@@ -36,7 +36,7 @@ from glyphline.composing.line_sets import (
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, UserError
 from glyphline.imaging.documents import load
 from glyphline.imaging.normalization import canonical_line_image
-from glyphline.recipe import GlyphShare, LinesRecipe
+from glyphline.recipe import GlyphShare, LinesRecipe, recipe_from
 
 NATURAL = LinesRecipe(length=(3, 12))
 TILES = LinesRecipe(
@@ -636,3 +636,27 @@ def test_capitals_share_is_kept() -> None:
     assert all(b in (a, a.upper()) for a, b in texts)
     assert 0.3 < sum(b == a.upper() for a, b in texts if a != a.upper()) / len(texts) < 0.5
     assert all(c in with_capitals.alphabet for _, text in texts for c in text)
+
+
+# ---------------------------------------------------------------------- weights of text sources
+
+
+def test_sentence_weights_give_the_shares_of_the_sources(tmp_path: Path) -> None:
+    for name, letter in (("a", "a"), ("b", "b")):
+        texts = [f"{letter * 3} {k}" for k in range(400 if name == "a" else 60)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(texts))
+    sources = [f"text:{tmp_path / 'a.txt'}", f"text:{tmp_path / 'b.txt'}"]
+    for weights in ([0.2, 0.8], [0.0, 1.0]):
+        recipe = recipe_from({"lines": {"sentences": sources, "sentence_weights": weights, "length": [3, 40]}})
+        lines = LineSet(recipe.lines, "train")
+        share = np.mean(["b" in lines.text(k) for k in range(2000)])
+        assert share == pytest.approx(weights[1], abs=0.03)
+        assert lines.text(7) == LineSet(recipe.lines, "train").text(7)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"), [([1.0, 1.0], "2 numbers for 1 text"), ([-1.0], "0 or more"), ([0.0], "one above 0")]
+)
+def test_wrong_sentence_weights_are_refused(weights: list[float], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe_from({"lines": {"sentences": ["built-in"], "sentence_weights": weights}})

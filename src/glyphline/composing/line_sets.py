@@ -36,7 +36,7 @@ from glyphline.composing.layouts import (
     sample_tile_indices,
     sample_warp_indices,
 )
-from glyphline.composing.sentences import AlphabetFitter, fit_sentences, split_sentences
+from glyphline.composing.sentences import AlphabetFitter, fit_sentences, split_sentences_by_source
 from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
@@ -50,7 +50,7 @@ CHUNK = 64  # lines that a worker composes before it returns their rows
 DISK_FULL = (28, 122)  # errno ENOSPC, EDQUOT
 
 # Keys of the counter-based random numbers of a set, one for each decision.
-_ORDER_KEY, _START_KEY, _LENGTH_KEY, _CAPITALS_KEY, _LETTER_SPACED_KEY = 1, 2, 3, 4, 5
+_ORDER_KEY, _START_KEY, _LENGTH_KEY, _CAPITALS_KEY, _LETTER_SPACED_KEY, _SOURCE_KEY, _SENTENCE_KEY = range(1, 8)
 
 Rows = list[tuple[str, str]]  # the row of LABELS and the row of RECORDS of each line
 Progress = Callable[[Iterable[Any], int, int], Iterable[Any]]  # (chunks, lines done, lines in all) -> the same chunks
@@ -61,7 +61,7 @@ class ComposedLine:
     """A composed line: its image, its text and everything that was sampled for it."""
 
     index: int
-    image: GreyImage  # (H, W); layout natural: dark ink on paper; tiles and overlap: bright ink on 0
+    image: GreyImage  # (H, W); natural: dark ink on paper, inverted by the effect negative; others: bright ink on 0
     text: str
     record: LineRecord
     boxes: list[GlyphBox]  # of the glyphs, in px of the image; empty unless requested
@@ -70,11 +70,13 @@ class ComposedLine:
 class LineSet:
     """The lines of one split, composed on demand.
 
-    recipe: the settings of the lines. split: train, val or test; it decides the sentences and the glyphs. seed: any
-    whole number. pool: an open glyph pool to use instead of the recipe's glyphs. glyph_split: the split of the glyphs,
-    where it differs from that of the sentences.
-    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a character that no
-    glyph source can draw or that the recipe refuses, RecipeError for an unknown layout or effect.
+    recipe: the settings of the lines; jitter applies to the split train only. split: train, val or test; it decides the
+    sentences and the glyphs. seed: any whole number; the attribute `seed` is another number, derived from it and the
+    split. pool: an open glyph pool to use instead of the recipe's glyphs, with a split of its own. glyph_split: the
+    split of the recipe's glyphs, where it differs from that of the sentences.
+    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet and
+    for a character that no glyph source can draw or that the recipe refuses, RecipeError for an unknown layout or
+    effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
     """
 
     def __init__(
@@ -91,7 +93,10 @@ class LineSet:
         self.seed = random_int(seed, SPLITS.index(split)) >> 2
         self.alphabet = Alphabet.from_name(recipe.alphabet)
         self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
-        texts = fit_sentences(split_sentences(tuple(recipe.sentences), recipe.punctuation)[split], self.fitter)
+        sources = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)[split]
+        fitted = [fit_sentences(texts, self.fitter) for texts in sources]
+        texts = [text for source_texts in fitted for text in source_texts]
+        self._source_ends = np.cumsum([len(source_texts) for source_texts in fitted])
         if recipe.sentence_limit is not None:
             chosen = np.random.default_rng(self.seed).permutation(len(texts))[: recipe.sentence_limit]
             texts = [texts[k] for k in np.sort(chosen)]
@@ -111,9 +116,13 @@ class LineSet:
         self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
 
     def text(self, index: int) -> str:
-        """The text of line `index`: a sentence, or a part of it that keeps the length limit."""
+        """The text of line `index`: a sentence, or a part of it that keeps the length limit.
+
+        It is in capitals, letter-spaced or padded with spaces where the recipe says so. index: 0 or more. Sentences are
+        taken in shuffled rounds through all of them, or drawn at random if the recipe has sentence_weights.
+        """
         recipe = self.recipe
-        sentence = self.texts[self._sentence_order[(index // recipe.variants) % len(self.texts)]]
+        sentence = self.texts[self._sentence_number(index // recipe.variants)]
         low, high = recipe.length
         limit = low + random_int(self.seed, index, _LENGTH_KEY) % (high - low + 1) if high > low else low
         if recipe.start == "word" and len(sentence) > limit:
@@ -130,6 +139,17 @@ class LineSet:
         if recipe.pad:
             return sentence.ljust(limit)
         return sentence.strip()
+
+    def _sentence_number(self, turn: int) -> int:
+        """The number of a sentence in `texts`: of a shuffled round through all, or of a source drawn by its weight."""
+        if self.recipe.sentence_weights is None:
+            return int(self._sentence_order[turn % len(self.texts)])
+        starts = np.concatenate([[0], self._source_ends[:-1]])
+        counts = self._source_ends - starts
+        weights = np.where(counts > 0, self.recipe.sentence_weights, 0.0)
+        share = random_int(self.seed, turn, _SOURCE_KEY) / 2**64 * weights.sum()
+        source = min(int(np.searchsorted(np.cumsum(weights), share, side="right")), len(counts) - 1)
+        return int(starts[source] + random_int(self.seed, turn, _SENTENCE_KEY) % int(counts[source]))
 
     def record(self, index: int) -> LineRecord:
         """Everything that decides the image of line `index`."""
@@ -150,7 +170,10 @@ class LineSet:
         return canonical_line_image(line.image, self.recipe.height, self.layout.normalization), line.text
 
     def canonical_batch(self, indices: Sequence[int]) -> tuple[list[GreyImage], list[str]]:
-        """The images and texts that `canonical_line` gives for several lines; the layout tiles is drawn at once."""
+        """The images and texts that `canonical_line` gives for several lines.
+
+        Lines of the layout tiles with a height of 28 px are drawn all at once, which is faster.
+        """
         if self.layout.name == "tiles" and self.recipe.height == TILE:
             texts = [self.text(i) for i in indices]
             line_indices = np.asarray(indices, np.int64)
@@ -164,7 +187,10 @@ class LineSet:
 
 
 def open_glyph_pool(recipe: LinesRecipe, split: str) -> GlyphPool:
-    """The glyph sources of a recipe for one split. Raises DataError for an unknown or missing source."""
+    """The glyph sources of a recipe for one split.
+
+    Raises what `open_cached_glyphs` raises, and RecipeError for weights that are all 0.
+    """
     sources = tuple(open_cached_glyphs(share.source) for share in recipe.glyphs)
     return GlyphPool(sources, tuple(share.weight for share in recipe.glyphs), split)
 
@@ -175,7 +201,8 @@ _open_sources: dict[str, GlyphSource] = {}
 def open_cached_glyphs(spec: str) -> GlyphSource:
     """Open a glyph source once per process and data folder: EMNIST's images are large, and three splits share them.
 
-    spec: as in a recipe, such as emnist/byclass. Raises DataError for an unknown or missing source.
+    spec: as in a recipe, such as emnist/byclass. Raises what `open_glyphs` raises. A source that was changed on disk is
+    not opened again.
     """
     key = f"{os.environ.get('GLYPHLINE_DATA', '')}|{spec}"
     if key not in _open_sources:
@@ -184,7 +211,10 @@ def open_cached_glyphs(spec: str) -> GlyphSource:
 
 
 def open_layout(recipe: LinesRecipe) -> Layout:
-    """The layout of a recipe with its effects or jitter. Raises RecipeError for an unknown layout or effect."""
+    """The layout of a recipe with its effects or jitter.
+
+    Raises RecipeError for an unknown layout or effect, and for the share of an effect outside 0..1.
+    """
     if recipe.layout not in LAYOUTS:
         raise RecipeError(f'no layout "{recipe.layout}"; {nearest(recipe.layout, LAYOUTS)}')
     if recipe.layout == "natural":
@@ -243,10 +273,12 @@ def write_lines(
 
     out: the folder; it receives 000000.png ..., labels.tsv, record.jsonl and compose.json. boxes: whether records hold
     the glyph boxes. workers: number of processes; the files do not depend on it. settings: further JSON values that a
-    later call must share to continue. progress: wraps the chunks to show how many lines are done.
+    later call must share to continue. progress: called with the chunks, the lines done and the lines in all, it yields
+    the same chunks and can show how many lines are done.
+    labels.tsv has the texts without spaces at their end; record.jsonl has them as they are composed.
     A line counts as written once both its rows are in the files, so a kill loses at most the chunks in progress.
-    Raises DataError where the folder holds lines of other settings or cannot be written to, GlyphlineError for a full
-    disk.
+    Raises DataError where the folder holds lines of other settings, holds a labels.tsv that was not composed, or cannot
+    be written to; GlyphlineError for a full disk.
     """
     own_settings = {
         "recipe": dataclasses.asdict(lines.recipe), "split": lines.split, "seed": lines.seed, "boxes": boxes

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from glyphline.alphabet import Alphabet, fold_merged, fold_plain
 from glyphline.composing.fetch import data_folder
+from glyphline.composing.generated_signs import generate_signs
 from glyphline.composing.generated_text import generate
 from glyphline.composing.glyphs import SPLITS, resolve_path
 from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
@@ -33,9 +34,9 @@ _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 
 
 def sentence_key(sentence: str) -> str:
-    """Return the key by which sentences are compared: their plain letters and digits in lower case.
+    """Return the key by which sentences are compared: their ASCII letters and digits after `fold_plain`, in lower case.
 
-    The key of a sentence without any is the folded sentence itself.
+    Other letters are ignored. The key of a sentence without ASCII letters and digits is the folded sentence itself.
 
     >>> sentence_key("It's me!") == sentence_key("its me")
     True
@@ -99,8 +100,10 @@ def read_wikisplit(rest: str) -> Groups:
     """Yield the rows of the fetched WikiSplit files, one group for each row.
 
     A row has an unsplit sentence and the sentences into which it was split. rest: "unsplit" or "split" yields only
-    these, "" both. The group id is always the unsplit sentence, so a row's split does not depend on `rest`.
-    Raises DataError for any other `rest`, when no .tsv file is there, and for a row without a tab.
+    these, "" both. The sentences are tokenised, see `detokenise`. The group id is always the unsplit sentence, so a
+    row's split does not depend on `rest`.
+    Raises DataError for any other `rest`, when no .tsv file is there, for a file that cannot be read or is not UTF-8,
+    and for a row without a tab.
     """
     if rest not in ("", "unsplit", "split"):
         raise DataError(f'wikisplit has no part "{rest}"; {nearest(rest, ("unsplit", "split"))}')
@@ -123,7 +126,8 @@ def read_wikisplit(rest: str) -> Groups:
 def read_text_files(rest: str) -> Groups:
     """Yield the sentences of a text file, or of every .txt and .txt.gz file below a folder; each is a group of its own.
 
-    rest: a path, looked up as by `resolve_path`. Each line of a file is divided into sentences.
+    rest: a path, looked up as by `resolve_path`. Each line of a file is divided into sentences at white space after
+    . ! or ? and before a capital or a digit; a sentence does not continue on the next line.
     Raises DataError when a file is missing, not UTF-8 or damaged, or when a folder holds no text file.
     """
     path = resolve_path(rest)
@@ -146,9 +150,21 @@ def read_generated(rest: str) -> Groups:
 
     rest: how many, "" for GENERATED_COUNT. Raises DataError when it is no number.
     """
-    if rest and not rest.isdigit():
-        raise DataError(f"generated:{rest} names no number of texts: write it as generated:{GENERATED_COUNT}")
-    yield from _one_sentence_groups(generate(int(rest or GENERATED_COUNT)))
+    yield from _one_sentence_groups(generate(_parse_count("generated", rest)))
+
+
+def read_signs(rest: str) -> Groups:
+    """Yield generated texts with accented letters and signs of ten languages.
+
+    rest: how many, "" for GENERATED_COUNT. Raises DataError when it is no number.
+    """
+    yield from _one_sentence_groups(generate_signs(_parse_count("signs", rest)))
+
+
+def _parse_count(kind: str, rest: str) -> int:
+    if rest and not (rest.isascii() and rest.isdigit()):
+        raise DataError(f"{kind}:{rest} names no number of texts: write it as {kind}:{GENERATED_COUNT}")
+    return int(rest or GENERATED_COUNT)
 
 
 #: first word of a spec -> (function that yields its groups, whether its texts are tokenised, one line of help)
@@ -160,6 +176,7 @@ SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
         False,
         "generated:COUNT: numbers, dates, prices, names, addresses, codes, single letters",
     ),
+    "signs": (read_signs, False, "signs:COUNT: pseudo-words and signs in the letters of ten languages"),
     "built-in": (read_built_in, False, "built-in: the sentences inside the package, no file needed"),
 }
 
@@ -169,24 +186,37 @@ def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dic
 
     specs: sources such as "wikisplit:split" or "text:notes.txt". punctuation: a key of PUNCTUATION_MODES. "written"
     detokenises tokenised sources only, "stripped" applies to all sources.
-    A hash of its group id gives the split of a group, so the split is the same in every source and when data are
-    added. Sentences are equal when their `sentence_key` is equal. A sentence of several groups is in test if one of
-    them is in test, otherwise in val if one of them is in val.
+    Returns the sentences of "train", "val" and "test". A hash of its group id gives the split of a group, so the split
+    is the same in every source and when data are added; about one group in SPLIT_BUCKETS is in test, as many are in
+    val. Sentences are equal when their `sentence_key` is equal. A sentence of several groups is in test if one of them
+    is in test, otherwise in val if one of them is in val. The last four results are kept for the process: a file that
+    was changed is then not read again.
     Raises DataError for an unknown, missing or damaged source and for a split without sentences, RecipeError for an
     unknown `punctuation`.
+    """
+    by_source = split_sentences_by_source(specs, punctuation)
+    return {split: tuple(text for texts in sources for text in texts) for split, sources in by_source.items()}
+
+
+def split_sentences_by_source(
+    specs: tuple[str, ...], punctuation: str = "written"
+) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The sentences of `split_sentences`, for each split one tuple a source, in the order of `specs`.
+
+    A sentence of several sources is in the first one that has it. Raises as `split_sentences` does.
     """
     return _load_splits(specs, punctuation, data_folder())
 
 
 @lru_cache(maxsize=4)
-def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[str, tuple[str, ...]]:
-    """The result of `split_sentences`. `data` is a key of the cache: another data folder has other sentences."""
+def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The result of `split_sentences_by_source`. `data` is a key of the cache: another folder has other sentences."""
     if punctuation not in PUNCTUATION_MODES:
         raise RecipeError(f'no punctuation "{punctuation}"; {nearest(punctuation, PUNCTUATION_MODES)}')
     split_of: dict[str, str] = {}  # sentence key -> split
-    texts: dict[str, str] = {}  # sentence key -> text
+    texts: dict[str, tuple[str, int]] = {}  # sentence key -> text, number of its source
     rank = {split: i for i, split in enumerate(SPLITS)}
-    for spec in specs:
+    for number, spec in enumerate(specs):
         kind, _, rest = spec.partition(":")
         if kind not in SENTENCES:
             raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
@@ -200,14 +230,14 @@ def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[s
                 key = sentence_key(text)
                 if text and rank[split] >= rank[split_of.get(key, "train")]:
                     split_of[key] = split
-                    texts.setdefault(key, text)
-    splits: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for key, text in texts.items():
-        splits[split_of[key]].append(text)
-    for split, split_texts in splits.items():
-        if not split_texts:
+                    texts.setdefault(key, (text, number))
+    splits: dict[str, list[list[str]]] = {split: [[] for _ in specs] for split in SPLITS}
+    for key, (text, number) in texts.items():
+        splits[split_of[key]][number].append(text)
+    for split, sources in splits.items():
+        if not any(sources):
             raise DataError(f"{', '.join(specs)} give no sentence for the {split} split: give more text")
-    return {split: tuple(split_texts) for split, split_texts in splits.items()}
+    return {split: tuple(map(tuple, sources)) for split, sources in splits.items()}
 
 
 def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
@@ -228,10 +258,11 @@ def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
 class AlphabetFitter:
     """Rewrites texts so that they contain only characters of an alphabet.
 
-    Characters outside the alphabet are first folded to plain ones. If the alphabet is merged, the text is folded
-    as by `fold_merged`; if all its ASCII letters are capitals, the text is put in capitals. What is still
-    outside is handled by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and
-    "refuse" raises AlphabetError. `counts` holds how often each character was replaced or dropped.
+    Characters outside the alphabet are first folded to plain ones. If the alphabet is merged, the text is folded as by
+    `fold_merged`; if all its ASCII letters are capitals, the text is put in capitals. What is still outside is handled
+    by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and "refuse" raises
+    AlphabetError. After "replace" and "drop" a run of spaces becomes one space. `counts` holds how often each character
+    was replaced or dropped.
     Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
 
     >>> fit = AlphabetFitter(Alphabet.from_name("merged"), unknown="drop")
@@ -280,5 +311,8 @@ class AlphabetFitter:
 
 
 def fit_sentences(sentences: Iterable[str], fitter: AlphabetFitter) -> list[str]:
-    """Fit sentences to an alphabet and strip them of surrounding space. Sentences that become empty are left out."""
+    """Fit sentences to an alphabet and strip them of surrounding space. Sentences that become empty are left out.
+
+    Raises AlphabetError where the fitter refuses a character.
+    """
     return [text for text in (fitter(s).strip() for s in sentences) if text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import open_layout
 from glyphline.errors import DataError, RecipeError, nearest
 from glyphline.files import replace_atomically
-from glyphline.reading.recognition.recognizers import ModelInfo
+from glyphline.reading.recognition.recognizers import ModelInfo, bundled_names
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.encoders import CONTEXTS, ENCODERS, PatchEncoder
 
@@ -28,7 +29,7 @@ class Network(nn.Module):
 
     Input: lines (N, H, W) uint8, ink bright, H the recipe's lines.height. Output: log-probabilities (N, T, C) float32,
     natural logarithm, T time steps, C classes; class 0 is the CTC blank. Raises RecipeError for an unknown encoder or
-    context.
+    context, AlphabetError for a misspelt alphabet.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -78,7 +79,7 @@ def model_info_of(network: Network) -> ModelInfo:
 class TorchRecognizer:
     """Runs a network in torch, with the contract of `glyphline.reading.recognition.recognizers.Recognizer`.
 
-    The network is switched to evaluation mode.
+    The network must be on the CPU. It is switched to evaluation mode.
     """
 
     def __init__(self, network: Network) -> None:
@@ -104,7 +105,7 @@ def save_weights(network: Network, path: Path, **model_info: Any) -> None:
 
 
 def check_format_version(checkpoint: dict[str, Any], path: Path) -> None:
-    """Raise DataError when another version of glyphline wrote the checkpoint at `path`."""
+    """Raise DataError when the checkpoint read from `path` has another format version than CHECKPOINT_VERSION."""
     version = checkpoint.get("format_version", 1)
     if version != CHECKPOINT_VERSION:
         age = "an older" if isinstance(version, int) and version < CHECKPOINT_VERSION else "another"
@@ -115,7 +116,7 @@ def check_format_version(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
-    """Load a weights file: the network in evaluation mode, and the model_info that was saved with it.
+    """Load a weights file: the network in evaluation mode on the CPU, and the model_info that was saved with it.
 
     Only tensors and plain data are unpickled. Raises DataError for a missing or damaged file, for a file of another
     kind, and for a checkpoint of another version.
@@ -139,15 +140,27 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     return network.eval(), model_info
 
 
+def _load_any_network(path: Path) -> Network:
+    """The network of a run folder, of a weights file, of an .onnx file or of a bundled model."""
+    from glyphline.training.restore import restore_network
+
+    if not path.exists() and str(path) in bundled_names():
+        with resources.as_file(resources.files("glyphline.models").joinpath(f"{path}.onnx")) as model:
+            return restore_network(model)
+    if path.suffix == ".onnx":
+        return restore_network(path)
+    return load_network(path / "best.pt" if path.is_dir() else path)[0]
+
+
 def load_matching_weights(network: Network, path: Path) -> list[str]:
     """Initialise a network with the weights of another run; return the characters that are new to these weights.
 
-    path: a run folder or its best.pt. The network is changed in place. Encoder and context are copied whole. The rows
-    of the head are copied for the blank and for each character that both alphabets hold; rows of new characters keep
-    their values. Raises RecipeError when the other network has another architecture or line height, DataError for what
-    `load_network` refuses.
+    path: a run folder, its best.pt, an .onnx file, or the name of a bundled model. The network is changed in place.
+    Encoder and context are copied whole. The rows of the head are copied for the blank and for each character that both
+    alphabets hold; rows of new characters keep their values. Raises RecipeError when recipe.network differs, other than
+    in its dropout, or the line height differs; DataError for what `load_network` refuses.
     """
-    source, _ = load_network(path / "best.pt" if path.is_dir() else path)
+    source = _load_any_network(path)
     if replace(source.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):
         raise RecipeError(
             f"training.initial_weights: {path} holds another network ({source.recipe.network}): "

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glyphline.composing.glyphs.contract import LATIN_SIZES, SPLITS, TILE, Glyph, GlyphSource, TileBank, ink_boxes
+from glyphline.composing.glyphs.derived import Derived
 from glyphline.composing.glyphs.emnist import EMNIST_SPLITS, Emnist
 from glyphline.composing.glyphs.folder import Folder
 from glyphline.composing.glyphs.fonts import Fonts
@@ -23,6 +24,7 @@ GLYPHS: dict[str, tuple[Callable[[str], GlyphSource], str]] = {
     "strokes": (lambda rest: Strokes(), Strokes.help),
     "fonts": (lambda rest: Fonts(resolve_path(rest)), Fonts.help),
     "folder": (lambda rest: Folder(resolve_path(rest)), Folder.help),
+    "derived": (lambda rest: Derived(open_glyphs(rest)), Derived.help),
 }
 
 
@@ -40,9 +42,12 @@ def resolve_path(name: str) -> Path:
 
 
 def open_glyphs(spec: str) -> GlyphSource:
-    """Open the glyph source that a spec names: "emnist/byclass", "strokes", "fonts:FOLDER", "folder:FOLDER".
+    """Open the glyph source that a spec names: "emnist/byclass", "strokes", "fonts:FOLDER", "folder:FOLDER",
+    "derived:SOURCE".
 
-    Raises DataError for an unknown source, for a missing path and for missing or damaged data.
+    "emnist" alone is emnist/byclass. Raises DataError for an unknown source, for a missing path and for missing or
+    damaged data, ImageError for a damaged image in a folder. The files of emnist and single fonts are opened, and their
+    errors raised, only when glyphs are first needed.
     """
     kind, _, rest = re.sub("[/:]", ":", spec, count=1).partition(":")
     if kind not in GLYPHS:
@@ -67,6 +72,7 @@ __all__ = [
     "LATIN_SIZES",
     "SPLITS",
     "TILE",
+    "Derived",
     "Emnist",
     "Folder",
     "Fonts",

@@ -14,14 +14,20 @@ from glyphline.errors import DataError
 
 SUFFIXES = (".ttf", ".otf", ".woff", ".woff2", ".ttc")
 SIZE = 56  # px of an em in a rendered glyph
+#: parts of a font's file name that say which characters it has, as Fontsource names its files: the second supplements
+#: the first
+SUBSETS = ("-latin-", "-latin-ext-")
+TYPOGRAPHIC = "‘’“”„–—…•€"  # tested for in fonts, beyond printable ASCII, Latin-1 and Latin Extended-A
 MIN_FONTS = len(SPLITS)
 
 
 class Fonts(GlyphSource):
     """Glyphs from the font files below `folder`: glyph i of a character is from the i-th font of the split that has it.
 
-    A checksum of its file puts a font into a split, so renaming and copying fonts changes no split. One font in ten,
-    and at least one, is for val; as many are for test.
+    Fonts are put into splits in the order of the checksums of their files, so renaming and copying fonts changes no
+    split; added fonts can move others to another split. One font in ten, and at least one, is for val; as many are for
+    test. The characters are printable ASCII, Latin-1, Latin Extended-A and those in TYPOGRAPHIC; others are not looked
+    up in the fonts.
     Raises DataError when `folder` has fewer than MIN_FONTS different fonts, and, when glyphs are first needed, for a
     file that FreeType cannot open.
     """
@@ -31,7 +37,9 @@ class Fonts(GlyphSource):
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, f"fonts:{folder}"
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
-        by_checksum = {zlib.crc32(p.read_bytes()): p for p in reversed(paths)}  # of equal files the first path is kept
+        supplements = {_supplement(p) for p in paths if SUBSETS[0] in p.name}
+        # of equal files the first path is kept
+        by_checksum = {zlib.crc32(p.read_bytes()): p for p in reversed(paths) if p not in supplements}
         self._fonts: dict[str, list[tuple[int, Path]]] = {split: [] for split in SPLITS}
         if len(by_checksum) < MIN_FONTS:
             raise DataError(
@@ -49,10 +57,8 @@ class Fonts(GlyphSource):
         coverage: dict[str, dict[str, list[int]]] = {split: {} for split in SPLITS}
         for split, fonts in self._fonts.items():
             for number, (_, path) in enumerate(fonts):
-                notdef = _render(str(path), "\U0010ffff")  # the font's glyph for characters that it does not have
                 for character in _candidate_characters():
-                    rendered = _render(str(path), character)
-                    if rendered is not None and (notdef is None or rendered[0].tobytes() != notdef[0].tobytes()):
+                    if _file_with(str(path), character):
                         coverage[split].setdefault(character, []).append(number)
         return coverage
 
@@ -74,16 +80,37 @@ class Fonts(GlyphSource):
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
         path = str(self._fonts[split][self._coverage[split][character][index]][1])
-        rendered = _render(path, character)
-        assert rendered is not None  # _coverage lists only fonts that have ink for the character
+        file = _file_with(path, character)
+        assert file is not None  # _coverage lists only fonts that have ink for the character
+        rendered = _render(file, character)
+        assert rendered is not None
         ink, left, top, advance = rendered
         unit = _x_height(path)
         return Glyph(ink, top / unit, (top - len(ink)) / unit, left / unit, advance / unit)
 
 
 def _candidate_characters() -> str:
-    """Printable ASCII, Latin-1 and Latin Extended-A: the characters that fonts are tested for."""
-    return "".join(map(chr, [*range(33, 127), *range(0xA1, 0x180)]))
+    """Printable ASCII, Latin-1, Latin Extended-A and typographic signs: the characters that fonts are tested for."""
+    return "".join(map(chr, [*range(33, 127), *range(0xA1, 0x180)])) + TYPOGRAPHIC
+
+
+def _supplement(path: Path) -> Path:
+    """The file that supplements a font's file: the same name with the other subset; the file itself for other names."""
+    return path.with_name(path.name.replace(*SUBSETS, 1))
+
+
+@lru_cache(maxsize=131072)
+def _file_with(path: str, character: str) -> str | None:
+    """The file of a font that has ink for a character: the font's own, or its supplement; None for neither."""
+    supplement = _supplement(Path(path))
+    for file in (path, str(supplement)):
+        if file != path and not supplement.exists():
+            continue
+        notdef = _render(file, "\U0010ffff")  # the font's glyph for characters that it does not have
+        rendered = _render(file, character)
+        if rendered is not None and (notdef is None or rendered[0].tobytes() != notdef[0].tobytes()):
+            return file
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,146 @@
+"""Rebuilds a network from the ONNX file that `glyphline export` wrote, so that a bundled model can be trained further.
+
+The export folds batch normalization into the convolutions, and the 8-bit quantization rounds the weights. Both are
+undone as far as possible: the rounded weights are read back, and the normalization gets the statistics of composed
+lines, so that the restored network gives the outputs of the file up to rounding, in evaluation and nearly so in
+training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from glyphline.composing.line_sets import LineSet
+from glyphline.errors import DataError
+from glyphline.imaging.normalization import pad_batch
+from glyphline.reading.lines import LIMITS
+from glyphline.reading.recognition.recognizers import OnnxRecognizer
+from glyphline.recipe import recipe_from
+from glyphline.training.encoders import BidirectionalLSTM, ConvEncoder
+from glyphline.training.network import Network
+
+STATISTICS_LINES = 256  # training lines that give the batch statistics
+
+Weights = npt.NDArray[np.float32]
+
+
+def restore_network(path: Path) -> Network:
+    """The network of an ONNX file, in evaluation mode on the CPU.
+
+    path: a file of `glyphline export`, with or without --int8, of the encoder conv and the context bilstm. Composes
+    STATISTICS_LINES lines of the recipe in the file, so it needs that recipe's glyphs and sentences.
+    Raises DataError for a file without a recipe or with another encoder or context, and what composing raises.
+    """
+    import onnx
+
+    info = OnnxRecognizer(path).info
+    if info.recipe is None:
+        raise DataError(f"{path} holds no recipe: it cannot be trained further")
+    recipe = recipe_from(info.recipe, str(path))
+    network = Network(recipe).eval()
+    if not isinstance(network.encoder, ConvEncoder) or not isinstance(network.context, BidirectionalLSTM):
+        raise DataError(
+            f"{path} has the encoder {recipe.network.encoder} and the context {recipe.network.context}: only conv and "
+            "bilstm can be restored, train from a run folder instead"
+        )
+    graph = onnx.load(str(path)).graph
+    initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    producers = {output: node for node in graph.node for output in node.output}
+
+    def read(name: str) -> Weights:
+        """An input of a node as float32: an initializer, or one behind a DequantizeLinear."""
+        if name in initializers:
+            return np.array(initializers[name], np.float32)
+        node = producers[name]
+        values, scale, zero_point = (initializers[part] for part in node.input)
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+        shape = [-1 if k == axis % values.ndim else 1 for k in range(values.ndim)] if scale.ndim else []
+        centred = values.astype(np.float32) - zero_point.astype(np.float32).reshape(shape)
+        return np.asarray(centred * scale.reshape(shape), np.float32)
+
+    lines = LineSet(recipe.lines, "train", recipe.training.seed)
+    images, _ = lines.canonical_batch(range(STATISTICS_LINES))
+    batch = torch.from_numpy(pad_batch(images, LIMITS.width_multiple)[0]).float().div(255).unsqueeze(1)
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    with torch.no_grad():
+        folded = [(read(node.input[1]), read(node.input[2])) for node in convolutions]
+        _restore_convolutions(network.encoder, folded, batch)
+        recurrent = [node for node in graph.node if node.op_type in ("LSTM", "DynamicQuantizeLSTM")]
+        for node, lstm in zip(recurrent, network.context.lstms, strict=True):
+            _restore_lstm(lstm, node, initializers)
+        product = next(node for node in graph.node if node.op_type == "MatMul")
+        network.head.weight.copy_(torch.from_numpy(read(product.input[1]).T.copy()))
+        sums = (node for node in graph.node if node.op_type == "Add" and any("head" in name for name in node.input))
+        bias = next(name for node in sums for name in node.input if read_is_vector(name, initializers, producers))
+        network.head.bias.copy_(torch.from_numpy(read(bias)))
+    return network
+
+
+def read_is_vector(name: str, initializers: dict[str, Any], producers: dict[str, Any]) -> bool:
+    """Whether an input of a node is a constant vector: an initializer, or one behind a DequantizeLinear."""
+    if name not in initializers and name in producers and producers[name].op_type == "DequantizeLinear":
+        name = producers[name].input[0]
+    return name in initializers and initializers[name].ndim == 1
+
+
+def _normalized_convolutions(encoder: ConvEncoder) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Each convolution of the encoder with the normalization behind it, in the order in which they run."""
+    modules = [m for m in encoder.stages.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    yield from zip(modules[::2], modules[1::2], strict=True)
+    yield encoder.full_height_conv, encoder.norm
+
+
+def _restore_convolutions(encoder: ConvEncoder, folded: list[tuple[Weights, Weights]], batch: torch.Tensor) -> None:
+    """Set convolutions and normalizations from folded weights and biases.
+
+    The normalization of a layer gets the mean and the variance of its input on the batch, and the scale and shift that
+    undo them. A layer is measured after the layers before it are set.
+    """
+    for (convolution, norm), (weight, bias) in zip(_normalized_convolutions(encoder), folded, strict=True):
+        convolution.weight.copy_(torch.from_numpy(weight))
+        measured: list[torch.Tensor] = []
+        hook = convolution.register_forward_hook(lambda _module, _inputs, output, kept=measured: kept.append(output))
+        encoder(batch)
+        hook.remove()
+        variance, mean = torch.var_mean(measured[0].float(), dim=(0, 2, 3), correction=0)
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(torch.from_numpy(bias) + mean)
+
+
+def _restore_lstm(lstm: Any, node: Any, initializers: dict[str, npt.NDArray[Any]]) -> None:
+    """Set a bidirectional LSTM from an ONNX node.
+
+    ONNX orders the gates input, output, forget, cell; torch i, f, c, o.
+    """
+    quantized = node.op_type == "DynamicQuantizeLSTM"
+
+    def read(position: int, scale: int, zero_point: int) -> Weights:
+        values = np.asarray(initializers[node.input[position]], np.float32)
+        if not quantized:
+            return values
+        parts = (np.asarray(initializers[node.input[k]], np.float32) for k in (scale, zero_point))
+        scales, zero_points = (part.reshape(len(part), *[1] * (values.ndim - 1)) for part in parts)
+        return np.asarray((values - zero_points) * scales, np.float32).transpose(0, 2, 1)
+
+    input_weights, recurrent_weights = read(1, 8, 9), read(2, 10, 11)  # (2, 4 D, F), (2, 4 D, D)
+    biases = np.asarray(initializers[node.input[3]], np.float32)  # (2, 8 D)
+
+    def torch_order(rows: Weights) -> torch.Tensor:
+        input_gate, output_gate, forget_gate, cell = np.split(rows, 4)
+        return torch.from_numpy(np.concatenate([input_gate, forget_gate, cell, output_gate]))
+
+    for direction, suffix in enumerate(("", "_reverse")):
+        getattr(lstm, f"weight_ih_l0{suffix}").copy_(torch_order(input_weights[direction]))
+        getattr(lstm, f"weight_hh_l0{suffix}").copy_(torch_order(recurrent_weights[direction]))
+        for name, bias in zip(("bias_ih_l0", "bias_hh_l0"), np.split(biases[direction], 2), strict=True):
+            getattr(lstm, name + suffix).copy_(torch_order(bias))
