@@ -62,10 +62,11 @@ fonts:  ## fetch the open fonts that recipes/natural.yaml composes with (npm)
 	cd recipes/fonts && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 	$(PYTHON) recipes/fonts/collect.py
 
-language: $(VENV)/ready  ## estimate the bundled language models from their texts (two minutes)
+language: $(VENV)/ready  ## estimate the bundled language models from their texts (three minutes)
 	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in generated:160000 --out src/glyphline/models/english.lm
 	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in --alphabet merged --megabytes 1 \
 	--out src/glyphline/models/english-merged.lm
+	$(BIN)/python benchmarks/language_models.py
 
 reader: $(VENV)/ready fonts  ## train the bundled reader from scratch (hours on two cores)
 	$(BIN)/glyphline train recipes/natural.yaml --out runs/natural $(if $(wildcard runs/natural/last.ckpt),--resume)

@@ -653,3 +653,8 @@ def test_fetch_without_part_fetches_the_default_parts(tmp_path: Path, monkeypatc
     assert sorted(path.name for path in folder.iterdir()) == ["test.tsv", "tune.tsv"]
     assert run("fetch", "wikisplit", "--from", source, "--part", "train").code == 0
     assert sorted(path.name for path in folder.iterdir()) == ["test.tsv", "train.tsv", "tune.tsv"]
+
+
+def test_unknown_language_is_a_mistake_that_names_the_ten(note_folder: Path) -> None:
+    message = run_mistake("read", note_folder / "blank.png", "--language", "xx")
+    assert all(f"{code} (" in message for code in ("en", "fr", "de", "es", "nl", "it", "pl", "pt", "da", "sv"))

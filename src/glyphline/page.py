@@ -56,6 +56,7 @@ class Line:
     rejected: bool = False  # True if the reader rejected the line; its text is then empty
     paragraph: int = 0  # number of its paragraph on the page, from 0
     visual_confidence: float = 1.0  # 0..1, mean posterior of its characters by PP-OCR; 1 by other recognizers
+    language: str | None = None  # BCP 47 code of the language it was read in, "none" without one; None: not determined
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -85,6 +86,7 @@ class Line:
             "words": [_to_dict(word) for word in self.words],
             "characters": [_to_dict(character) for character in self.characters],
             "rejected": self.rejected,
+            "language": self.language,
         }
 
 
@@ -133,6 +135,7 @@ class Page:
     lines: tuple[Line, ...] = ()
     number: int = 1  # in its file, from 1
     rotation: int = 0  # degrees anticlockwise, a multiple of 90, that turn the page upright
+    language: str | None = None  # of most of its characters, as in `Line`
 
     @property
     def text(self) -> str:
@@ -162,5 +165,6 @@ class Page:
             "width": self.width,
             "height": self.height,
             "rotation": self.rotation,
+            "language": self.language,
             "lines": [line.to_dict() for line in self.lines],
         }

@@ -108,6 +108,10 @@ PAGES = {
     "paragraphs": TWO_PARAGRAPHS,
     "empty page": Page(10, 20),
     "one pixel": Page(1, 1, (make_line("a"),)),
+    "two languages": Page(
+        900, 400, (make_line("Bonjour", language="fr"), make_line("hello", y=80, language="en")), language="fr"
+    ),
+    "no language": Page(900, 400, (make_line("qwzx", language="none"),), language="none"),
     "sloping": Page(900, 900, (make_line("runs down", 50, 50, 10), make_line("runs up", 50, 500, -10))),
     "rejected": Page(900, 400, (make_line("read"), REJECTED_LINE, make_line("too", y=80))),
     "all rejected": Page(900, 400, (REJECTED_LINE,)),
@@ -681,3 +685,22 @@ def test_lines_without_position_get_a_share_of_the_page() -> None:
     lines = complete_page(PAGES["no polygons"]).lines
     assert [line.polygon[0] for line in lines] == [(0, 0), (0, 200)]
     assert lines[1].polygon[2] == (900, 400)
+
+
+# ----------------------------------------------------------------------------------------------------------- languages
+
+
+def test_language_of_pages_and_lines_is_in_every_format_that_has_one() -> None:
+    pages = [PAGES["two languages"]]
+    assert 'lang="fr"' in render_str("hocr", pages) and render_str("hocr", pages).count(' lang="en"') == 1
+    assert 'LANG="fr"' in render_str("alto", pages) and render_str("alto", pages).count('LANG="en"') == 1
+    page_xml = render_str("page", pages)
+    assert 'primaryLanguage="French"' in page_xml and page_xml.count('primaryLanguage="English"') == 1
+    (document,) = json.loads(render_str("json", pages))["pages"]
+    assert document["language"] == "fr" and [line["language"] for line in document["lines"]] == ["fr", "en"]
+    pdf = open_format("pdf").render("some.png", pages, blank_image)
+    assert isinstance(pdf, bytes) and b"/Lang" in pdf
+    for name in ("hocr", "alto", "page"):
+        assert "none" not in render_str(name, [PAGES["no language"]])
+    plain = open_format("pdf").render("some.png", [PLAIN_PAGE], blank_image)
+    assert isinstance(plain, bytes) and b"/Lang" not in plain

@@ -32,6 +32,7 @@ class ReaderOptions:
     min_confidence: float | None
     lexicon: Path | None
     pattern: str | None
+    language: str = "auto"
 
 
 def open_page_reader(options: ReaderOptions) -> Any:
@@ -50,7 +51,8 @@ def open_page_reader(options: ReaderOptions) -> Any:
     elif (pattern := options.pattern) is not None:
         constraint = lambda recognizer: RegexConstraint(pattern)  # noqa: E731
     recognizer = model_or_recognizer(options.model)
-    return open_reader(recognizer, options.decoder, options.detector, options.min_confidence, constraint)
+    minimum = options.min_confidence
+    return open_reader(recognizer, options.decoder, options.detector, minimum, constraint, options.language)
 
 
 def read(
@@ -73,6 +75,12 @@ def read(
         str, typer.Option("--model", "-m", help="auto, a bundled reader, pp-ocr, an .onnx file, or a run folder")
     ] = "auto",
     decoder: DecoderName = "beam",
+    language: Annotated[
+        str,
+        typer.Option(
+            "--language", "-l", help="auto (found from the page), none, en, fr, de, es, nl, it, pl, pt, da, sv"
+        ),
+    ] = "auto",
     lexicon: Annotated[Path | None, typer.Option(help="file with all texts that a line may have, one a row")] = None,
     pattern: Annotated[
         str | None, typer.Option(help="regular expression that each line must match, such as [0-9]{2}/[0-9]{4}")
@@ -107,7 +115,7 @@ def read(
         raise UserError(f"--line means --detector none, which contradicts --detector {detector}: give one of them")
     if overlay and not _is_folder(overlay) and overlay.suffix.lower() != ".png":
         raise UserError(f"--overlay {overlay}: an overlay is a PNG; name it something.png, or give a folder")
-    options = ReaderOptions(model, decoder, "none" if line else detector, min_confidence, lexicon, pattern)
+    options = ReaderOptions(model, decoder, "none" if line else detector, min_confidence, lexicon, pattern, language)
     names, missing = _expand(images)
     if not names:
         raise typer.Exit(2)

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from glyphline.page import Character, Line, split_words, word_from_characters
 from glyphline.reading.recognition.character_positions import locate_characters
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.decoders import (
+    BeamSearchDecoder,
     DecodedText,
     Decoder,
     GreedyDecoder,
@@ -29,7 +30,17 @@ from glyphline.reading.recognition.decoders import (
     constrain,
     open_decoder,
 )
-from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis
+from glyphline.reading.recognition.ensemble import Ensemble
+from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Posteriors
+from glyphline.reading.recognition.languages import (
+    AUTO,
+    ENGLISH,
+    LANGUAGES,
+    NONE,
+    check_language,
+    open_model,
+    suits,
+)
 from glyphline.reading.recognition.recognizers import (
     DEFAULT_MODEL,
     PP_OCR,
@@ -39,6 +50,8 @@ from glyphline.reading.recognition.recognizers import (
     calibration_of,
     open_recognizer,
 )
+
+BEAM = "beam"  # the decoder whose language model is that of the line's language
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,6 +96,7 @@ class LineReader:
 
     recognizer: Recognizer = field(default_factory=open_recognizer)
     decoder: Decoder = field(default_factory=GreedyDecoder)
+    languages: tuple[str, ...] = ()  # codes among which the language of a line is found; (): the decoder's own model
 
     @property
     def calibrated(self) -> bool:
@@ -100,30 +114,54 @@ class LineReader:
     def read_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
         """Read images of one line each, uint8 (H, W) or (H, W, 3) in RGB; results in the order of the images.
 
+        With `languages`, the language of each line is found from all of them, and `language` of the line names it.
         Raises ImageError for an image that is too wide at the height of the recognizer.
         """
+        if self.languages:
+            posteriors = self.recognize(images)
+            return Ensemble((self,)).decode_lines([[p] for p in posteriors])
         normalized = self._normalize(images)
         decoded = self.decode_all([n.line for n in normalized])
-        return [self._build_line(d, n, image) for d, n, image in zip(decoded, normalized, images, strict=True)]
+        return [
+            self._build_line(d, self.decoder, n, image) for d, n, image in zip(decoded, normalized, images, strict=True)
+        ]
 
-    def recognize(self, images: Sequence[GreyImage | ColourImage]) -> list[Hypothesis]:
-        """Read images as `read_lines` does, and return the log-probabilities with each line, to score other texts.
+    def recognize(self, images: Sequence[GreyImage | ColourImage]) -> list[Posteriors]:
+        """The posteriors of images of one line each, to be decoded by `decode`, in the order of the images.
 
         Raises ImageError as `read_lines` does.
         """
         normalized = self._normalize(images)
-        outputs: dict[int, tuple[LogProbs, dict[str, int]]] = {}
+        outputs: dict[int, tuple[LogProbs, Alphabet]] = {}
 
         def store(index: int, log_probs: LogProbs, alphabet: Alphabet) -> None:
-            outputs[index] = log_probs, {c: column for column, c in enumerate(alphabet.characters, 1)}
+            outputs[index] = log_probs, alphabet
 
-        decoded = self.decode_all([n.line for n in normalized], store)
-        no_output: tuple[LogProbs, dict[str, int]] = np.zeros((0, 1), np.float32), {}
-        hypotheses = []
-        for k, (decoded_text, line, image) in enumerate(zip(decoded, normalized, images, strict=True)):
-            to_line = partial(self._build_line, normalized=line, image=image)
-            hypotheses.append(Hypothesis(to_line(decoded_text), decoded_text, *outputs.get(k, no_output), to_line))
-        return hypotheses
+        greedy = replace(self, decoder=GreedyDecoder()).decode_all([n.line for n in normalized], store)
+        no_output: tuple[LogProbs, Alphabet] = np.zeros((0, 1), np.float32), alphabet_of(self.recognizer)
+        return [
+            Posteriors(*outputs.get(k, no_output), text, partial(self._build_line, normalized=line, image=image))
+            for k, (text, line, image) in enumerate(zip(greedy, normalized, images, strict=True))
+        ]
+
+    def decode(self, posteriors: Posteriors, language: str | None = None) -> Hypothesis:
+        """Decode a line with the language model of a language.
+
+        language: a code of LANGUAGES; "none" decodes greedily; None takes the decoder as it is. A reader without
+        `languages` has one language model, English: it decodes other languages greedily.
+        """
+        decoder = self.decoder
+        if isinstance(decoder, BeamSearchDecoder) and decoder.constraint is None and language is not None:
+            if language == NONE or (not self.languages and language != ENGLISH):
+                decoder = GreedyDecoder()
+            elif self.languages:
+                decoder = replace(decoder, language_model=open_model(language))
+        if len(posteriors.log_probs) == 0:
+            decoded = DecodedText("", 1.0, ())
+        else:
+            decoded = decoder(posteriors.log_probs, posteriors.alphabet)
+        line = replace(posteriors.to_line(decoded, decoder), language=language)
+        return Hypothesis(line, decoded, posteriors, decoder)
 
     def decode_all(
         self,
@@ -174,8 +212,13 @@ class LineReader:
         info = self.recognizer.info
         return [normalize_line(image, info.height, info.normalization) for image in images]
 
-    def _build_line(self, decoded: DecodedText, normalized: NormalizedLine, image: GreyImage | ColourImage) -> Line:
-        """The Line of a decoded text: calibrated confidences, positions of characters and words in px of `image`."""
+    def _build_line(
+        self, decoded: DecodedText, decoder: Decoder, normalized: NormalizedLine, image: GreyImage | ColourImage
+    ) -> Line:
+        """The Line of a text of a decoder: calibrated confidences, positions of characters and words in px.
+
+        image: the line as it was passed in, whose px these are.
+        """
         info, spans = self.recognizer.info, decoded.spans
         step_width = max(info.window, info.stride)
         centres = [(s.start + s.end - 1) * info.stride / 2 + step_width / 2 for s in spans]
@@ -184,7 +227,7 @@ class LineReader:
         left, right = (np.clip(normalized.left + c / normalized.scale, 0, image.shape[1]).tolist() for c in columns)
 
         h, w = image.shape[:2]
-        calibration, evidence = calibration_of(info, self.decoder.kind), [s.evidence for s in spans]
+        calibration, evidence = calibration_of(info, decoder.kind), [s.evidence for s in spans]
         confidences = calibration.character_confidences(evidence)
         characters = tuple(
             Character(s.character, p, x0, x1, ((x0, 0.0), (x1, 0.0), (x1, float(h)), (x0, float(h))))
@@ -208,17 +251,26 @@ def open_line_reader(
     model: str | Recognizer = DEFAULT_MODEL,
     decoder: str = "beam",
     constraint: Callable[[Recognizer], Constraint] | None = None,
+    language: str = AUTO,
 ) -> LineReader:
     """Open a reader of line images.
 
     model: a bundled model's name, "pp-ocr", the path of an .onnx file, or a recognizer. decoder: a spec such as "beam"
     or "beam:my.lm", see DECODERS. constraint: called with the recognizer; returns the constraint that every text has to
-    meet. With a constraint the decoder is a beam search, also where `decoder` is "greedy".
-    Raises UserError or DataError naming the choices, MissingPackage for "pp-ocr" without rapidocr.
+    meet. With a constraint the decoder is a beam search, also where `decoder` is "greedy". language: a code of
+    LANGUAGES, "none", or "auto": found from the lines, for a recognizer whose alphabet has accented letters. Raises
+    UserError or DataError naming the choices, MissingPackage for "pp-ocr" without rapidocr.
     """
     recognizer = open_recognizer(model) if isinstance(model, str) else model
     unconstrained = open_decoder(decoder, alphabet_of(recognizer))
-    return LineReader(recognizer, constrain(unconstrained, constraint(recognizer)) if constraint else unconstrained)
+    if constraint:
+        return LineReader(recognizer, constrain(unconstrained, constraint(recognizer)))
+    if check_language(language) == NONE:
+        return LineReader(recognizer, GreedyDecoder() if decoder == BEAM else unconstrained)
+    languages: tuple[str, ...] = ()
+    if decoder == BEAM and suits(alphabet_of(recognizer)):
+        languages = tuple(LANGUAGES) if language == AUTO else (language,)
+    return LineReader(recognizer, unconstrained, languages)
 
 
 def _remove_unlikely_classes(log_probs: LogProbs, alphabet: Alphabet) -> tuple[LogProbs, Alphabet]:

@@ -38,6 +38,7 @@ from glyphline.reading.detection.regions import Corners, Region, minimum_area_re
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.ensemble import Ensemble, is_letter_spaced
+from glyphline.reading.recognition.languages import main_language
 from glyphline.reading.recognition.recognizers import DEFAULT_MODEL, PP_OCR, Recognizer
 from glyphline.reading.rejection import (
     REJECT_ALL,
@@ -67,7 +68,7 @@ class LineReaderProtocol(Protocol):
 
 def open_reader(
     model: str | Recognizer = AUTO, decoder: str = "beam", detector: str = AUTO, min_confidence: float | None = None,
-    constraint: Callable[[Recognizer], Constraint] | None = None,
+    constraint: Callable[[Recognizer], Constraint] | None = None, language: str = AUTO,
 ) -> PageReader:  # fmt: skip
     """Open a reader of pages.
 
@@ -88,7 +89,7 @@ def open_reader(
     models: list[str | Recognizer] = [model]
     if model == AUTO:
         models = [DEFAULT_MODEL, PP_OCR] if has_rapidocr else [DEFAULT_MODEL]
-    readers = [open_line_reader(member, decoder, constraint) for member in models]
+    readers = [open_line_reader(member, decoder, constraint, language) for member in models]
     line_reader = readers[0] if len(readers) == 1 else Ensemble(tuple(readers))
     if min_confidence is None:
         min_confidence = THRESHOLDS.min_confidence if line_reader.calibrated else 0.0
@@ -197,7 +198,9 @@ class PageReader:
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
             lines = [_join_lines(lines)]
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
-        return Page(width, height, tuple(reject_unreliable(line, min_confidence) for line in lines), number, rotation)
+        language = main_language([(line.language, line.text) for line in lines])
+        kept = tuple(reject_unreliable(line, min_confidence) for line in lines)
+        return Page(width, height, kept, number, rotation, language)
 
     def _best_hypothesis(self, image: ColourImage) -> PageHypothesis:
         """The text of a page in its best orientation.

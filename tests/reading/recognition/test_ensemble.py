@@ -17,7 +17,13 @@ from glyphline.imaging.documents import GreyImage
 from glyphline.page import Line
 from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.constraints import Lexicon
-from glyphline.reading.recognition.decoders import BeamSearchDecoder, DecodedText, GreedyDecoder
+from glyphline.reading.recognition.decoders import (
+    BeamSearchDecoder,
+    CharacterSpan,
+    DecodedText,
+    Decoder,
+    GreedyDecoder,
+)
 from glyphline.reading.recognition.ensemble import (
     WEIGHTS,
     Ensemble,
@@ -27,7 +33,7 @@ from glyphline.reading.recognition.ensemble import (
     is_letter_spaced,
     log_likelihoods,
 )
-from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis
+from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Posteriors
 from glyphline.reading.recognition.language_model import estimate
 
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
@@ -118,13 +124,19 @@ def make_hypothesis(
             row[LETTERS.index(character) + 1] = probability
         row[0] = max(1e-7, 1 - sum(probabilities.values()))
 
-    def to_line(decoded: DecodedText) -> Line:
+    def to_line(decoded: DecodedText, decoder: Decoder) -> Line:
         return Line(decoded.text, decoded.confidence, (), recognizer)
 
-    decoded, columns = DecodedText(text, confidence, ()), {c: k for k, c in enumerate(LETTERS, 1)}
-    return Hypothesis(
-        to_line(decoded), decoded, np.log(rows / rows.sum(1, keepdims=True)).astype(np.float32), columns, to_line
-    )
+    spans = tuple(CharacterSpan(c, 2 * k, 2 * k + 1, confidence) for k, c in enumerate(text))
+    decoded = DecodedText(text, confidence, spans)
+    log_probs = np.log(rows / rows.sum(1, keepdims=True)).astype(np.float32)
+    posteriors = Posteriors(log_probs, Alphabet(LETTERS), decoded, to_line)
+    return Hypothesis(to_line(decoded, GreedyDecoder()), decoded, posteriors, GreedyDecoder())
+
+
+def without_output(hypothesis: Hypothesis) -> Hypothesis:
+    """The hypothesis of a line without ink: no time step."""
+    return replace(hypothesis, posteriors=replace(hypothesis.posteriors, log_probs=np.zeros((0, 1), np.float32)))
 
 
 def steps_of(text: str, probability: float = 0.9, **alternatives: dict[str, float]) -> list[dict[str, float]]:
@@ -157,13 +169,7 @@ def test_alignment_finds_the_steps_of_the_text() -> None:
 
 
 def test_scores_of_texts_are_finite() -> None:
-    empty = Hypothesis(
-        make_hypothesis([]).line,
-        DecodedText("", 1.0, ()),
-        np.zeros((0, 1), np.float32),
-        {},
-        lambda decoded: make_hypothesis([]).line,
-    )
+    empty = without_output(make_hypothesis([]))
     assert _score_texts(empty, ["", "cat"]).tolist() == [0, 0]
     scores = _score_texts(make_hypothesis(steps_of("cat")), ["cat", "cut", "", "dog", "cat" * 9, "中文"])
     assert np.isfinite(scores).all() and scores.argmax() == 0
@@ -178,13 +184,19 @@ def test_scores_of_texts_are_finite() -> None:
 class FixedReader:
     """Returns the same hypothesis for every line, and counts the lines."""
 
-    def __init__(self, hypothesis: Hypothesis, decoder: Any = None) -> None:
+    def __init__(self, hypothesis: Hypothesis, decoder: Any = None, languages: tuple[str, ...] = ()) -> None:
         self.hypothesis, self.decoder, self.lines_read = hypothesis, decoder or GreedyDecoder(), 0
-        self.recognizer, self.calibrated = SimpleNamespace(), True
+        self.recognizer, self.calibrated, self.languages = SimpleNamespace(), True, languages
 
-    def recognize(self, images: Sequence[GreyImage]) -> list[Hypothesis]:
+    def recognize(self, images: Sequence[GreyImage]) -> list[Posteriors]:
         self.lines_read += len(images)
-        return [self.hypothesis] * len(images)
+        return [self.hypothesis.posteriors] * len(images)
+
+    def decode(self, posteriors: Posteriors, language: str | None) -> Hypothesis:
+        line = posteriors.to_line(posteriors.greedy, self.decoder)
+        if posteriors is self.hypothesis.posteriors:
+            line = self.hypothesis.line
+        return Hypothesis(replace(line, language=language), posteriors.greedy, posteriors, self.decoder)
 
 
 def read_with(*readers: Any) -> Line:
@@ -220,14 +232,14 @@ def test_visual_confidence_is_the_lowest_of_the_readers() -> None:
 
 
 def test_only_unsure_lines_are_read_by_the_next_reader() -> None:
-    sure = make_hypothesis(steps_of("cats"), "cats", 0.95)
+    sure = make_hypothesis(steps_of("cats"), "cats", 0.999)
     unsure = make_hypothesis(steps_of("cuts"), "cuts", 0.5)
 
     class PartlySureReader(FixedReader):
-        def recognize(self, images: Sequence[GreyImage]) -> list[Hypothesis]:
-            return [unsure if image.any() else sure for image in images]
+        def recognize(self, images: Sequence[GreyImage]) -> list[Posteriors]:
+            return [(unsure if image.any() else sure).posteriors for image in images]
 
-    second = FixedReader(make_hypothesis(steps_of("hens"), "hens", 0.95))
+    second = FixedReader(make_hypothesis(steps_of("hens"), "hens", 0.999))
     third = FixedReader(make_hypothesis(steps_of("dogs"), "dogs", 0.5))
     images = [np.full((4, 4), k % 2, np.uint8) for k in range(7)]
     lines = Ensemble((PartlySureReader(sure), second, third)).read_lines(images)  # type: ignore[arg-type]
@@ -272,7 +284,7 @@ def test_confidence_is_the_best_of_confidence_times_similarity() -> None:
 def test_line_without_text_is_read_by_the_next_reader() -> None:
     blank = make_hypothesis([{}] * 8, "", 1.0)
     other = make_hypothesis(steps_of("cats", 0.9), "cats", 0.5, "pp-ocr")
-    no_output = Hypothesis(blank.line, blank.decoded, np.zeros((0, 1), np.float32), {}, blank.to_line)
+    no_output = without_output(blank)
     assert read_with(FixedReader(no_output), FixedReader(other)) == other.line  # no output scores all texts alike
     assert read_with(FixedReader(no_output), FixedReader(no_output)).text == ""
     unlikely = make_hypothesis(steps_of("c", 0.2), "c", 0.2, "pp-ocr")
@@ -327,11 +339,12 @@ def test_combined_line_has_language_model_log_probs() -> None:
     converted: list[DecodedText] = []
 
     def record_conversions(hypothesis: Hypothesis) -> Hypothesis:
-        def to_line(decoded: DecodedText) -> Line:
-            converted.append(decoded)
-            return hypothesis.to_line(decoded)
+        def to_line(decoded: DecodedText, decoder: Decoder) -> Line:
+            if decoded is not hypothesis.decoded:
+                converted.append(decoded)
+            return hypothesis.posteriors.to_line(decoded, decoder)
 
-        return Hypothesis(hypothesis.line, hypothesis.decoded, hypothesis.log_probs, hypothesis.columns, to_line)
+        return replace(hypothesis, posteriors=replace(hypothesis.posteriors, to_line=to_line))
 
     read_with(*(FixedReader(record_conversions(h), BeamSearchDecoder(language)) for h in complementary_hypotheses()))
     (aligned,) = converted

@@ -21,6 +21,7 @@ from glyphline.reading.formats.markup import (
     add_child,
     format_confidence,
     format_points,
+    language_tag,
     pixel_box,
     serialize,
     software_info,
@@ -68,7 +69,7 @@ def _add_page(layout: Element, page: Page, page_id: str) -> None:
     # ROTATION is the rotation of the text, the inverse of the rotation that sets the page upright
     rotation = (360 - page.rotation) % 360 or None
     element = add_child(layout, "Page", ID=page_id, PHYSICAL_IMG_NR=page.number, WIDTH=page.width, HEIGHT=page.height,
-                        ROTATION=rotation, PROCESSINGREFS=SOFTWARE)  # fmt: skip
+                        ROTATION=rotation, PROCESSINGREFS=SOFTWARE, LANG=language_tag(page.language))  # fmt: skip
     space = add_child(element, "PrintSpace", **_box_attributes((0, 0, page.width, page.height)))
     number = 0
     for k, lines in enumerate(page.paragraphs, 1):
@@ -76,13 +77,13 @@ def _add_page(layout: Element, page: Page, page_id: str) -> None:
         block = add_child(space, "TextBlock", ID=f"{page_id}_block_{k}", **_box_attributes(box))
         for line in lines:
             number += 1
-            _add_line(block, line, f"{page_id}_line_{number}")
+            _add_line(block, line, f"{page_id}_line_{number}", language_tag(line.language, page.language))
 
 
-def _add_line(block: Element, line: Line, line_id: str) -> None:
+def _add_line(block: Element, line: Line, line_id: str, language: str | None) -> None:
     box = _box_attributes(bounding_box(line.polygon))
     element = add_child(block, "TextLine", ID=line_id, **box, BASELINE=format_points(baseline_of(line.polygon)),
-                        TAGREFS=REJECTED_TAG if line.rejected else None)  # fmt: skip
+                        TAGREFS=REJECTED_TAG if line.rejected else None, LANG=language)  # fmt: skip
     _add_shape(element, line.polygon)
     if not line.words:
         add_child(element, "String", CONTENT="", **box)  # the schema requires at least one in a line

@@ -16,7 +16,14 @@ from glyphline.reading.formats.complete import (
     sanitize_text,
 )
 from glyphline.reading.formats.contract import PageImage
-from glyphline.reading.formats.markup import Element, add_child, pixel_box, serialize, software_info
+from glyphline.reading.formats.markup import (
+    Element,
+    add_child,
+    language_tag,
+    pixel_box,
+    serialize,
+    software_info,
+)
 
 DOCTYPE = (
     '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN"'
@@ -28,7 +35,7 @@ CAPABILITIES = "ocr_page ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_poly ocrp_wc
 def render_hocr(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render paragraphs, lines, words and characters with boxes; words and characters with confidences.
 
-    Rejected lines are empty. The images are not used.
+    Rejected lines are empty. `lang` is on pages, and on lines in another language. The images are not used.
     """
     root = Element("html", {"xmlns": "http://www.w3.org/1999/xhtml"})
     file_name = sanitize_text(file)
@@ -48,19 +55,23 @@ def _add_page(body: Element, page: Page, number: str, file: str) -> None:
     quoted_file = file.replace("\\", "\\\\").replace('"', '\\"')
     title = f'image "{quoted_file}"; bbox 0 0 {page.width} {page.height}; ppageno {page.number - 1}'
     element = _add_block(body, "div", "ocr_page", f"page_{number}", title)
+    if tag := language_tag(page.language):
+        element.set("lang", tag)
     line_number = 0
     for k, lines in enumerate(page.paragraphs, 1):
         box = enclosing_box(bounding_box(line.polygon) for line in lines)
         paragraph = _add_block(element, "p", "ocr_par", f"par_{number}_{k}", _format_bbox(box))
         for line in lines:
             line_number += 1
-            _add_line(paragraph, line, f"{number}_{line_number}")
+            _add_line(paragraph, line, f"{number}_{line_number}", language_tag(line.language, page.language))
 
 
-def _add_line(paragraph: Element, line: Line, number: str) -> None:
+def _add_line(paragraph: Element, line: Line, number: str, language: str | None) -> None:
     poly = " ".join(f"{round(x)} {round(y)}" for x, y in line.polygon)
     title = f"{_format_bbox(bounding_box(line.polygon))}; poly {poly}; {_format_direction(line.polygon)}"
     element = _add_block(paragraph, "span", "ocr_line", f"line_{number}", title)
+    if language:
+        element.set("lang", language)
     element.text = "" if line.words else "\n"  # browsers do not know a self-closing span
     element.tail = "\n"
     for k, (word, characters) in enumerate(line.words_with_characters, 1):

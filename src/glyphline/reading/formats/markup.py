@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from glyphline.page import Polygon
 from glyphline.reading.formats.complete import BoundingBox
+from glyphline.reading.recognition.languages import NONE
 
 SOFTWARE = "glyphline"
 Element = ElementTree.Element
@@ -50,3 +51,8 @@ def format_confidence(confidence: float) -> str:
 def serialize(root: Element, doctype: str = "") -> str:
     """Serialize an element tree with an XML declaration, followed by `doctype`."""
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{doctype}{ElementTree.tostring(root, encoding="unicode")}'
+
+
+def language_tag(language: str | None, of_page: str | None = None) -> str | None:
+    """The language tag (BCP 47) of a page or a line; None where it is not known, or for a line as that of its page."""
+    return None if language in (None, NONE, of_page) else language

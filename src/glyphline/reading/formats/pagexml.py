@@ -24,10 +24,12 @@ from glyphline.reading.formats.markup import (
     add_child,
     format_confidence,
     format_points,
+    language_tag,
     pixel_box,
     serialize,
     software_info,
 )
+from glyphline.reading.recognition.languages import LANGUAGES
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -53,7 +55,8 @@ def render_page_xml(file: str, pages: Sequence[Page], image: PageImage) -> str:
     # the schema's orientation is clockwise, above -180 and up to 180
     orientation = -page.rotation if page.rotation < 180 else 360 - page.rotation
     page_element = add_child(root, "Page", imageFilename=sanitize_text(file), imageWidth=page.width,
-                             imageHeight=page.height, orientation=orientation or None)  # fmt: skip
+                             imageHeight=page.height, orientation=orientation or None,
+                             primaryLanguage=_language_name(language_tag(page.language)))  # fmt: skip
     if page.lines:
         order = add_child(add_child(page_element, "ReadingOrder"), "OrderedGroup", id="order")
     number = 0
@@ -64,7 +67,7 @@ def render_page_xml(file: str, pages: Sequence[Page], image: PageImage) -> str:
         add_child(region, "Coords", points=format_points(box))
         for line in lines:
             number += 1
-            _add_line(region, line, f"line_{number}")
+            _add_line(region, line, f"line_{number}", language_tag(line.language, page.language))
         _add_text(region, "\n".join(line.text for line in lines if line.text))
     ElementTree.indent(root, " ")
     return serialize(root)
@@ -75,8 +78,14 @@ def _timestamp() -> str:
     return datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())), UTC).isoformat()
 
 
-def _add_line(region: Element, line: Line, line_id: str) -> None:
-    element = add_child(region, "TextLine", id=line_id, comments="rejected" if line.rejected else None)
+def _language_name(tag: str | None) -> str | None:
+    """The name that the schema has for a language."""
+    return LANGUAGES[tag].name if tag in LANGUAGES else None
+
+
+def _add_line(region: Element, line: Line, line_id: str, language: str | None) -> None:
+    element = add_child(region, "TextLine", id=line_id, comments="rejected" if line.rejected else None,
+                        primaryLanguage=_language_name(language))  # fmt: skip
     add_child(element, "Coords", points=format_points(_pad_to_two_points(line.polygon)))
     add_child(element, "Baseline", points=format_points(baseline_of(line.polygon)))
     for k, (word, characters) in enumerate(line.words_with_characters, 1):

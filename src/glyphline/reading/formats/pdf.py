@@ -19,7 +19,7 @@ from glyphline.imaging.documents import ColourImage
 from glyphline.page import Line, Page
 from glyphline.reading.formats.complete import DESCENT, baseline_of, complete_page, corners_of, sanitize_text
 from glyphline.reading.formats.contract import PageImage
-from glyphline.reading.formats.markup import SOFTWARE, software_info
+from glyphline.reading.formats.markup import SOFTWARE, language_tag, software_info
 
 POINTS_PER_PIXEL = 72 / 200  # images are shown at 200 px an inch, the resolution at which PDFs are read
 MIN_LONGER_SIDE = 360  # points; the longer side of a smaller page is enlarged to this, up to a point a pixel
@@ -33,14 +33,16 @@ GLYPH_HEIGHT = 500  # units; less than the em, so that PDFium separates lines th
 def render_pdf(file: str, pages: Sequence[Page], image: PageImage) -> bytes:
     """Render each page as a JPEG with its words over it as invisible text. Rotated pages are shown upright.
 
-    The title of the document is the file's name. `image` is called once for each page, in order. Rejected lines have no
-    text.
+    The title of the document is the file's name, its language that of the first page. `image` is called once for each
+    page, in order. Rejected lines have no text.
     """
     objects = _PdfObjects()
     catalog, page_tree, font = objects.reserve(), objects.reserve(), objects.reserve()
     codes: dict[str, int] = {}
     kids = [_add_page(objects, page, image(page), page_tree, font, codes) for page in pages]
-    objects.put(catalog, f"<< /Type /Catalog /Pages {page_tree} 0 R >>")
+    tag = language_tag(pages[0].language) if pages else None
+    language = f" /Lang {_text_string(tag)}" if tag else ""
+    objects.put(catalog, f"<< /Type /Catalog /Pages {page_tree} 0 R{language} >>")
     objects.put(page_tree, f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] >>")
     _put_font(objects, font, codes)
     title, producer = _text_string(sanitize_text(file)), _text_string(" ".join(software_info()))

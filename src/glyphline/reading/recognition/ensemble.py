@@ -21,7 +21,8 @@ from glyphline.alphabet import BLANK
 from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.page import Line
 from glyphline.reading.recognition.decoders import BeamSearchDecoder, CharacterSpan, DecodedText
-from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Hypothesizer
+from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Hypothesizer, Posteriors
+from glyphline.reading.recognition.languages import NONE, candidate_languages
 from glyphline.reading.recognition.recognizers import PP_OCR
 
 PHOTO_RECOGNIZERS = frozenset({PP_OCR})  # names of the recognizers that were trained on photographs
@@ -37,8 +38,9 @@ class EnsembleWeights:
     numbers in docs/results.md are optimistic.
     """
 
-    #: confidence 0..1; a line that a reader reads with at least this is not read by the next reader
-    sufficient_confidence: float = 0.8
+    #: mean probability 0..1 of the characters without a language model; a line that a recognizer reads with at least
+    #: this is not read by the next reader
+    sufficient_confidence: float = 0.998
     #: characters; a line with at most this many is read by every reader, whatever its confidence
     short_text: int = 3
     #: factor of the log-likelihoods of a recognizer in PHOTO_RECOGNIZERS
@@ -170,28 +172,54 @@ class Ensemble:
         lowest of those that read the line. Raises ImageError as the readers do.
         """
         first, *others = self.readers
-        hypotheses_by_line = [[hypothesis] for hypothesis in first.recognize(images)]
+        posteriors_by_line = [[posteriors] for posteriors in first.recognize(images)]
         for reader in others:
-            lines = [hypotheses[-1].line for hypotheses in hypotheses_by_line]
+            latest = [posteriors[-1] for posteriors in posteriors_by_line]
             unsure = [
                 k
-                for k, line in enumerate(lines)
-                if len(line.text) <= self.weights.short_text or line.confidence < self.weights.sufficient_confidence
+                for k, posteriors in enumerate(latest)
+                if len(posteriors.greedy.text) <= self.weights.short_text
+                or posteriors.confidence < self.weights.sufficient_confidence
             ]
-            for k, hypothesis in zip(unsure, reader.recognize([images[k] for k in unsure]), strict=True):
-                hypotheses_by_line[k].append(hypothesis)
-        return [
-            replace(
-                self._combine(hypotheses),
-                visual_confidence=min(hypothesis.line.visual_confidence for hypothesis in hypotheses),
-            )
-            for hypotheses in hypotheses_by_line
-        ]
+            for k, posteriors in zip(unsure, reader.recognize([images[k] for k in unsure]), strict=True):
+                posteriors_by_line[k].append(posteriors)
+        return self.decode_lines(posteriors_by_line)
 
-    def _combine(self, hypotheses: Sequence[Hypothesis]) -> Line:
-        """The candidate text with the highest score, as a line.
+    def decode_lines(self, posteriors_by_line: Sequence[Sequence[Posteriors]]) -> list[Line]:
+        """Decode the lines of a page, each from the posteriors of the first readers that recognized it."""
+        languages = self._candidate_languages(posteriors_by_line)
+        return [self._decode(*row) for row in zip(posteriors_by_line, languages, strict=True)]
 
-        Its confidence is the highest of the hypotheses, each multiplied by the similarity of its text to the candidate.
+    def _decode(self, posteriors: Sequence[Posteriors], languages: dict[str | None, float]) -> Line:
+        """The line in the language whose text has the highest score.
+
+        languages: code -> log of its prior probability.
+        """
+        lines = []
+        for language, log_prior in languages.items():
+            hypotheses = [reader.decode(p, language) for reader, p in zip(self.readers, posteriors, strict=False)]
+            line, score = self._combine(hypotheses, compare=len(languages) > 1)
+            visual_confidence = min(hypothesis.line.visual_confidence for hypothesis in hypotheses)
+            lines.append((score + log_prior, replace(line, visual_confidence=visual_confidence)))
+        return max(lines, key=lambda scored: scored[0])[1]
+
+    def _candidate_languages(self, posteriors_by_line: Sequence[Sequence[Posteriors]]) -> list[dict[str | None, float]]:
+        """The languages to decode each line in, from the greedy text of the recognizer that is surest of it.
+
+        Code -> log of its prior probability. The only key is None where no reader can read several languages.
+        """
+        codes = next((reader.languages for reader in self.readers if reader.languages), ())
+        if not codes:
+            return [{None: 0.0} for _ in posteriors_by_line]
+        surest = [max(posteriors, key=lambda p: p.confidence) for posteriors in posteriors_by_line]
+        found = candidate_languages([posteriors.greedy.text for posteriors in surest], codes)
+        return [dict(candidates.items()) for candidates in found]
+
+    def _combine(self, hypotheses: Sequence[Hypothesis], compare: bool) -> tuple[Line, float]:
+        """The candidate text with the highest score, as a line, and this score in nats.
+
+        compare: whether the score is needed; without, it is 0 where all hypotheses agree. Its confidence is the highest
+        of the hypotheses, each multiplied by the similarity of its text to the candidate.
         """
         texts = [hypothesis.decoded.text for hypothesis in hypotheses]
         constrained = any(
@@ -200,25 +228,28 @@ class Ensemble:
         )
         # a combination of two texts that meet the constraint need not meet it
         candidates = list(dict.fromkeys(texts)) if constrained else candidate_texts(texts, self.weights)
+        if len(candidates) == 1 and not compare:
+            return max((hypothesis.line for hypothesis in hypotheses), key=lambda line: line.confidence), 0.0
+        log_likelihoods_by_recognizer = [_score_texts(h, candidates, self.weights) for h in hypotheses]
+        scores = _language_scores(hypotheses, candidates)
+        best_confidence = max(hypothesis.posteriors.confidence for hypothesis in hypotheses)
+        for hypothesis, nats in zip(hypotheses, log_likelihoods_by_recognizer, strict=True):
+            scores = scores + _recognizer_weight(hypothesis, best_confidence, self.weights) * nats
+        best = int(scores.argmax())
+        score = float(scores[best])
         if len(candidates) == 1:
-            return max((hypothesis.line for hypothesis in hypotheses), key=lambda line: line.confidence)
+            return max((hypothesis.line for hypothesis in hypotheses), key=lambda line: line.confidence), score
         if len({text.replace(" ", "") for text in texts}) == 1:
             # recognizers trained on photographs drop the spaces between the letters of an alphabet
             for hypothesis in hypotheses:
                 if is_letter_spaced(hypothesis.decoded.text, self.weights):
-                    return hypothesis.line
-        log_likelihoods_by_recognizer = [_score_texts(h, candidates, self.weights) for h in hypotheses]
-        scores = self._language_scores(candidates)
-        best_confidence = max(hypothesis.line.confidence for hypothesis in hypotheses)
-        for hypothesis, nats in zip(hypotheses, log_likelihoods_by_recognizer, strict=True):
-            scores = scores + _recognizer_weight(hypothesis.line, best_confidence, self.weights) * nats
-        best = int(scores.argmax())
+                    return hypothesis.line, score
         text = candidates[best]
         confidence = max(
             h.line.confidence * Levenshtein.normalized_similarity(h.decoded.text, text) for h in hypotheses
         )
         if text in texts:
-            return replace(hypotheses[texts.index(text)].line, confidence=confidence)
+            return replace(hypotheses[texts.index(text)].line, confidence=confidence), score
         # the recognizer whose own text is least likelier than the combination gives the positions of the characters
         losses = [
             nats[candidates.index(own_text)] - nats[best]
@@ -226,34 +257,45 @@ class Ensemble:
         ]
         nearest = int(np.argmin(losses))
         aligned = _force_align(hypotheses[nearest], text, self.weights)
-        decoder = self.readers[nearest].decoder
+        decoder = hypotheses[nearest].decoder
         if isinstance(decoder, BeamSearchDecoder) and decoder.language_model is not None:
             aligned = decoder.add_lm_log_probs(aligned)
-        line = hypotheses[nearest].to_line(aligned)
+        line = replace(hypotheses[nearest].to_line(aligned), language=hypotheses[nearest].line.language)
         recognizer = "+".join(hypothesis.line.recognizer for hypothesis in hypotheses)
-        return replace(line, recognizer=recognizer, confidence=confidence)
-
-    def _language_scores(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """The score of each text by the first reader's decoder that has a language model, in nats; 0 without any."""
-        for reader in self.readers:
-            decoder = reader.decoder
-            if isinstance(decoder, BeamSearchDecoder) and decoder.language_model is not None:
-                return np.array([decoder.score_text(text) for text in texts])
-        return np.zeros(len(texts))
+        return replace(line, recognizer=recognizer, confidence=confidence), score
 
 
-def _recognizer_weight(line: Line, best_confidence: float, weights: EnsembleWeights) -> float:
-    """Weight of a recognizer's log-likelihoods. line: its hypothesis. best_confidence: the highest of all recognizers.
+def _language_scores(hypotheses: Sequence[Hypothesis], texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """The score of each text by the first decoder that has a language model, in nats.
+
+    Without any it is that of random text where the line is in no language, and 0 where it has no language.
+    """
+    for hypothesis in hypotheses:
+        decoder = hypothesis.decoder
+        if isinstance(decoder, BeamSearchDecoder) and decoder.language_model is not None:
+            return np.array([decoder.score_text(text) for text in texts])
+    if all(hypothesis.line.language == NONE for hypothesis in hypotheses):
+        decoder = BeamSearchDecoder()
+        character_score = decoder.lm_weight * decoder.random_text_log_prob + decoder.character_bonus
+        return np.array([character_score * len(text) for text in texts])
+    return np.zeros(len(texts))
+
+
+def _recognizer_weight(hypothesis: Hypothesis, best_confidence: float, weights: EnsembleWeights) -> float:
+    """Weight of a recognizer's log-likelihoods, from the confidence of its posteriors, before any language model.
+
+    best_confidence: the highest of all recognizers.
 
     A recognizer trained on composed lines has a low confidence on lines unlike those it was trained on. Its errors on
     them do not show in its likelihoods, so its weight falls with its confidence. A recognizer trained on photographs
     keeps its weight.
     """
-    if line.recognizer in PHOTO_RECOGNIZERS:
+    if hypothesis.line.recognizer in PHOTO_RECOGNIZERS:
         return weights.photo_weight
     if not best_confidence:
         return weights.composed_weight
-    return weights.composed_weight * (line.confidence / best_confidence) ** weights.confidence_exponent
+    ratio = hypothesis.posteriors.confidence / best_confidence
+    return weights.composed_weight * ratio**weights.confidence_exponent
 
 
 def _soften(

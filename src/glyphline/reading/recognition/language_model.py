@@ -411,11 +411,11 @@ def language_model_for(alphabet: Alphabet) -> LanguageModel | None:
     return open_language_model("english") if is_english else None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def open_language_model(name: str) -> LanguageModel:
     """Open a bundled language model by name, or an .lm file by path (it has a slash or ends in .lm).
 
-    The last four models stay open. A file that was changed is not read again while its model is open.
+    The last 16 models stay open. A file that was changed is not read again while its model is open.
     Raises UserError with the choices for an unknown name, DataError for a missing or broken file.
     """
     for path in _bundled_files():
