@@ -43,6 +43,8 @@ DATA = {
     "folder": "a folder of single-character images",
     "wikisplit": "WikiSplit (Botha et al. 2018, CC BY-SA 4.0)",
     "text": "English prose, public domain and Creative Commons, one sentence a line",
+    "signs": "generated pseudo-words with the accents and the signs of ten languages",
+    "derived": "accents and signs drawn from EMNIST's characters and the Hershey vectors",
     "generated": "generated numbers, dates, names, addresses, codes and single letters",
     "built-in": "the sentences written for this project",
 }

@@ -354,6 +354,32 @@ def format_background(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def format_languages(results: dict[str, Any]) -> list[str]:
+    """The section on lines of ten languages, and on lines that cannot be read."""
+    rows = [
+        (row["language"], row["kind"], row["lines"], format_cer(row), f"{row['language_found']:.0%}",
+         f"{row['rejected']:.0%}", f"{row['ms_a_line']:.0f}")
+        for row in results["rows"]
+    ]  # fmt: skip
+    means = {
+        kind: sum(row["cer"] for row in results["rows"] if row["kind"] == kind) / max(1, len(rows) / 2)
+        for kind in ("print", "handwriting")
+    }
+    return [
+        "## Ten languages, and writing that cannot be read",
+        """Command: `python benchmarks/languages.py`. Print: DejaVu's faces. Handwriting: the six fonts of
+        `recipes/fonts/held-out`. No network was trained on these fonts, nor on Swedish texts. Four of the
+        handwriting fonts have capitals only, so their CER ignores case; that of print is strict. Language found: lines
+        whose language was found from the line alone.""",
+        format_table(
+            ("language", "lines are", "lines", "CER, 95 % interval", "language found", "rejected", "ms a line"), rows
+        ),
+        f"Mean CER: print {means['print']:.2%}, handwriting {means['handwriting']:.2%}. Lines that hold no readable "
+        f"Latin text (other scripts, mirrored print, scribbles, print blurred beyond reading): text was read on "
+        f"{results['invented']} of {results['unreadable']}.",
+    ]
+
+
 def format_studies(results: dict[str, Any]) -> list[str]:
     """Decoders, long lines and character positions."""
     by_kind: dict[str, dict[str, Any]] = {}
@@ -564,6 +590,7 @@ SECTIONS = {
     "reading": format_reading,
     "pages": format_pages,
     "background": format_background,
+    "languages": format_languages,
     "studies": format_studies,
     "ablation": format_ablation,
     "networks": format_networks,

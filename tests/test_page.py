@@ -69,7 +69,7 @@ def test_plain_data_is_json_with_all_fields() -> None:
     assert (data["width"], data["height"], len(data["lines"])) == (100, 50, 2)
     first = data["lines"][0]
     assert set(first) == {"text", "confidence", "polygon", "recognizer", "paragraph", "words", "characters", "rejected",
-                          "language"}  # fmt: skip
+                          "language", "reason"}  # fmt: skip
     assert "".join(c["text"] for c in first["characters"]) == first["text"] == "two words"
     assert [w["text"] for w in first["words"]] == first["text"].split()
     assert first["polygon"][1] == [9.1, 0.0] and first["characters"][2]["confidence"] == 0.3333

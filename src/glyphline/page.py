@@ -57,6 +57,8 @@ class Line:
     paragraph: int = 0  # number of its paragraph on the page, from 0
     visual_confidence: float = 1.0  # 0..1, mean posterior of its characters by PP-OCR; 1 by other recognizers
     language: str | None = None  # BCP 47 code of the language it was read in, "none" without one; None: not determined
+    legibility: float = 1.0  # 0..1, whether its recognizers can read it; 0.5 is the limit; 1 where it is not known
+    reason: str | None = None  # why the line was rejected, for people
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -74,7 +76,8 @@ class Line:
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data, as `read --format json` prints it.
 
-        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence` is left out. Words and
+        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence` and `legibility` are
+        left out. Words and
         characters without a polygon have no key "polygon".
         """
         return {
@@ -87,6 +90,7 @@ class Line:
             "characters": [_to_dict(character) for character in self.characters],
             "rejected": self.rejected,
             "language": self.language,
+            "reason": self.reason,
         }
 
 

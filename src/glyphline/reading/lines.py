@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import BLANK, Alphabet
+from glyphline.errors import UserError
 from glyphline.imaging.documents import ColourImage, GreyImage, load
 from glyphline.imaging.normalization import NormalizedLine, extract_ink, normalize_line, pad_batch, to_grey
 from glyphline.page import Character, Line, split_words, word_from_characters
@@ -38,8 +39,8 @@ from glyphline.reading.recognition.languages import (
     LANGUAGES,
     NONE,
     check_language,
-    open_model,
-    suits,
+    has_accented_letters,
+    language_model_of,
 )
 from glyphline.reading.recognition.recognizers import (
     DEFAULT_MODEL,
@@ -155,9 +156,11 @@ class LineReader:
             if language == NONE or (not self.languages and language != ENGLISH):
                 decoder = GreedyDecoder()
             elif self.languages:
-                decoder = replace(decoder, language_model=open_model(language))
+                decoder = replace(decoder, language_model=language_model_of(language))
         if len(posteriors.log_probs) == 0:
             decoded = DecodedText("", 1.0, ())
+        elif isinstance(decoder, GreedyDecoder):
+            decoded = posteriors.greedy
         else:
             decoded = decoder(posteriors.log_probs, posteriors.alphabet)
         line = replace(posteriors.to_line(decoded, decoder), language=language)
@@ -261,14 +264,17 @@ def open_line_reader(
     LANGUAGES, "none", or "auto": found from the lines, for a recognizer whose alphabet has accented letters. Raises
     UserError or DataError naming the choices, MissingPackage for "pp-ocr" without rapidocr.
     """
+    if check_language(language) != AUTO and (constraint or decoder != BEAM):
+        other = "a lexicon or pattern" if constraint else f"the decoder {decoder}"
+        raise UserError(f"the language {language} chooses the language model of the decoder beam: leave out {other}")
     recognizer = open_recognizer(model) if isinstance(model, str) else model
     unconstrained = open_decoder(decoder, alphabet_of(recognizer))
     if constraint:
         return LineReader(recognizer, constrain(unconstrained, constraint(recognizer)))
-    if check_language(language) == NONE:
-        return LineReader(recognizer, GreedyDecoder() if decoder == BEAM else unconstrained)
     languages: tuple[str, ...] = ()
-    if decoder == BEAM and suits(alphabet_of(recognizer)):
+    if language == NONE:
+        languages = (NONE,)
+    elif decoder == BEAM and has_accented_letters(alphabet_of(recognizer)):
         languages = tuple(LANGUAGES) if language == AUTO else (language,)
     return LineReader(recognizer, unconstrained, languages)
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from glyphline.errors import ImageError
+from glyphline.errors import ImageError, UserError
 from glyphline.imaging.documents import ColourImage, Document, GreyImage, ImageSource
 from glyphline.page import Character, Line, Page, Word
 from glyphline.reading.detection.detectors import (
@@ -38,7 +38,7 @@ from glyphline.reading.detection.regions import Corners, Region, minimum_area_re
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.ensemble import Ensemble, is_letter_spaced
-from glyphline.reading.recognition.languages import main_language
+from glyphline.reading.recognition.languages import ENGLISH, main_language
 from glyphline.reading.recognition.recognizers import DEFAULT_MODEL, PP_OCR, Recognizer
 from glyphline.reading.rejection import (
     REJECT_ALL,
@@ -90,6 +90,9 @@ def open_reader(
     if model == AUTO:
         models = [DEFAULT_MODEL, PP_OCR] if has_rapidocr else [DEFAULT_MODEL]
     readers = [open_line_reader(member, decoder, constraint, language) for member in models]
+    if language not in (AUTO, ENGLISH) and not any(reader.languages for reader in readers):
+        names = " and ".join(reader.recognizer.info.name for reader in readers)
+        raise UserError(f'the language {language} has letters that the model {names} lacks: use "pp-ocr" or "auto"')
     line_reader = readers[0] if len(readers) == 1 else Ensemble(tuple(readers))
     if min_confidence is None:
         min_confidence = THRESHOLDS.min_confidence if line_reader.calibrated else 0.0
@@ -198,8 +201,8 @@ class PageReader:
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
             lines = [_join_lines(lines)]
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
-        language = main_language([(line.language, line.text) for line in lines])
         kept = tuple(reject_unreliable(line, min_confidence) for line in lines)
+        language = main_language([(line.language, line.text) for line in kept if line.text])
         return Page(width, height, kept, number, rotation, language)
 
     def _best_hypothesis(self, image: ColourImage) -> PageHypothesis:
@@ -332,6 +335,7 @@ def _join_lines(lines: Sequence[Line]) -> Line:
         lines[0], text=" ".join(line.text for line in lines), characters=tuple(characters),
         words=tuple(word for line in lines for word in line.words),
         confidence=math.prod(line.confidence for line in lines),
+        legibility=float(np.average([line.legibility for line in lines], weights=[len(line.text) for line in lines])),
         polygon=tuple((float(x), float(y)) for x, y in np.roll(rectangle, -first, 0)),
         recognizer="+".join(dict.fromkeys(line.recognizer for line in lines)),
     )  # fmt: skip

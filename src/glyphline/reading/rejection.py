@@ -13,6 +13,14 @@ from dataclasses import replace
 from glyphline.page import Line
 from glyphline.reading.thresholds import THRESHOLDS, ScoreLimits
 
+MIN_LEGIBILITY = 0.5  # the fitted limit, see glyphline.reading.recognition.legibility
+#: reasons of rejection
+UNKNOWN_WRITING = "writing this reader does not know"
+UNRELIABLE = "too many characters are uncertain"
+NOT_TEXT = "probably not text"
+#: the min_confidence of `reject_unreliable` that rejects every line with characters
+REJECT_ALL = math.inf
+
 
 def letter_count(line: Line) -> int:
     """The number of characters in the words of a line, spaces not counted."""
@@ -84,17 +92,18 @@ def is_background(lines: Sequence[Line]) -> bool:
 
 
 def reject_unreliable(line: Line, min_confidence: float) -> Line:
-    """The line, or a rejected line without text where fewer characters are expected to be correct than required.
+    """The line, or a rejected line without text and with the reason.
 
-    The mean confidence of its characters counts, not the confidence of the line. A rejected line keeps its confidence
-    and polygon. min_confidence: lowest mean, 0..1; infinity rejects every line with characters. A line without
-    characters is returned unchanged.
+    A line is rejected if its recognizers cannot read it (`legibility` below MIN_LEGIBILITY), or if its characters have
+    a mean confidence below `min_confidence`. A line without characters is never rejected. min_confidence: 0..1; 0 keeps
+    every line, REJECT_ALL rejects every line.
     """
     expected = sum(character.confidence for character in line.characters)
-    if line.characters and expected < min_confidence * len(line.characters):
-        return replace(line, text="", characters=(), words=(), rejected=True)
-    return line
-
-
-#: the min_confidence of `reject_unreliable` that rejects every line with characters
-REJECT_ALL = math.inf
+    reason = None
+    if line.characters and min_confidence == REJECT_ALL:
+        reason = NOT_TEXT
+    elif min_confidence > 0 and line.characters and line.legibility < MIN_LEGIBILITY:
+        reason = UNKNOWN_WRITING
+    elif line.characters and expected < min_confidence * len(line.characters):
+        reason = UNRELIABLE
+    return line if reason is None else replace(line, text="", characters=(), words=(), rejected=True, reason=reason)

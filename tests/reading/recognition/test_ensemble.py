@@ -16,6 +16,7 @@ from glyphline.alphabet import Alphabet, collapse
 from glyphline.imaging.documents import GreyImage
 from glyphline.page import Line
 from glyphline.reading.lines import LineReader
+from glyphline.reading.recognition import ensemble
 from glyphline.reading.recognition.constraints import Lexicon
 from glyphline.reading.recognition.decoders import (
     BeamSearchDecoder,
@@ -37,6 +38,12 @@ from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypo
 from glyphline.reading.recognition.language_model import estimate
 
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture(autouse=True)
+def _legible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lines are legible: the posteriors of these tests are those of no recognizer."""
+    monkeypatch.setattr(ensemble, "legibility", lambda posteriors, recognizers: 1.0)
 
 
 def random_log_probs(steps: int, classes: int, seed: int) -> np.ndarray:

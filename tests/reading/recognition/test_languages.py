@@ -16,9 +16,9 @@ from glyphline.reading.recognition.languages import (
     NONE,
     candidate_languages,
     check_language,
+    has_accented_letters,
+    language_model_of,
     main_language,
-    open_model,
-    suits,
 )
 
 PAGES = {
@@ -42,7 +42,7 @@ def best(texts: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_every_language_has_a_model_and_is_found(code: str) -> None:
-    model = open_model(code)
+    model = language_model_of(code)
     assert model is not None and len(model.symbols) < BACKOFF
     assert best(PAGES[code]) == [code] * 2
     assert [best([text])[0] for text in PAGES[code]] == [code] * 2  # each line alone, too
@@ -90,8 +90,8 @@ def test_accented_letters_are_in_some_language() -> None:
 
 
 def test_alphabets_that_suit_the_languages() -> None:
-    assert suits(Alphabet.from_name("latin")) and not any(
-        suits(Alphabet(characters)) for name, characters in ALPHABETS.items() if name != "latin"
+    assert has_accented_letters(Alphabet.from_name("latin")) and not any(
+        has_accented_letters(Alphabet(characters)) for name, characters in ALPHABETS.items() if name != "latin"
     )
 
 
@@ -119,7 +119,7 @@ def hesitating(first: str, second: str, share: float) -> Posteriors:
     [("tres bien merci", "très bien merci", "fr"), ("das ist schon heute", "das ist schön heute", "de")],
 )
 def test_language_chooses_between_characters_that_were_seen(seen: str, meant: str, language: str) -> None:
-    reader = LineReader(decoder=BeamSearchDecoder(open_model("en")), languages=tuple(LANGUAGES))
+    reader = LineReader(decoder=BeamSearchDecoder(language_model_of("en")), languages=tuple(LANGUAGES))
     posteriors = hesitating(seen, meant, 0.35)
     if language == "fr":
         assert reader.decode(posteriors, language).decoded.text == meant
@@ -130,7 +130,7 @@ def test_language_chooses_between_characters_that_were_seen(seen: str, meant: st
 
 
 def test_reader_of_one_language_decodes_others_greedily() -> None:
-    english = LineReader(decoder=BeamSearchDecoder(open_model("en")))
+    english = LineReader(decoder=BeamSearchDecoder(language_model_of("en")))
     posteriors = hesitating("the cot sat here", "the cat sat here", 0.4)
     assert english.decode(posteriors, "en").decoded.text == "the cat sat here"
     assert english.decode(posteriors, None).decoded.text == "the cat sat here"

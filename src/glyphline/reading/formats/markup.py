@@ -54,5 +54,10 @@ def serialize(root: Element, doctype: str = "") -> str:
 
 
 def language_tag(language: str | None, of_page: str | None = None) -> str | None:
-    """The language tag (BCP 47) of a page or a line; None where it is not known, or for a line as that of its page."""
+    """The language tag (BCP 47) of a page or a line; None where it is not known, or for a line as that of its page.
+
+    A line in no known language on a page in a language has "und", so that it does not inherit the language.
+    """
+    if language == NONE and of_page not in (None, NONE):
+        return "und"
     return None if language in (None, NONE, of_page) else language

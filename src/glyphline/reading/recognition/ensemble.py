@@ -20,9 +20,10 @@ from rapidfuzz.distance import Levenshtein
 from glyphline.alphabet import BLANK
 from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.page import Line
-from glyphline.reading.recognition.decoders import BeamSearchDecoder, CharacterSpan, DecodedText
+from glyphline.reading.recognition.decoders import BeamSearchDecoder, CharacterSpan, DecodedText, Decoder
 from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Hypothesizer, Posteriors
-from glyphline.reading.recognition.languages import NONE, candidate_languages
+from glyphline.reading.recognition.languages import NONE, candidate_languages, language_model_of
+from glyphline.reading.recognition.legibility import legibility
 from glyphline.reading.recognition.recognizers import PP_OCR
 
 PHOTO_RECOGNIZERS = frozenset({PP_OCR})  # names of the recognizers that were trained on photographs
@@ -201,18 +202,20 @@ class Ensemble:
             line, score = self._combine(hypotheses, compare=len(languages) > 1)
             visual_confidence = min(hypothesis.line.visual_confidence for hypothesis in hypotheses)
             lines.append((score + log_prior, replace(line, visual_confidence=visual_confidence)))
-        return max(lines, key=lambda scored: scored[0])[1]
+        recognizers = [hypothesis.line.recognizer for hypothesis in hypotheses]
+        best = max(lines, key=lambda scored: scored[0])[1]
+        return replace(best, legibility=legibility(posteriors, recognizers))
 
     def _candidate_languages(self, posteriors_by_line: Sequence[Sequence[Posteriors]]) -> list[dict[str | None, float]]:
-        """The languages to decode each line in, from the greedy text of the recognizer that is surest of it.
+        """The languages to decode each line in, from the greedy text of the recognizer with the highest confidence.
 
         Code -> log of its prior probability. The only key is None where no reader can read several languages.
         """
         codes = next((reader.languages for reader in self.readers if reader.languages), ())
         if not codes:
             return [{None: 0.0} for _ in posteriors_by_line]
-        surest = [max(posteriors, key=lambda p: p.confidence) for posteriors in posteriors_by_line]
-        found = candidate_languages([posteriors.greedy.text for posteriors in surest], codes)
+        best = [max(posteriors, key=lambda p: p.confidence) for posteriors in posteriors_by_line]
+        found = candidate_languages([posteriors.greedy.text for posteriors in best], codes)
         return [dict(candidates.items()) for candidates in found]
 
     def _combine(self, hypotheses: Sequence[Hypothesis], compare: bool) -> tuple[Line, float]:
@@ -231,7 +234,7 @@ class Ensemble:
         if len(candidates) == 1 and not compare:
             return max((hypothesis.line for hypothesis in hypotheses), key=lambda line: line.confidence), 0.0
         log_likelihoods_by_recognizer = [_score_texts(h, candidates, self.weights) for h in hypotheses]
-        scores = _language_scores(hypotheses, candidates)
+        scores = _language_scores(hypotheses, candidates, hypotheses[0].line.language)
         best_confidence = max(hypothesis.posteriors.confidence for hypothesis in hypotheses)
         for hypothesis, nats in zip(hypotheses, log_likelihoods_by_recognizer, strict=True):
             scores = scores + _recognizer_weight(hypothesis, best_confidence, self.weights) * nats
@@ -265,18 +268,24 @@ class Ensemble:
         return replace(line, recognizer=recognizer, confidence=confidence), score
 
 
-def _language_scores(hypotheses: Sequence[Hypothesis], texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """The score of each text by the first decoder that has a language model, in nats.
+def _language_scores(
+    hypotheses: Sequence[Hypothesis], texts: Sequence[str], language: str | None
+) -> npt.NDArray[np.float64]:
+    """The score of each text as text of a language, in nats; "none" scores it as random text.
 
-    Without any it is that of random text where the line is in no language, and 0 where it has no language.
+    language: None takes the first decoder that has a language model of its own; without any the scores are 0.
     """
-    for hypothesis in hypotheses:
-        decoder = hypothesis.decoder
-        if isinstance(decoder, BeamSearchDecoder) and decoder.language_model is not None:
-            return np.array([decoder.score_text(text) for text in texts])
-    if all(hypothesis.line.language == NONE for hypothesis in hypotheses):
-        decoder = BeamSearchDecoder()
-        character_score = decoder.lm_weight * decoder.random_text_log_prob + decoder.character_bonus
+    decoder: Decoder | None = None
+    if language is None:
+        decoders = (hypothesis.decoder for hypothesis in hypotheses)
+        decoder = next((d for d in decoders if isinstance(d, BeamSearchDecoder) and d.language_model is not None), None)
+    elif language != NONE:
+        decoder = BeamSearchDecoder(language_model_of(language))
+    if isinstance(decoder, BeamSearchDecoder):
+        return np.array([decoder.score_text(text) for text in texts])
+    if language == NONE:
+        beam = BeamSearchDecoder()
+        character_score = beam.lm_weight * beam.random_text_log_prob + beam.character_bonus
         return np.array([character_score * len(text) for text in texts])
     return np.zeros(len(texts))
 
