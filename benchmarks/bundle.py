@@ -18,9 +18,8 @@ from typing import Any
 import torch
 
 from glyphline.composing.line_sets import LineSet
-from glyphline.reading.lines import LineReader
-from glyphline.reading.recognition.decoders import open_decoder
-from glyphline.reading.recognition.recognizers import PP_OCR, OnnxRecognizer, Recognizer, alphabet_of, open_recognizer
+from glyphline.reading.lines import open_line_reader
+from glyphline.reading.recognition.recognizers import PP_OCR, OnnxRecognizer, Recognizer, open_recognizer
 from glyphline.recipe import load_recipe
 from glyphline.training.calibrate import calibrate, fit_confidence
 from glyphline.training.data import LineBatchDataset
@@ -57,7 +56,7 @@ def evaluate_recognizer(run: Path, name: str, recognizer: Recognizer) -> dict[st
     """
     scores = {}
     for spec in ("greedy", "beam"):
-        reader = LineReader(recognizer, open_decoder(spec, alphabet_of(recognizer)))
+        reader = open_line_reader(recognizer, spec)
         scores[spec] = evaluate(
             str(run / "recipe.yaml"), reader, model=name, decoder=spec, split="test", count=TEST_LINES
         ).to_dict()

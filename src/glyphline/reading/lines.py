@@ -38,6 +38,7 @@ from glyphline.reading.recognition.languages import (
     ENGLISH,
     LANGUAGES,
     NONE,
+    candidate_languages,
     check_language,
     has_accented_letters,
     language_model_of,
@@ -151,12 +152,7 @@ class LineReader:
         language: a code of LANGUAGES; "none" decodes greedily; None takes the decoder as it is. A reader without
         `languages` has one language model, English: it decodes other languages greedily.
         """
-        decoder = self.decoder
-        if isinstance(decoder, BeamSearchDecoder) and decoder.constraint is None and language is not None:
-            if language == NONE or (not self.languages and language != ENGLISH):
-                decoder = GreedyDecoder()
-            elif self.languages:
-                decoder = replace(decoder, language_model=language_model_of(language))
+        decoder = self._decoder_for(language)
         if len(posteriors.log_probs) == 0:
             decoded = DecodedText("", 1.0, ())
         elif isinstance(decoder, GreedyDecoder):
@@ -165,6 +161,30 @@ class LineReader:
             decoded = decoder(posteriors.log_probs, posteriors.alphabet)
         line = replace(posteriors.to_line(decoded, decoder), language=language)
         return Hypothesis(line, decoded, posteriors, decoder)
+
+    def _decoder_for(self, language: str | None) -> Decoder:
+        """The decoder of a line in a language; see `decode`."""
+        decoder = self.decoder
+        if not isinstance(decoder, BeamSearchDecoder) or decoder.constraint is not None or language is None:
+            return decoder
+        if language == NONE or (not self.languages and language != ENGLISH):
+            return GreedyDecoder()
+        return replace(decoder, language_model=language_model_of(language)) if self.languages else decoder
+
+    def decode_canonical(self, lines: Sequence[GreyImage | ColourImage]) -> list[DecodedText]:
+        """Recognize and decode canonical lines as `decode_all` does, each line in its own most probable language."""
+        if not self.languages:
+            return self.decode_all(lines)
+        outputs: dict[int, tuple[LogProbs, Alphabet]] = {}
+
+        def store(index: int, log_probs: LogProbs, alphabet: Alphabet) -> None:
+            outputs[index] = log_probs, alphabet
+
+        decoded = replace(self, decoder=GreedyDecoder()).decode_all(lines, store)
+        for index, output in outputs.items():
+            (candidates,) = candidate_languages([decoded[index].text], self.languages)
+            decoded[index] = self._decoder_for(next(iter(candidates)))(*output)
+        return decoded
 
     def decode_all(
         self,

@@ -14,7 +14,7 @@ from glyphline.composing.line_sets import LineSet
 from glyphline.files import replace_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.page import Character, split_words
-from glyphline.reading.lines import LineReader
+from glyphline.reading.lines import open_line_reader
 from glyphline.reading.recognition.calibration import (
     UNITS,
     Calibration,
@@ -23,8 +23,8 @@ from glyphline.reading.recognition.calibration import (
     fit,
     reliability,
 )
-from glyphline.reading.recognition.decoders import DecodedText, open_decoder
-from glyphline.reading.recognition.recognizers import OnnxRecognizer, Recognizer, alphabet_of
+from glyphline.reading.recognition.decoders import DecodedText
+from glyphline.reading.recognition.recognizers import OnnxRecognizer, Recognizer
 from glyphline.recipe import Recipe
 from glyphline.score import fold_none
 from glyphline.training.export import write_model_info
@@ -77,8 +77,8 @@ def fit_confidence(
         images = [canonical_line_image(line.image, info.height, info.normalization) for line in composed]
         lines[split] = images, [line.text for line in composed]
     for kind in DECODER_KINDS:
-        reader = LineReader(recognizer, open_decoder(kind, alphabet_of(recognizer)))
-        val, test = (label_units(reader.decode_all(images), truths) for images, truths in lines.values())
+        reader = open_line_reader(recognizer, kind)
+        val, test = (label_units(reader.decode_canonical(images), truths) for images, truths in lines.values())
         weights[kind] = {unit: list(fit(*val[unit])) for unit in UNITS if val[unit][0]}
         calibrated = Calibration(**{unit: tuple(unit_weights) for unit, unit_weights in weights[kind].items()})
         before, after = (

@@ -112,7 +112,7 @@ def evaluate(
     def read_chunk() -> None:
         nonlocal seconds
         start = time.perf_counter()
-        decoded_texts = reader.decode_all([image for _, image, _ in chunk])
+        decoded_texts = reader.decode_canonical([image for _, image, _ in chunk])
         seconds += time.perf_counter() - start
         for (name, _, text), decoded in zip(chunk, decoded_texts, strict=True):
             truth = fold_merged(text) if alphabet.is_merged else text

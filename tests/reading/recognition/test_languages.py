@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from glyphline.alphabet import ACCENTED_LETTERS, ALPHABETS, Alphabet
 from glyphline.errors import UserError
 from glyphline.reading.lines import LineReader, open_line_reader
-from glyphline.reading.recognition.decoders import BeamSearchDecoder, GreedyDecoder
+from glyphline.reading.recognition.decoders import BeamSearchDecoder, DecodedText, GreedyDecoder
 from glyphline.reading.recognition.hypotheses import Posteriors
 from glyphline.reading.recognition.language_model import BACKOFF
 from glyphline.reading.recognition.languages import (
@@ -135,3 +137,22 @@ def test_reader_of_one_language_decodes_others_greedily() -> None:
     assert english.decode(posteriors, "en").decoded.text == "the cat sat here"
     assert english.decode(posteriors, None).decoded.text == "the cat sat here"
     assert english.decode(posteriors, "pl").decoded.text == "the cot sat here"
+
+
+def test_canonical_lines_are_decoded_in_the_language_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of a set are no page: a French line beside German ones is read as French."""
+    french, german = "il est deja tres tard ce soir", "das ist heute sehr gut"
+    lines = {
+        1: hesitating(french, "il est deja très tard ce soir", 0.35),
+        2: hesitating(german, german, 0.1),
+    }
+    reader = LineReader(decoder=BeamSearchDecoder(language_model_of("en")), languages=tuple(LANGUAGES))
+
+    def decode_all(self: LineReader, images: list[int], on_log_probs: Any = None) -> list[DecodedText]:
+        for k, image in enumerate(images):
+            on_log_probs(k, lines[image].log_probs, lines[image].alphabet)
+        return [lines[image].greedy for image in images]
+
+    monkeypatch.setattr(LineReader, "decode_all", decode_all)
+    decoded = reader.decode_canonical([2, 1, 2])  # type: ignore[list-item]
+    assert [text.text for text in decoded] == [german, "il est deja très tard ce soir", german]
