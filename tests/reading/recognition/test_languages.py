@@ -72,6 +72,15 @@ def test_line_without_letters_takes_the_languages_of_the_page() -> None:
     assert candidate_languages([]) == [] and len(candidate_languages([""])) == 1
 
 
+def test_given_language_is_the_only_one() -> None:
+    assert candidate_languages(["XK-4471-QQ", "qwzx"], ("fr",)) == [{"fr": 0.0}] * 2
+    assert candidate_languages(["any text"], (NONE,)) == [{NONE: 0.0}]
+
+
+def test_page_without_letters_is_in_no_language() -> None:
+    assert candidate_languages(["12/05/2024", "", "3.14"]) == [{NONE: 0.0}] * 3
+
+
 def test_language_of_a_page_is_that_of_most_characters() -> None:
     assert main_language([("en", "abc"), ("fr", "abcdef"), (None, "x" * 50)]) == "fr"
     assert main_language([(None, "abc")]) is None and main_language([]) is None

@@ -116,10 +116,13 @@ def candidate_languages(
 
     texts: one a line. codes: the languages to choose among. Returns for each line code -> log of its share of the page,
     for the codes whose probability is at least `min_posterior`, the most probable first. A line without letters gets
-    the probabilities of the page.
+    the probabilities of the page; on a page without letters all lines are in no language. A single code is taken as it
+    is.
     """
-    if not texts:
-        return []
+    if len(codes) == 1:
+        return [{codes[0]: 0.0} for _ in texts]
+    if not any(c.isalpha() for text in texts for c in text):
+        return [{NONE: 0.0} for _ in texts]
     names = [*codes, NONE]
     models = [language_model_of(code) for code in names]
     scores = np.array([log_likelihoods(text, models, weights) for text in texts]) * weights.scale
