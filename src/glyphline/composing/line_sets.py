@@ -96,7 +96,10 @@ class LineSet:
         sources = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)[split]
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
-        self._source_ends = np.cumsum([len(source_texts) for source_texts in fitted])
+        self._source_counts = np.array([len(source_texts) for source_texts in fitted])
+        self._source_starts = np.cumsum(self._source_counts) - self._source_counts
+        weights = np.where(self._source_counts > 0, recipe.sentence_weights or 1.0, 0.0)  # an empty source is left out
+        self._weight_sum, self._weight_ends = weights.sum(), np.cumsum(weights)
         if recipe.sentence_limit is not None:
             chosen = np.random.default_rng(self.seed).permutation(len(texts))[: recipe.sentence_limit]
             texts = [texts[k] for k in np.sort(chosen)]
@@ -144,12 +147,10 @@ class LineSet:
         """The number of a sentence in `texts`: of a shuffled round through all, or of a source drawn by its weight."""
         if self.recipe.sentence_weights is None:
             return int(self._sentence_order[turn % len(self.texts)])
-        starts = np.concatenate([[0], self._source_ends[:-1]])
-        counts = self._source_ends - starts
-        weights = np.where(counts > 0, self.recipe.sentence_weights, 0.0)
-        share = random_int(self.seed, turn, _SOURCE_KEY) / 2**64 * weights.sum()
-        source = min(int(np.searchsorted(np.cumsum(weights), share, side="right")), len(counts) - 1)
-        return int(starts[source] + random_int(self.seed, turn, _SENTENCE_KEY) % int(counts[source]))
+        share = random_int(self.seed, turn, _SOURCE_KEY) / 2**64 * self._weight_sum
+        source = min(int(np.searchsorted(self._weight_ends, share, side="right")), len(self._weight_ends) - 1)
+        within = random_int(self.seed, turn, _SENTENCE_KEY) % int(self._source_counts[source])
+        return int(self._source_starts[source]) + within
 
     def record(self, index: int) -> LineRecord:
         """Everything that decides the image of line `index`."""

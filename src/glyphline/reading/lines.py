@@ -134,12 +134,7 @@ class LineReader:
         Raises ImageError as `read_lines` does.
         """
         normalized = self._normalize(images)
-        outputs: dict[int, tuple[LogProbs, Alphabet]] = {}
-
-        def store(index: int, log_probs: LogProbs, alphabet: Alphabet) -> None:
-            outputs[index] = log_probs, alphabet
-
-        greedy = replace(self, decoder=GreedyDecoder()).decode_all([n.line for n in normalized], store)
+        greedy, outputs = self._recognize_canonical([n.line for n in normalized])
         no_output: tuple[LogProbs, Alphabet] = np.zeros((0, 1), np.float32), alphabet_of(self.recognizer)
         return [
             Posteriors(*outputs.get(k, no_output), text, partial(self._build_line, normalized=line, image=image))
@@ -171,16 +166,22 @@ class LineReader:
             return GreedyDecoder()
         return replace(decoder, language_model=language_model_of(language)) if self.languages else decoder
 
-    def decode_canonical(self, lines: Sequence[GreyImage | ColourImage]) -> list[DecodedText]:
-        """Recognize and decode canonical lines as `decode_all` does, each line in its own most probable language."""
-        if not self.languages:
-            return self.decode_all(lines)
+    def _recognize_canonical(
+        self, lines: Sequence[GreyImage | ColourImage]
+    ) -> tuple[list[DecodedText], dict[int, tuple[LogProbs, Alphabet]]]:
+        """The greedy texts of canonical lines, and the output for each line with ink, by its index."""
         outputs: dict[int, tuple[LogProbs, Alphabet]] = {}
 
         def store(index: int, log_probs: LogProbs, alphabet: Alphabet) -> None:
             outputs[index] = log_probs, alphabet
 
-        decoded = replace(self, decoder=GreedyDecoder()).decode_all(lines, store)
+        return replace(self, decoder=GreedyDecoder()).decode_all(lines, store), outputs
+
+    def decode_canonical(self, lines: Sequence[GreyImage | ColourImage]) -> list[DecodedText]:
+        """Recognize and decode canonical lines as `decode_all` does, each line in its own most probable language."""
+        if not self.languages:
+            return self.decode_all(lines)
+        decoded, outputs = self._recognize_canonical(lines)
         for index, output in outputs.items():
             (candidates,) = candidate_languages([decoded[index].text], self.languages)
             decoded[index] = self._decoder_for(next(iter(candidates)))(*output)

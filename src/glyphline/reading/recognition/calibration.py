@@ -25,9 +25,15 @@ _L2_PENALTY = 1e-2  # keeps the weights finite where all units are correct, or n
 _MAX_ITERATIONS = 50
 
 
-def _logit(p: float) -> float:
-    p = min(max(p, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
+def log_odds(p: float, min_probability: float = _MIN_PROBABILITY) -> float:
+    """The log-odds of a probability that is clipped to `min_probability` from 0 and 1."""
+    p = min(max(p, min_probability), 1 - min_probability)
     return math.log(p / (1 - p))
+
+
+def logistic(x: float) -> float:
+    """The probability 0..1 with the log-odds x, in the form that does not overflow."""
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def features(unit: Sequence[CharacterEvidence]) -> list[float]:
@@ -39,8 +45,8 @@ def features(unit: Sequence[CharacterEvidence]) -> list[float]:
     probabilities, lm_log_probs = zip(*unit, strict=True)
     return [
         1.0,
-        _logit(math.prod(probabilities)),
-        _logit(min(probabilities)),
+        log_odds(math.prod(probabilities)),
+        log_odds(min(probabilities)),
         math.log(len(probabilities)),
         sum(lm_log_probs) / len(lm_log_probs),
         min(lm_log_probs),
@@ -67,9 +73,7 @@ class Calibration:
         weights: tuple[float, ...] | None = getattr(self, kind)
         if weights is None:
             return float(min(probability for probability, _ in unit))
-        log_odds = sum(w * x for w, x in zip(weights, features(unit), strict=True))
-        # the form that does not overflow
-        return 1 / (1 + math.exp(-log_odds)) if log_odds > 0 else math.exp(log_odds) / (1 + math.exp(log_odds))
+        return logistic(sum(w * x for w, x in zip(weights, features(unit), strict=True)))
 
     def character_confidences(self, characters: Sequence[CharacterEvidence]) -> list[float]:
         """The probability 0..1 that each character is correct: `__call__("character", [c])` for all at once."""
@@ -79,8 +83,8 @@ class Calibration:
         p = np.clip(probabilities, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
         # of a single character, product and lowest probability are the same, and so are mean and lowest log p
         bias, product, lowest, _, lm_mean, lm_lowest = self.character
-        log_odds = bias + (product + lowest) * np.log(p / (1 - p)) + (lm_mean + lm_lowest) * lm_log_probs
-        return (1 / (1 + np.exp(-log_odds))).tolist()  # type: ignore[no-any-return]
+        character_log_odds = bias + (product + lowest) * np.log(p / (1 - p)) + (lm_mean + lm_lowest) * lm_log_probs
+        return (1 / (1 + np.exp(-character_log_odds))).tolist()  # type: ignore[no-any-return]
 
 
 def fit(units: Sequence[Sequence[CharacterEvidence]], correct: Sequence[bool]) -> tuple[float, ...]:

@@ -165,6 +165,11 @@ class BeamSearchDecoder:
         lm_log_prob = max(sum(self._lm_log_probs(text)), self.random_text_log_prob * len(text))
         return self.lm_weight * lm_log_prob + self.character_bonus * len(text)
 
+    @property
+    def random_text_score(self) -> float:
+        """The score of a character of random text, in nats, as `score_text` counts it."""
+        return self.lm_weight * self.random_text_log_prob + self.character_bonus
+
     def add_lm_log_probs(self, decoded: DecodedText) -> DecodedText:
         """A copy of a decoded text with the `lm_log_prob` of every span set. The decoder needs a language model."""
         lm_log_probs = self._lm_log_probs(decoded.text)
@@ -193,8 +198,7 @@ class BeamSearchDecoder:
         path[starts] = log_probs[starts, ids]
         lm_log_prob = sum(span.lm_log_prob for span in decoded.spans)
         beam_score = float(path.sum()) + self.lm_weight * lm_log_prob + self.character_bonus * len(decoded.text)
-        character_score = self.lm_weight * self.random_text_log_prob + self.character_bonus
-        greedy_score = float(log_probs.max(axis=1).sum()) + character_score * len(greedy.text)
+        greedy_score = float(log_probs.max(axis=1).sum()) + self.random_text_score * len(greedy.text)
         return beam_score < greedy_score
 
     def _search(self, probabilities: npt.NDArray[np.floating], alphabet: Alphabet) -> list[_Prefix]:

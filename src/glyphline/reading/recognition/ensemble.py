@@ -284,9 +284,7 @@ def _language_scores(
     if isinstance(decoder, BeamSearchDecoder):
         return np.array([decoder.score_text(text) for text in texts])
     if language == NONE:
-        beam = BeamSearchDecoder()
-        character_score = beam.lm_weight * beam.random_text_log_prob + beam.character_bonus
-        return np.array([character_score * len(text) for text in texts])
+        return np.array([BeamSearchDecoder().random_text_score * len(text) for text in texts])
     return np.zeros(len(texts))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -100,13 +101,18 @@ def has_accented_letters(alphabet: Alphabet) -> bool:
 
 def log_likelihoods(text: str, models: Sequence[LanguageModel | None], weights: IdentificationWeights) -> list[float]:
     """The log-probability of a text under each model, in nats; None is the model of no language."""
-    line = START + text
     return [
         weights.none_log_prob * len(text)
         if model is None
-        else sum(max(weights.min_lm_log_prob, model(line[:k], c)) for k, c in enumerate(text, 1))
+        else _text_log_likelihood(text, model, weights.min_lm_log_prob)
         for model in models
     ]
+
+
+@lru_cache(maxsize=8192)  # the candidate languages and the legibility of a line ask for the same texts
+def _text_log_likelihood(text: str, model: LanguageModel, min_lm_log_prob: float) -> float:
+    line = START + text
+    return sum(max(min_lm_log_prob, model(line[:k], c)) for k, c in enumerate(text, 1))
 
 
 def candidate_languages(

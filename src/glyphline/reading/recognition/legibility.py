@@ -17,15 +17,11 @@ from importlib import resources
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from glyphline.reading.recognition.calibration import log_odds, logistic
 from glyphline.reading.recognition.hypotheses import Posteriors
 from glyphline.reading.recognition.languages import LANGUAGES, WEIGHTS, language_model_of, log_likelihoods
 
 _MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
-
-
-def _log_odds(p: float) -> float:
-    p = min(max(p, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
-    return math.log(p / (1 - p))
 
 
 def language_log_prob(text: str) -> float:
@@ -50,7 +46,7 @@ def legibility_features(posteriors: Sequence[Posteriors]) -> list[float]:
     for p in posteriors:
         lowest = min((span.confidence for span in p.greedy.spans), default=0.0)
         sharpness = float(np.exp(p.log_probs.max(axis=1)).mean()) if len(p.log_probs) else 1.0
-        features += [p.confidence, _log_odds(p.confidence), _log_odds(lowest), _log_odds(sharpness)]
+        features += [p.confidence, *(log_odds(x, _MIN_PROBABILITY) for x in (p.confidence, lowest, sharpness))]
         features.append(language_log_prob(p.greedy.text))
     for text in texts[1:]:
         similarity = Levenshtein.normalized_similarity(texts[0], text) if texts[0] or text else 0.0
@@ -70,5 +66,4 @@ def legibility(posteriors: Sequence[Posteriors], recognizers: Sequence[str]) -> 
     weights = _fitted_weights().get("+".join(recognizers))
     if weights is None:
         return 1.0
-    log_odds = sum(w * x for w, x in zip(weights, legibility_features(posteriors), strict=True))
-    return 1 / (1 + math.exp(-log_odds)) if log_odds > 0 else math.exp(log_odds) / (1 + math.exp(log_odds))
+    return logistic(sum(w * x for w, x in zip(weights, legibility_features(posteriors), strict=True)))
