@@ -142,6 +142,12 @@ class LinesRecipe:
         ),
     )
     height: int = field(default=40, metadata=_describe("Height of the normalised line image in px, 16 to 128.", "px"))
+    normalization: str | None = field(
+        default=None,
+        metadata=_describe(
+            "Preparation of the line image: ink (ink alone, bright), whole, grey (as photographed); null: the layout's."
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -151,32 +157,33 @@ class NetworkRecipe:
     encoder: str = field(
         default="conv",
         metadata=_describe(
-            "Layers that turn the image into time steps: conv, or patches (the W&B report's 20 px windows)."
+            "Layers that turn the image into time steps: conv, patches (the W&B report's 20 px windows) or lcnet "
+            "(PP-OCR's backbone)."
         ),
     )
     channels: tuple[int, ...] = field(
         default=(32, 64, 128),
         metadata=_describe(
-            "Channels of each stage of the encoder, 1 or more; two stages for the encoder patches.", "channels"
+            "Channels of each stage of the encoder, 1 or more; two stages for patches, three for lcnet.", "channels"
         ),
     )
     stride: int = field(
         default=8,
-        metadata=_describe("Width of a time step of the encoder conv in px: 2, 4, 8 or 16; patches: always 14.", "px"),
+        metadata=_describe("Width of a time step of the encoder conv in px: 2, 4, 8 or 16; patches always 14, lcnet always 8.", "px"),
     )
     features: int = field(
         default=256,
         metadata=_describe(
-            "Features of a time step after the encoder conv, and units of lstm and bilstm, 1 or more.", "features"
+            "Features of a time step after the encoder conv and in the contexts lstm, bilstm and svtr, 1 or more.", "features"
         ),
     )
     context: str = field(
         default="mixer",
-        metadata=_describe("Layers that relate the time steps to one another: none, lstm, bilstm, mixer or attention."),
+        metadata=_describe("Layers that relate the time steps to one another: none, lstm, bilstm, mixer, attention or svtr (PP-OCR's)."),
     )
     layers: int = field(
         default=4,
-        metadata=_describe("Number of layers of the contexts bilstm, mixer and attention, 1 or more.", "layers"),
+        metadata=_describe("Number of layers of the contexts bilstm, mixer, attention and svtr, 1 or more.", "layers"),
     )
     kernel_size: int = field(
         default=9,
@@ -200,7 +207,7 @@ class TrainingRecipe:
     initial_weights: str | None = field(
         default=None,
         metadata=_describe(
-            "Run folder or its best.pt with the weights that training starts from; null: random weights."
+            "Weights to start from: run folder, best.pt, .onnx file, bundled model, or pp-ocr (lcnet + svtr); null: random."
         ),
     )
     epochs: int = field(default=100, metadata=_describe("Greatest number of epochs, 1 or more.", "epochs"))
@@ -350,6 +357,16 @@ def _validate(recipe: Recipe) -> None:
             f"network.channels has {len(network.channels)} numbers: the encoder patches takes two, such as [32, 64]",
         ),
         (
+            network.encoder == "lcnet"
+            and (len(network.channels) != 3 or network.channels[0] % 4 != 0 or lines.height % 16 != 0),
+            f"the encoder lcnet has network.channels {list(network.channels)} and lines.height {lines.height}: give "
+            "three numbers, the first a multiple of 4, such as [96, 192, 384], and a height that is a multiple of 16",
+        ),
+        (
+            network.context == "svtr" and network.features % 8 != 0,
+            f"network.features is {network.features}: give a multiple of 8 for the context svtr",
+        ),
+        (
             training.gradient_accumulation < 1 or training.batch % training.gradient_accumulation != 0,
             f"training.gradient_accumulation is {training.gradient_accumulation}: "
             f"give a divisor of training.batch ({training.batch})",
@@ -414,6 +431,7 @@ def _validate(recipe: Recipe) -> None:
             raise RecipeError(message)
     choices = {
         "lines.layout": (lines.layout, ("tiles", "overlap", "natural")),
+        "lines.normalization": (lines.normalization or "ink", ("ink", "whole", "grey")),
         "lines.unknown": (lines.unknown, ("replace", "drop", "refuse")),
         "lines.punctuation": (lines.punctuation, ("written", "stripped")),
         "lines.start": (lines.start, ("head", "word")),

@@ -99,6 +99,71 @@ class UnevenInk(Effect):
         return (image * (1 - (noise * (params["depth"] / 128)).clip(0, 0.8))).astype(np.uint8)
 
 
+class Hollow(Effect):
+    """Hollow letters: only the outline of a stroke is inked, its inside less or not at all."""
+
+    stage = "ink"
+    help = "outlined letters"
+
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        return {
+            "rim": float(rng.uniform(0.05, 0.1) * x_height),  # px, width of the outline
+            "grow": float(rng.uniform(0.0, 0.12) * x_height),  # px by which the stroke is widened first
+            "inside": float(rng.uniform(0.0, 0.5)),  # ink of the inside, of full ink
+        }
+
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
+        def ellipse(radius: float) -> npt.NDArray[np.uint8]:
+            size = 2 * max(1, round(radius)) + 1
+            return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
+
+        stroke = cv2.dilate(image, ellipse(params["grow"])) if params["grow"] >= 0.5 else image
+        inside = cv2.erode(stroke, ellipse(params["rim"]))
+        return cv2.subtract(stroke, cv2.convertScaleAbs(inside, alpha=1 - params["inside"]))
+
+
+class Shadow(Effect):
+    """A shadow of each letter, as on signs and shop fronts: the ink again, shifted, fainter."""
+
+    stage = "ink"
+    help = "letters with a drop shadow"
+
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        return {
+            "right": float(rng.uniform(-0.16, 0.16) * x_height),  # px
+            "down": float(rng.uniform(0.03, 0.16) * x_height),  # px
+            "strength": float(rng.uniform(0.2, 0.65)),  # ink of the shadow, of full ink
+            "blur": float(rng.uniform(0.0, 0.06) * x_height),  # px, sigma
+        }
+
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
+        shift = np.array([[1, 0, params["right"]], [0, 1, params["down"]]])
+        shadow = cv2.warpAffine(image, shift, image.shape[::-1], flags=cv2.INTER_LINEAR)
+        if params["blur"] > 0.3:
+            shadow = cv2.GaussianBlur(shadow, (0, 0), params["blur"])
+        return np.maximum(image, cv2.convertScaleAbs(shadow, alpha=params["strength"]))
+
+
+class Texture(Effect):
+    """A coarse texture of what the letters stand on: wood, stone, plaster, cloth."""
+
+    help = "wood, stone or cloth behind the letters"
+
+    def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
+        return {
+            **_sample_noise_origin(rng),
+            "depth": float(rng.uniform(5, 35)),  # grey levels, sigma
+            "width": float(np.exp(rng.uniform(np.log(0.5), np.log(12.0)))),  # px, horizontal sigma of the blur
+            "height": float(np.exp(rng.uniform(np.log(0.5), np.log(4.0)))),  # px, vertical sigma
+        }
+
+    def apply(self, image: GreyImage, params: Params) -> GreyImage:
+        noise = _noise_window(image.shape, params["y"], params["x"]).astype(np.float32)
+        noise = cv2.GaussianBlur(noise, (0, 0), params["width"], sigmaY=params["height"])
+        noise *= params["depth"] / max(1e-3, float(noise.std()))
+        return cv2.add(image, noise, dtype=cv2.CV_8U)
+
+
 class UnevenLight(Effect):
     """Uneven light: a gradient, and sometimes a shadow with a soft edge."""
 
@@ -279,6 +344,9 @@ class NeighbouringLines(Effect):
 EFFECTS: dict[str, Effect] = {
     "pen": StrokeWidth(),
     "dry": UnevenInk(),
+    "hollow": Hollow(),
+    "shadow": Shadow(),
+    "texture": Texture(),
     "ruled": RuledPaper(),
     "neighbours": NeighbouringLines(),
     "light": UnevenLight(),
@@ -319,7 +387,7 @@ def sample_effects(
     return [
         (name, effect.sample(rng, x_height, baseline))
         for name, effect in EFFECTS.items()
-        if rng.random() < shares.get(name, 0.0)
+        if name in shares and rng.random() < shares[name]  # an effect that a recipe does not name draws no number
     ]
 
 

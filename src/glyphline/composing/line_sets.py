@@ -152,6 +152,11 @@ class LineSet:
         within = random_int(self.seed, turn, _SENTENCE_KEY) % int(self._source_counts[source])
         return int(self._source_starts[source]) + within
 
+    @property
+    def normalization(self) -> str:
+        """The normalization of the network's input: that of the recipe, otherwise that of the layout."""
+        return self.recipe.normalization or self.layout.normalization
+
     def record(self, index: int) -> LineRecord:
         """Everything that decides the image of line `index`."""
         text = self.text(index)
@@ -166,16 +171,16 @@ class LineSet:
         return ComposedLine(index, image, record.text, record, glyph_boxes)
 
     def canonical_line(self, index: int) -> tuple[GreyImage, str]:
-        """Line `index` as the network's input, uint8 (recipe.height, W), ink bright on 0, and its text."""
+        """Line `index` as the network's input, uint8 (recipe.height, W), normalized, and its text."""
         line = self.line(index)
-        return canonical_line_image(line.image, self.recipe.height, self.layout.normalization), line.text
+        return canonical_line_image(line.image, self.recipe.height, self.normalization), line.text
 
     def canonical_batch(self, indices: Sequence[int]) -> tuple[list[GreyImage], list[str]]:
         """The images and texts that `canonical_line` gives for several lines.
 
         Lines of the layout tiles with a height of 28 px are drawn all at once, which is faster.
         """
-        if self.layout.name == "tiles" and self.recipe.height == TILE:
+        if self.layout.name == "tiles" and self.recipe.height == TILE and self.normalization == "whole":
             texts = [self.text(i) for i in indices]
             line_indices = np.asarray(indices, np.int64)
             tile_indices = sample_tile_indices(texts, self.seed, line_indices, self.pool)

@@ -22,7 +22,8 @@ cv2.setNumThreads(1)
 
 REMAP_LIMIT = 32_000  # px; OpenCV cannot remap wider images
 WIDTH_LIMIT = 16_384  # px of a normalized line; wider ones are refused
-NORMALIZATIONS = ("ink", "whole", "colour")  # see `normalize_line`
+#: name -> value of the pixels that pad a line in a batch, 0..255; see `normalize_line`
+NORMALIZATIONS = {"ink": 0, "whole": 0, "grey": 128, "colour": 128}
 WORK_HEIGHT = 96  # px; taller line images are shrunk to it before the ink is measured
 INK_THRESHOLD = 0.3  # share of the strongest ink; fainter pixels do not count for the bounds of the ink
 MARGIN = 2  # px around the ink in the normalized line
@@ -147,6 +148,7 @@ def normalize_line(image: GreyImage | ColourImage, height: int, normalization: s
     scans. Dark or bright ink gives bright ink on 0.
     normalization "whole": keep the frame of the image and scale its grey values, inverted if the background is bright;
     for tiles, which fill their frame exactly.
+    normalization "grey": scale the grey values only, as they were photographed; ink may be dark or bright.
     normalization "colour": scale the RGB image only, to (height, W, 3); a grey image gets three equal channels; for
     recognizers of other projects.
     Raises UserError for an unknown normalization, ImageError for a line that is wider than WIDTH_LIMIT at this height.
@@ -157,6 +159,8 @@ def normalize_line(image: GreyImage | ColourImage, height: int, normalization: s
         line = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
         return NormalizedLine(_resize(line, height, _scaled_width(line, height)), 0.0, height / len(image))
     grey = to_grey(image)
+    if normalization == "grey":
+        return NormalizedLine(_resize(grey, height, _scaled_width(grey, height)), 0.0, height / len(grey))
     if normalization == "whole":
         bright_ink = grey if _background_is_dark(grey) else 255 - grey
         if np.ptp(bright_ink) == 0:  # a blank image

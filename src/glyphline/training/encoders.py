@@ -152,6 +152,82 @@ class ConvEncoder(Encoder):
         return maps.squeeze(2).transpose(1, 2)
 
 
+class SqueezeExcitation(nn.Module):
+    """Scales each channel by a number 0..1 that is computed from the means of all channels (Hu et al. 2018).
+
+    maps: (N, channels, H, W); the output has the same shape.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduction = nn.Conv2d(channels, channels // 4, 1)
+        self.expansion = nn.Conv2d(channels // 4, channels, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps * F.hardsigmoid(self.expansion(F.relu(self.reduction(maps.mean((2, 3), keepdim=True)))))
+
+
+class LCNetBlock(nn.Module):
+    """A depthwise convolution over each channel, then a feed-forward block over the channels.
+
+    The feed-forward block has a shortcut, except in a block that halves the height (`halve`).
+    maps: (N, channels_in, H, W); the output is (N, channels_out, H or H / 2, W).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, squeeze: bool, halve: bool = False) -> None:
+        super().__init__()
+        self.halve = halve
+        self.depthwise_conv = nn.Conv2d(channels_in, channels_in, 3, (2 if halve else 1, 1), 1, groups=channels_in)
+        self.squeeze_excitation = SqueezeExcitation(channels_in) if squeeze else nn.Identity()
+        self.expansion = nn.Conv2d(channels_in, 2 * channels_in, 1)
+        self.projection = nn.Conv2d(2 * channels_in, channels_out, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.squeeze_excitation(self.depthwise_conv(maps))
+        mixed: Tensor = self.projection(F.gelu(self.expansion(maps)))
+        return mixed if self.halve else maps + mixed
+
+
+class LCNetEncoder(Encoder):
+    """The backbone of PP-OCRv6's small recognizer, of the family PP-LCNet (Cui et al. 2021), batch norms folded.
+
+    It has three stages with `recipe.channels`. A time step is 8 px wide and has the features of the last stage. Lines
+    are 48 px high and have grey values as they were photographed: the normalization "grey", 128 the middle.
+    """
+
+    stride = 8  # px
+    #: which blocks of a stage have squeeze and excitation
+    SQUEEZED = ((True, False, False), (True, False, True, False, True, False), (True, False))
+
+    def __init__(self, recipe: NetworkRecipe, height: int) -> None:
+        super().__init__()
+        first, half = recipe.channels[0], recipe.channels[0] // 2
+        self.stem_conv = nn.Conv2d(1, half, 3, 2, 1)
+        self.branch_conv1, self.branch_conv2 = nn.Conv2d(half, half // 2, 2), nn.Conv2d(half // 2, half, 2)
+        self.merge_conv, self.widen_conv = nn.Conv2d(2 * half, half, 3, 2, 1), nn.Conv2d(half, first, 1)
+        blocks: list[nn.Module] = []
+        for stage, (channels, squeezed) in enumerate(zip(recipe.channels, self.SQUEEZED, strict=True)):
+            if stage:
+                blocks.append(LCNetBlock(recipe.channels[stage - 1], channels, False, halve=True))
+            blocks += [LCNetBlock(channels, channels, squeeze) for squeeze in squeezed]
+        self.blocks = nn.Sequential(*blocks)
+        self.pool = nn.AvgPool2d((height // 16, 2))  # the remaining rows, and two columns
+        self.features = recipe.channels[-1]
+
+    def steps(self, width: int) -> int:
+        return -(-width // self.stride)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        maps = F.relu(self.stem_conv((lines * 255 - 127.5) / 127.5))
+        below_right = (0, 1, 0, 1)  # the windows of 2 x 2 px keep the size by a border below and to the right
+        branch = F.relu(self.branch_conv1(F.pad(maps, below_right)))
+        branch = F.relu(self.branch_conv2(F.pad(branch, below_right)))
+        pooled = F.max_pool2d(F.pad(maps, below_right), 2, 1)  # 0 does not change a maximum of values of 0 or more
+        maps = F.relu(self.merge_conv(torch.cat([pooled, branch], 1)))
+        maps = self.blocks(F.relu(self.widen_conv(maps)))
+        return self.pool(maps).squeeze(2).transpose(1, 2)
+
+
 class NoContext(nn.Module):
     """Returns the features unchanged: each time step is classified without its neighbours."""
 
@@ -325,8 +401,60 @@ class Attention(nn.Module):
         return self.layers(steps)
 
 
+class SVTRLayer(nn.Module):
+    """Self-attention of 8 heads and a feed-forward block, each with a shortcut (a global mixing block of SVTR)."""
+
+    HEADS = 8
+
+    def __init__(self, features: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(features), nn.LayerNorm(features)
+        self.qkv, self.attention_projection = nn.Linear(features, 3 * features), nn.Linear(features, features)
+        self.expansion, self.projection = nn.Linear(features, 2 * features), nn.Linear(2 * features, features)
+        self.dropout = FastDropout(dropout)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        n, t, d = steps.shape
+        head_size = d // self.HEADS
+        qkv = self.qkv(self.attention_norm(steps)).view(n, t, 3, self.HEADS, head_size).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.reshape(3, n * self.HEADS, t, head_size)
+        weights = torch.bmm(query * head_size**-0.5, key.transpose(1, 2)).float().softmax(2)
+        attended = torch.bmm(weights.to(value.dtype), value).view(n, self.HEADS, t, head_size)
+        steps = steps + self.dropout(self.attention_projection(attended.transpose(1, 2).reshape(n, t, d)))
+        return steps + self.dropout(self.projection(F.silu(self.expansion(self.feed_forward_norm(steps)))))
+
+
+class SVTR(nn.Module):
+    """The neck of PP-OCR's recognizers: a convolution over time and `recipe.layers` layers of SVTR (Du et al. 2022).
+
+    Both have `recipe.features` features, a multiple of 8. The context is added to a projection of the encoder's
+    features.
+    """
+
+    def __init__(self, features: int, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        self.features = size = recipe.features
+        self.shortcut, self.shortcut_norm = nn.Linear(features, size, bias=False), nn.BatchNorm1d(size)
+        self.reduction, self.reduction_norm = nn.Linear(features, size, bias=False), nn.BatchNorm1d(size)
+        self.time_conv, self.time_norm = _TimeConvolution(size, 7), nn.BatchNorm1d(size)
+        self.layers = nn.Sequential(*(SVTRLayer(size, recipe.dropout) for _ in range(recipe.layers)))
+        self.norm = nn.LayerNorm(size, eps=1e-6)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        def activate(norm: nn.BatchNorm1d, values: Tensor) -> Tensor:
+            return F.silu(norm(values.transpose(1, 2)).transpose(1, 2))
+
+        reduced = activate(self.reduction_norm, self.reduction(steps))
+        reduced = reduced + activate(self.time_norm, self.time_conv(reduced))
+        return activate(self.shortcut_norm, self.shortcut(steps)) + self.norm(self.layers(reduced))
+
+
 #: name in a recipe (network.encoder) -> encoder, made from the recipe and the line height in px
-ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {"patches": PatchEncoder, "conv": ConvEncoder}
+ENCODERS: dict[str, Callable[[NetworkRecipe, int], Encoder]] = {
+    "patches": PatchEncoder,
+    "conv": ConvEncoder,
+    "lcnet": LCNetEncoder,
+}
 #: name in a recipe (network.context) -> context, made from the features of a time step and the recipe
 CONTEXTS: dict[str, Callable[[int, NetworkRecipe], nn.Module]] = {
     "none": NoContext,
@@ -334,4 +462,5 @@ CONTEXTS: dict[str, Callable[[int, NetworkRecipe], nn.Module]] = {
     "bilstm": BidirectionalLSTM,
     "mixer": Mixer,
     "attention": Attention,
+    "svtr": SVTR,
 }

@@ -16,7 +16,8 @@ from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import open_layout
 from glyphline.errors import DataError, RecipeError, nearest
 from glyphline.files import replace_atomically
-from glyphline.reading.recognition.recognizers import ModelInfo, bundled_names
+from glyphline.imaging.normalization import NORMALIZATIONS
+from glyphline.reading.recognition.recognizers import PP_OCR, ModelInfo, bundled_names
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.encoders import CONTEXTS, ENCODERS, PatchEncoder
 
@@ -69,10 +70,11 @@ class Network(nn.Module):
 def model_info_of(network: Network) -> ModelInfo:
     """The ModelInfo of a network: all that a LineReader must know to run it."""
     lines = network.recipe.lines
+    normalization = lines.normalization or open_layout(lines).normalization
     window = network.encoder.window if isinstance(network.encoder, PatchEncoder) else 0
     return ModelInfo(
         network.recipe.name, network.alphabet.characters, lines.height, network.stride,
-        open_layout(lines).normalization, window, network.recipe.to_dict(),
+        normalization, window, network.recipe.to_dict(), padding_value=NORMALIZATIONS[normalization],
     )  # fmt: skip
 
 
@@ -141,9 +143,11 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
 
 def _load_any_network(path: Path) -> Network:
-    """The network of a run folder, of a weights file, of an .onnx file or of a bundled model."""
-    from glyphline.training.restore import restore_network
+    """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's."""
+    from glyphline.training.restore import restore_network, restore_pp_ocr
 
+    if str(path) == PP_OCR and not path.exists():
+        return restore_pp_ocr()
     if not path.exists() and str(path) in bundled_names():
         with resources.as_file(resources.files("glyphline.models").joinpath(f"{path}.onnx")) as model:
             return restore_network(model)
@@ -155,7 +159,7 @@ def _load_any_network(path: Path) -> Network:
 def load_matching_weights(network: Network, path: Path) -> list[str]:
     """Initialise a network with the weights of another run; return the characters that are new to these weights.
 
-    path: a run folder, its best.pt, an .onnx file, or the name of a bundled model. The network is changed in place.
+    path: a run folder, its best.pt, an .onnx file, the name of a bundled model, or "pp-ocr". The network is changed in place.
     Encoder and context are copied whole. The rows of the head are copied for the blank and for each character that both
     alphabets hold; rows of new characters keep their values. Raises RecipeError when recipe.network differs, other than
     in its dropout, or the line height differs; DataError for what `load_network` refuses.

@@ -21,12 +21,16 @@ from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError
 from glyphline.imaging.normalization import pad_batch
 from glyphline.reading.lines import LIMITS
-from glyphline.reading.recognition.recognizers import OnnxRecognizer
-from glyphline.recipe import recipe_from
-from glyphline.training.encoders import BidirectionalLSTM, ConvEncoder
+from glyphline.reading.onnx_models import rapidocr_model_path
+from glyphline.reading.recognition.recognizers import OnnxRecognizer, PaddleRecognizer
+from glyphline.recipe import LinesRecipe, NetworkRecipe, Recipe, recipe_from
+from glyphline.training.encoders import SVTR, BidirectionalLSTM, ConvEncoder, LCNetEncoder
 from glyphline.training.network import Network
 
 STATISTICS_LINES = 256  # training lines that give the batch statistics
+
+#: the network of PP-OCRv6's small recognizer
+PP_OCR_NETWORK = NetworkRecipe("lcnet", (96, 192, 384), 8, 120, "svtr", layers=2)
 
 Weights = npt.NDArray[np.float32]
 
@@ -81,6 +85,63 @@ def restore_network(path: Path) -> Network:
         bias = next(name for node in sums for name in node.input if read_is_vector(name, initializers, producers))
         network.head.bias.copy_(torch.from_numpy(read(bias)))
     return network
+
+
+def restore_pp_ocr() -> Network:
+    """PP-OCR's recognizer from the wheel of rapidocr as a network for grey lines, in evaluation mode on the CPU.
+
+    Its encoder is lcnet, its context svtr, and its alphabet all of PP-OCR's 18,709 characters. A grey line gives the
+    outputs that the file gives for the same line in three equal channels, up to rounding. Raises MissingPackage where
+    rapidocr is not installed, DataError where its version holds another network.
+    """
+    import onnx
+
+    path = rapidocr_model_path("rec")
+    lines = LinesRecipe(alphabet=PaddleRecognizer(path).info.alphabet, height=PaddleRecognizer.HEIGHT, normalization="grey")
+    network = Network(Recipe("pp-ocr", lines=lines, network=PP_OCR_NETWORK)).eval()
+    graph = onnx.load(str(path)).graph
+    initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    # Each parameter in the order in which the graph uses it, which is the order of the modules below. The first input
+    # of a node with an initializer is often the feature map; constants of a single value belong to activations.
+    parameters: list[Weights] = []
+    for node in graph.node:
+        if node.op_type in ("Conv", "MatMul", "Add", "Mul", "BatchNormalization"):
+            values = [np.array(initializers[name], np.float32) for name in node.input if name in initializers]
+            parameters += [value.T if node.op_type == "MatMul" else value for value in values if value.size > 1]
+    targets = [tensor for module in _pp_ocr_modules(network) for tensor in _parameters_of(module)]
+    if len(parameters) != len(targets):
+        raise DataError(f"{path} holds another network than PP-OCRv6's small recognizer: pip install rapidocr==3.10.0")
+    parameters[0] = parameters[0].sum(1, keepdims=True)  # three equal channels
+    with torch.no_grad():
+        assert isinstance(network.context, SVTR) and network.context.time_conv.bias is not None
+        network.context.time_conv.bias.zero_()
+        for target, values in zip(targets, parameters, strict=True):
+            target.copy_(torch.from_numpy(values.reshape(target.shape).copy()))
+    return network
+
+
+def _pp_ocr_modules(network: Network) -> Iterator[nn.Module]:
+    """The layers with parameters of encoder, context and head in the order in which PP-OCR's graph runs them."""
+    encoder, context = network.encoder, network.context
+    assert isinstance(encoder, LCNetEncoder) and isinstance(context, SVTR)
+    yield from (encoder.stem_conv, encoder.branch_conv1, encoder.branch_conv2, encoder.merge_conv, encoder.widen_conv)
+    yield from (module for module in encoder.blocks.modules() if isinstance(module, nn.Conv2d))
+    yield from (context.shortcut, context.shortcut_norm, context.reduction, context.reduction_norm)
+    yield from (context.time_conv, context.time_norm)
+    for layer in context.layers:
+        yield from (layer.attention_norm, layer.qkv, layer.attention_projection)
+        yield from (layer.feed_forward_norm, layer.expansion, layer.projection)
+    yield from (context.norm, network.head)
+
+
+def _parameters_of(module: nn.Module) -> Iterator[torch.Tensor]:
+    """The parameters of a layer that PP-OCR's graph has, in its order."""
+    if isinstance(module, nn.BatchNorm1d):
+        yield from (module.weight, module.bias, module.running_mean, module.running_var)  # type: ignore[misc]
+    elif isinstance(module, nn.Conv2d) and module.kernel_size == (1, 7):
+        yield module.weight  # a normalization follows: the graph has no bias
+    else:
+        yield from module.parameters()
 
 
 def read_is_vector(name: str, initializers: dict[str, Any], producers: dict[str, Any]) -> bool:

@@ -156,7 +156,7 @@ class TrainingModule(pl.LightningModule):
 
     def _time_steps(self, network: Network, batch: Batch, limit: int) -> Tensor:
         """Time steps of each line of a batch before padding, (N,), from 1 to `limit`."""
-        return torch.tensor([min(limit, max(1, network.steps(int(width)))) for width in batch.widths])
+        return torch.tensor([min(limit, max(1, network.steps(int(width)))) for width in batch.widths.tolist()])
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout must be a function of (seed, step), so that a resumed run draws what an uninterrupted run draws.
