@@ -3,9 +3,10 @@
     make fonts && python benchmarks/legibility.py    # writes src/glyphline/models/legibility.json
 
 Readable: lines of nine languages (without Swedish) in print (recipes/fonts/print), in handwriting fonts with and
-without effects, and of EMNIST, and generated codes, all of the validation split. Unreadable: half of the scripts of
-Debian's fonts-noto-core, mirrored print, scribbles, blurred print. Tested on Swedish, the held-out fonts, DejaVu and
-the other scripts. A line of which both recognizers misread more than 40 % of the characters counts as neither.
+without effects, of EMNIST, generated codes, and short lines as on signs (recipes/fonts/signs and documents), all of the
+validation split. Unreadable: half of the scripts of Debian's fonts-noto-core, mirrored print, scribbles, blurred print.
+Tested on Swedish, the held-out fonts, DejaVu and the other scripts. A line of which both recognizers misread more than
+40 % of the characters counts as neither.
 """
 
 from __future__ import annotations
@@ -37,17 +38,34 @@ MAX_REJECTED = 0.01  # share of readable lines; the threshold rejects no more of
 
 
 def composed_lines(
-    texts: Sequence[str], glyphs: str, effects: dict[str, float] | None, count: int, split: str = "val"
+    texts: Sequence[str],
+    glyphs: str,
+    effects: dict[str, float] | None,
+    count: int,
+    split: str = "val",
+    length: tuple[int, int] = (4, 56),
+    capitals: float = 0.0,
 ) -> Iterator[tuple[ColourImage, str]]:
     """Natural lines of a language from a split of a glyph source and of the sentences."""
     recipe = recipe_from(
         {"lines": {"alphabet": "latin", "glyphs": [glyphs, {"source": "derived:strokes", "weight": 0.0}],
-                   "sentences": list(texts), "length": [4, 56], "effects": effects}}
+                   "sentences": list(texts), "length": list(length), "capitals": capitals, "effects": effects}}
     ).lines  # fmt: skip
     lines = LineSet(recipe, split, 11)
     for index in range(count):
         line = lines.line(index)
         yield np.repeat(line.image[..., None], 3, axis=2), line.text
+
+
+def sign_lines(fonts: str, count: int, split: str) -> Iterator[tuple[ColourImage, str]]:
+    """Short lines as on signs: one to three words or a code, often in capitals, light on dark, with a shadow.
+
+    fonts: a folder of recipes/fonts.
+    """
+    texts = (*texts_of("en"), *texts_of("de"), "generated:4000", "signs:4000")
+    effects = {"hollow": 0.05, "shadow": 0.25, "texture": 0.3, "light": 0.5, "negative": 0.4, "blur": 0.3, "grain": 0.4}
+    glyphs = f"fonts:{ROOT / 'recipes' / 'fonts' / fonts}"
+    yield from composed_lines(texts, glyphs, effects, count, split, length=(2, 18), capitals=0.5)
 
 
 def fit_lines() -> Iterator[tuple[ColourImage, str | None]]:
@@ -62,6 +80,8 @@ def fit_lines() -> Iterator[tuple[ColourImage, str | None]]:
     codes = ("generated:9000", "signs:9000")
     yield from composed_lines(codes, f"fonts:{ROOT / 'recipes' / 'fonts' / 'print'}", {}, 120)
     yield from composed_lines(codes, "derived:emnist/byclass", None, 60)
+    yield from sign_lines("signs", 150, "val")
+    yield from sign_lines("documents", 150, "val")
     for image, _ in unreadable_lines(600, "val", PRINT_FACES):
         yield image, None
 
@@ -72,6 +92,7 @@ def test_lines() -> Iterator[tuple[ColourImage, str | None]]:
     yield from composed_lines(texts_of(HELD_OUT_LANGUAGE), "derived:emnist/byclass", None, 40, "test")
     for code in ("en", "fr", "pl", HELD_OUT_LANGUAGE):
         yield from handwritten_lines(code, 25)
+    yield from sign_lines("held-out", 40, "test")
     for image, _ in unreadable_lines(200, "test"):
         yield image, None
 

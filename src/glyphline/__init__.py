@@ -19,27 +19,32 @@ __version__ = "0.1.0"
 __all__ = ["Page", "__version__", "compose", "open_reader", "read"]
 
 
-def open_reader(model: str = "auto", decoder: str = "beam", detector: str = "auto") -> PageReader:
+def open_reader(
+    model: str = "auto", decoder: str = "beam", detector: str = "auto", language: str = "auto"
+) -> PageReader:
     """Open a reader of pages. See `glyphline.reading.pages.open_reader` for names, errors and further options."""
     from glyphline.reading import pages
 
-    return pages.open_reader(model, decoder, detector)
+    return pages.open_reader(model, decoder, detector, language=language)
 
 
-def read(image: Any, model: str = "auto", decoder: str = "beam", detector: str = "auto") -> Page:
+def read(
+    image: Any, model: str = "auto", decoder: str = "beam", detector: str = "auto", language: str = "auto"
+) -> Page:
     """Find and read the text of an image. Of a file with several pages, the first page is read.
 
     image: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) in RGB or (H, W, 4) in RGBA. model,
-    decoder, detector: names, as for `open_reader`; detector "none" reads the whole image as one line. Unreliable lines
-    are rejected (see `glyphline.reading.pages.open_reader`). Each call opens a new reader: to read many images, open
-    one with `open_reader` and call its `read`. Raises ImageError if the image cannot be opened or a line is too long,
+    decoder, detector, language: names, as for `open_reader`; detector "none" reads the whole image as one line,
+    language "auto" finds the language of the page. Unreliable lines are rejected (see
+    `glyphline.reading.pages.open_reader`). Each call opens a new reader: to read many images, open one with
+    `open_reader` and call its `read`. Raises ImageError if the image cannot be opened or a line is too long,
     UserError with the choices for an unknown name, MissingPackage if a name or the image needs a package that is not
     installed.
 
     >>> read(compose("Hello there", seed=3).image, detector="none").text
     'Hello there'
     """
-    return open_reader(model, decoder, detector).read(image)
+    return open_reader(model, decoder, detector, language).read(image)
 
 
 def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "strokes") -> ComposedLine:

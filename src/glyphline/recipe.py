@@ -169,17 +169,22 @@ class NetworkRecipe:
     )
     stride: int = field(
         default=8,
-        metadata=_describe("Width of a time step of the encoder conv in px: 2, 4, 8 or 16; patches always 14, lcnet always 8.", "px"),
+        metadata=_describe(
+            "Width of a time step of the encoder conv in px: 2, 4, 8 or 16; patches always 14, lcnet always 8.", "px"
+        ),
     )
     features: int = field(
         default=256,
         metadata=_describe(
-            "Features of a time step after the encoder conv and in the contexts lstm, bilstm and svtr, 1 or more.", "features"
+            "Features of a time step after the encoder conv and in the contexts lstm, bilstm and svtr, 1 or more.",
+            "features",
         ),
     )
     context: str = field(
         default="mixer",
-        metadata=_describe("Layers that relate the time steps to one another: none, lstm, bilstm, mixer, attention or svtr (PP-OCR's)."),
+        metadata=_describe(
+            "Layers that relate the time steps to one another: none, lstm, bilstm, mixer, attention or svtr (PP-OCR's)."
+        ),
     )
     layers: int = field(
         default=4,
@@ -207,7 +212,7 @@ class TrainingRecipe:
     initial_weights: str | None = field(
         default=None,
         metadata=_describe(
-            "Weights to start from: run folder, best.pt, .onnx file, bundled model, or pp-ocr (lcnet + svtr); null: random."
+            "Weights to start from: run folder, best.pt, .onnx file, bundled model, pp-ocr (lcnet, svtr); null: random."
         ),
     )
     epochs: int = field(default=100, metadata=_describe("Greatest number of epochs, 1 or more.", "epochs"))

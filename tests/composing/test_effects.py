@@ -126,9 +126,15 @@ def test_only_effects_of_the_stage_are_applied() -> None:
     assert apply_effects(draw_line(), [], "photo").tobytes() == draw_line().tobytes()
 
 
-def test_default_shares_cover_all_effects() -> None:
+def test_default_shares_cover_all_effects_but_those_of_signs() -> None:
     check_effects(DEFAULT_EFFECT_SHARES)
-    assert set(DEFAULT_EFFECT_SHARES) == set(EFFECTS)
+    assert set(EFFECTS) - set(DEFAULT_EFFECT_SHARES) == {"hollow", "shadow", "texture"}
+
+
+def test_effect_that_is_not_named_draws_no_number() -> None:
+    """So that a new effect changes no line of a recipe without it."""
+    rng, other = np.random.default_rng(4), np.random.default_rng(4)
+    assert sample_effects({}, rng, 20.0, 30.0) == [] and rng.random() == other.random()
 
 
 def test_unknown_effect_and_share_outside_0_to_1_are_refused() -> None:

@@ -217,3 +217,11 @@ def test_batch_holds_its_lines_padded_with_zeros(multiple: int) -> None:
     assert batch.shape == (4, 28, 64) and batch.shape[2] % multiple == 0
     for row, line, width in zip(batch, lines, widths, strict=True):
         assert np.array_equal(row[:, :width], line) and not row[:, width:].any()
+
+
+def test_grey_normalization_keeps_the_picture_as_it_was_photographed() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (96, 200, 3), dtype=np.uint8)
+    normalized = normalize_line(image, 48, "grey")
+    assert normalized.line.shape == (48, 100) and (normalized.left, normalized.scale) == (0.0, 0.5)
+    inverted = normalize_line(255 - image, 48, "grey").line
+    assert np.abs(normalized.line.astype(int) + inverted - 255).max() <= 2  # neither is turned to bright ink

@@ -319,6 +319,12 @@ def test_folder_with_other_settings_is_refused(tmp_path: Path, read: Any) -> Non
         assert code == 2 and reason in output and output.count("\n") == 1
     assert set(read_results(out)) == {"a.png.txt"}
     prepare_folder(out, json.loads((out / SETTINGS_FILE).read_text()))
+    older = json.loads((out / SETTINGS_FILE).read_text())  # of a version without the option --language
+    del older["language"]
+    (out / SETTINGS_FILE).write_text(json.dumps(older))
+    prepare_folder(out, {**older, "language": "auto"})
+    with pytest.raises(UserError, match="language 'auto', not 'fr'"):
+        prepare_folder(out, {**older, "language": "fr"})
     settings = (out / SETTINGS_FILE).read_text()
     for broken in ("", "[]", '"auto"', settings.replace("{", '{"newer": 1, ')):  # the file is not overwritten
         (out / SETTINGS_FILE).write_text(broken)

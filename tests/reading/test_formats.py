@@ -230,6 +230,19 @@ def test_text_holds_only_the_accepted_lines() -> None:
     )
     assert render_str("text", [PAGES["rejected"]]) == "read\ntoo"
     assert render_str("text", [PAGES["rejected with text"]]) == "read"
+
+
+def test_alto_and_page_say_why_a_line_was_rejected() -> None:
+    reasons = ("too many characters are uncertain", "writing this reader does not know", None)
+    lines = [replace(REJECTED_LINE, reason=reason) for reason in (*reasons, reasons[0])]
+    page = Page(900, 400, (make_line("read"), *lines))
+    root = parse_valid_xml(render_str("alto", [page], FILES[1]), "alto-4-4.xsd")
+    tags = {tag.get("ID"): tag.get("DESCRIPTION") for tag in root.iter(f"{ALTO}OtherTag")}
+    told = [tags.get(row.get("TAGREFS")) for row in root.iter(f"{ALTO}TextLine")]
+    assert told == [None, reasons[0], reasons[1], None, reasons[0]] and len(tags) == 3
+    root = parse_valid_xml(render_str("page", [page], FILES[1]), "pagecontent.xsd")
+    comments = [row.get("comments") for row in root.iter() if row.tag.endswith("}TextLine")]
+    assert comments == [None, *(f"rejected: {r}" if r else "rejected" for r in (*reasons, reasons[0]))]
     assert render_str("text", [Page(1, 1)]) == ""
 
 

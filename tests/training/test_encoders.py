@@ -62,15 +62,23 @@ def test_patch_encoder_gives_the_numbers_of_separate_patches(width: int) -> None
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_pair_trains_on_lines_of_any_width(encoder: str, context: str, width: int) -> None:
     torch.manual_seed(0)
-    recipe = small_recipe(encoder=encoder, context=context)
-    encoder_module = ENCODERS[encoder](recipe, 28)
+    recipe = small_recipe(encoder=encoder, context=context, **({"channels": (4, 8, 8)} if encoder == "lcnet" else {}))
+    height = 32 if encoder == "lcnet" else 28
+    encoder_module = ENCODERS[encoder](recipe, height)
     context_module = CONTEXTS[context](encoder_module.features, recipe)
-    output = context_module(encoder_module(noise(2, 28, width)))
+    output = context_module(encoder_module(noise(2, height, width)))
     assert output.shape == (2, encoder_module.steps(width), context_module.features)
     (output**2).sum().backward()
     for name, weights in [*encoder_module.named_parameters(), *context_module.named_parameters()]:
         assert (weights.grad is not None) == weights.requires_grad, f"{name} has no gradient"
         assert weights.grad is None or weights.grad.isfinite().all(), name
+
+
+def test_lcnet_has_a_time_step_for_each_begun_8_px() -> None:
+    module = ENCODERS["lcnet"](small_recipe(encoder="lcnet", channels=(4, 8, 8)), 48).eval()
+    with torch.inference_mode():
+        for width in range(8, 40):
+            assert module(noise(1, 48, width)).shape == (1, module.steps(width), 8) == (1, -(-width // 8), 8), width
 
 
 @pytest.mark.parametrize("height", [16, 28, 33, 40])
@@ -91,8 +99,9 @@ def test_line_narrower_than_a_patch_has_no_time_steps() -> None:
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_features_of_a_line_do_not_depend_on_its_batch(encoder: str) -> None:
-    module = ENCODERS[encoder](small_recipe(encoder=encoder), 28).eval()
-    lines = noise(4, 28, 95)
+    height, channels = (32, (4, 8, 8)) if encoder == "lcnet" else (28, (4, 8))
+    module = ENCODERS[encoder](small_recipe(encoder=encoder, channels=channels), height).eval()
+    lines = noise(4, height, 95)
     with torch.inference_mode():
         batched, single = module(lines), torch.cat([module(line[None]) for line in lines])
     torch.testing.assert_close(batched, single, atol=1e-5, rtol=1e-5)

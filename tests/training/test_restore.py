@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import torch
 
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError
-from glyphline.imaging.normalization import pad_batch
-from glyphline.reading.recognition.recognizers import OnnxRecognizer
-from glyphline.recipe import Recipe, recipe_from
+from glyphline.imaging.normalization import NORMALIZATIONS, pad_batch
+from glyphline.reading.recognition.recognizers import OnnxRecognizer, open_recognizer
+from glyphline.recipe import LinesRecipe, Recipe, recipe_from
 from glyphline.training.export import export
 from glyphline.training.network import Network, TorchRecognizer, load_matching_weights, save_weights
 from glyphline.training.quantize import quantize
-from glyphline.training.restore import restore_network
+from glyphline.training.restore import PP_OCR_NETWORK, restore_network, restore_pp_ocr
 
 
 def make_recipe(**network: object) -> Recipe:
@@ -86,4 +87,35 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
     save_weights(trained_like(recipe), tmp_path / "best.pt")
     export(tmp_path / "best.pt", tmp_path / "model.onnx")
     with pytest.raises(DataError, match="only conv and bilstm can be restored"):
+        restore_network(tmp_path / "model.onnx")
+
+
+def test_pp_ocr_as_a_network_gives_the_outputs_of_its_file() -> None:
+    """lcnet and svtr are PP-OCRv6's small recognizer, number for number."""
+    pytest.importorskip("rapidocr", reason="rapidocr is not installed")
+    network, recognizer = restore_pp_ocr(), open_recognizer("pp-ocr")
+    lines = LineSet(Recipe(lines=LinesRecipe(height=48, normalization="grey")).lines, "val", 7)
+    batch, widths = pad_batch(lines.canonical_batch(range(6))[0], 32, NORMALIZATIONS["grey"])
+    expected = recognizer.log_probs(np.repeat(batch[..., None], 3, axis=3))
+    actual = TorchRecognizer(network).log_probs(batch)
+    assert actual.shape == expected.shape == (6, batch.shape[2] // 8, 18_710)
+    assert np.abs(np.exp(actual) - np.exp(expected)).max() < 1e-3
+    assert network.steps(int(widths.max())) <= actual.shape[1]
+
+    own = Network(recipe_from({"lines": {"alphabet": "abc¡", "height": 48, "normalization": "grey"},
+                               "network": dataclasses.asdict(PP_OCR_NETWORK)}))  # fmt: skip
+    assert load_matching_weights(own, Path("pp-ocr")) == ["¡"]  # the only character that PP-OCR does not know
+    row = network.alphabet.characters.index("b") + 1
+    assert torch.equal(own.head.weight[2], network.head.weight[row])
+
+
+def test_network_of_pp_ocr_is_exported_with_its_normalization(tmp_path: Path) -> None:
+    options = {"encoder": "lcnet", "channels": [8, 12, 16], "stride": 8, "features": 16, "context": "svtr", "layers": 1}
+    recipe = recipe_from({"lines": {"alphabet": "ascii", "length": [4, 12], "height": 48, "normalization": "grey"},
+                          "network": options})  # fmt: skip
+    save_weights(Network(recipe), tmp_path / "best.pt")
+    assert export(tmp_path / "best.pt", tmp_path / "model.onnx") < 1e-3
+    info = OnnxRecognizer(tmp_path / "model.onnx").info
+    assert (info.normalization, info.padding_value, info.stride, info.height) == ("grey", 128, 8, 48)
+    with pytest.raises(DataError, match="only conv and bilstm"):
         restore_network(tmp_path / "model.onnx")

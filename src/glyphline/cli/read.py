@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -196,9 +197,11 @@ def _read_to_stream(
         except OSError as error:
             raise UserError(f"cannot write {error.filename or overlay}: {error.strerror or error}") from None
         lines = [line for page in pages for line in page.lines]
-        if rejected := sum(line.rejected for line in lines):
+        if rejected := [line for line in lines if line.rejected]:
+            counts = Counter(line.reason or "" for line in rejected)
+            reasons = ", ".join(f"{count} {reason}".strip() for reason, count in counts.most_common())
             print_status(
-                f"glyphline: {name}: {rejected} of {len(lines)} lines rejected "
+                f"glyphline: {name}: {len(rejected)} of {len(lines)} lines rejected: {reasons} "
                 f"(--min-confidence {reader.min_confidence:g})"
             )
         if len(documents) > 1:

@@ -108,8 +108,8 @@ class Hollow(Effect):
     def sample(self, rng: np.random.Generator, x_height: float, baseline: float) -> Params:
         return {
             "rim": float(rng.uniform(0.05, 0.1) * x_height),  # px, width of the outline
-            "grow": float(rng.uniform(0.0, 0.12) * x_height),  # px by which the stroke is widened first
-            "inside": float(rng.uniform(0.0, 0.5)),  # ink of the inside, of full ink
+            "grow": float(rng.uniform(0.0, 0.06) * x_height),  # px by which the stroke is widened first
+            "inside": float(rng.uniform(0.1, 0.6)),  # ink of the inside, of full ink
         }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
@@ -357,7 +357,8 @@ EFFECTS: dict[str, Effect] = {
     "jpeg": Jpeg(),
 }
 
-#: name of an effect -> probability that a natural line gets it, for recipes that do not set effects
+#: name of an effect -> probability that a natural line gets it, for recipes that do not set effects; an effect that is
+#: missing is not drawn
 DEFAULT_EFFECT_SHARES: dict[str, float] = {
     "pen": 0.9, "dry": 0.15, "ruled": 0.3, "neighbours": 0.1, "light": 0.5, "negative": 0.08, "blur": 0.4,
     "resolution": 0.3, "grain": 0.5, "jpeg": 0.3,

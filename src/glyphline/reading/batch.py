@@ -177,6 +177,10 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
 
 
+#: settings that folders of older versions do not name, and the value that they had
+DEFAULT_SETTINGS: dict[str, Any] = {"language": "auto"}
+
+
 def prepare_folder(out: Path, settings: dict[str, Any]) -> None:
     """Make a folder of results with a SETTINGS_FILE, or check that an existing SETTINGS_FILE holds the same settings.
 
@@ -191,9 +195,10 @@ def prepare_folder(out: Path, settings: dict[str, Any]) -> None:
         previous = json.loads(settings_file.read_text("utf-8"))
         if not isinstance(previous, dict):
             raise ValueError(f"{settings_file} holds no settings")
+        previous = DEFAULT_SETTINGS | previous
     except (OSError, ValueError) as error:
         raise UserError(f"{out} cannot be written to or continued ({error}): give another folder") from None
-    if previous != settings:
+    if previous != DEFAULT_SETTINGS | settings:
         differences = ", ".join(
             f"{key} {previous.get(key)!r}, not {settings.get(key)!r}"
             for key in {**previous, **settings}

@@ -31,12 +31,11 @@ class Batch:
     texts: list[str]
 
 
-def make_batch(
-    images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet, padding_value: int = 0
-) -> Batch:
+def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet, padding_value: int = 0) -> Batch:
     """Make one batch of canonical lines, (H, W) uint8 of equal height, and their texts, at least one.
 
-    padding_value: of the pixels at the right of shorter lines, 0..255. Raises AlphabetError for a character outside the alphabet.
+    padding_value: of the pixels at the right of shorter lines, 0..255. Raises AlphabetError for a character outside the
+    alphabet.
     """
     lines, widths = pad_batch(images, WIDTH_MULTIPLE, padding_value)
     ids = [alphabet.encode(text) for text in texts]
@@ -143,7 +142,9 @@ def check_time_steps(lines: LineSet, steps: Callable[[int], int], count: int = 2
     for image, text in zip(*lines.canonical_batch(range(count)), strict=True):
         needed, available = min_ctc_steps(lines.alphabet.encode(text)), steps(image.shape[1])
         if needed > available:
-            narrow.append(f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}")
+            narrow.append(
+                f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}"
+            )
     if len(narrow) > MAX_NARROW_LINES * count:
         raise RecipeError(
             f"{narrow[0]}: choose an encoder with a smaller stride, a larger lines.height, or a smaller lines.length"

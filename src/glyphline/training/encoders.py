@@ -211,7 +211,7 @@ class LCNetEncoder(Encoder):
                 blocks.append(LCNetBlock(recipe.channels[stage - 1], channels, False, halve=True))
             blocks += [LCNetBlock(channels, channels, squeeze) for squeeze in squeezed]
         self.blocks = nn.Sequential(*blocks)
-        self.pool = nn.AvgPool2d((height // 16, 2))  # the remaining rows, and two columns
+        self.pool = nn.AvgPool2d((height // 16, 2), ceil_mode=True)  # the remaining rows, and two columns
         self.features = recipe.channels[-1]
 
     def steps(self, width: int) -> int:

@@ -159,10 +159,11 @@ def _load_any_network(path: Path) -> Network:
 def load_matching_weights(network: Network, path: Path) -> list[str]:
     """Initialise a network with the weights of another run; return the characters that are new to these weights.
 
-    path: a run folder, its best.pt, an .onnx file, the name of a bundled model, or "pp-ocr". The network is changed in place.
-    Encoder and context are copied whole. The rows of the head are copied for the blank and for each character that both
-    alphabets hold; rows of new characters keep their values. Raises RecipeError when recipe.network differs, other than
-    in its dropout, or the line height differs; DataError for what `load_network` refuses.
+    path: a run folder, its best.pt, an .onnx file, the name of a bundled model, or "pp-ocr". The network is changed
+    in place. Encoder and context are copied whole. The rows of the head are copied for the blank and for each
+    character that both alphabets hold; rows of new characters keep their values. Raises RecipeError when
+    recipe.network differs, other than in its dropout, or the line height differs; DataError for what `load_network`
+    refuses.
     """
     source = _load_any_network(path)
     if replace(source.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):

@@ -24,7 +24,7 @@ from glyphline.reading.lines import LIMITS
 from glyphline.reading.onnx_models import rapidocr_model_path
 from glyphline.reading.recognition.recognizers import OnnxRecognizer, PaddleRecognizer
 from glyphline.recipe import LinesRecipe, NetworkRecipe, Recipe, recipe_from
-from glyphline.training.encoders import SVTR, BidirectionalLSTM, ConvEncoder, LCNetEncoder
+from glyphline.training.encoders import SVTR, BidirectionalLSTM, ConvEncoder, LCNetEncoder, SVTRLayer
 from glyphline.training.network import Network
 
 STATISTICS_LINES = 256  # training lines that give the batch statistics
@@ -97,7 +97,8 @@ def restore_pp_ocr() -> Network:
     import onnx
 
     path = rapidocr_model_path("rec")
-    lines = LinesRecipe(alphabet=PaddleRecognizer(path).info.alphabet, height=PaddleRecognizer.HEIGHT, normalization="grey")
+    characters = PaddleRecognizer(path).info.alphabet
+    lines = LinesRecipe(alphabet=characters, height=PaddleRecognizer.HEIGHT, normalization="grey")
     network = Network(Recipe("pp-ocr", lines=lines, network=PP_OCR_NETWORK)).eval()
     graph = onnx.load(str(path)).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -115,8 +116,8 @@ def restore_pp_ocr() -> Network:
     with torch.no_grad():
         assert isinstance(network.context, SVTR) and network.context.time_conv.bias is not None
         network.context.time_conv.bias.zero_()
-        for target, values in zip(targets, parameters, strict=True):
-            target.copy_(torch.from_numpy(values.reshape(target.shape).copy()))
+        for target, parameter in zip(targets, parameters, strict=True):
+            target.copy_(torch.from_numpy(parameter.reshape(target.shape).copy()))
     return network
 
 
@@ -129,6 +130,7 @@ def _pp_ocr_modules(network: Network) -> Iterator[nn.Module]:
     yield from (context.shortcut, context.shortcut_norm, context.reduction, context.reduction_norm)
     yield from (context.time_conv, context.time_norm)
     for layer in context.layers:
+        assert isinstance(layer, SVTRLayer)
         yield from (layer.attention_norm, layer.qkv, layer.attention_projection)
         yield from (layer.feed_forward_norm, layer.expansion, layer.projection)
     yield from (context.norm, network.head)

@@ -30,25 +30,29 @@ from glyphline.reading.formats.markup import (
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 LOCATION = "https://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
-REJECTED_TAG = "rejected"  # id and label of the tag that rejected lines refer to
+REJECTED_TAG = "rejected"  # id and label of the tag that rejected lines refer to; its reason is its description
 
 
 def render_alto(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render paragraphs, lines, words and characters with boxes.
 
     Lines and words also have polygons, words and characters have confidences. Rejected lines are empty and refer
-    to the tag "rejected". The images are not used.
+    to a tag with the label "rejected" and the reason as its description. The images are not used.
     """
     root = Element("alto", {"xmlns": NAMESPACE, "xmlns:xsi": INSTANCE, "SCHEMAVERSION": "4.4",
                             "xsi:schemaLocation": f"{NAMESPACE} {LOCATION}"})  # fmt: skip
     completed = [complete_page(page) for page in pages]
     lines = [line for page in completed for line in page.lines]
     _add_description(root, file, sorted({line.recognizer for line in lines}))
-    if any(line.rejected for line in lines):
-        add_child(add_child(root, "Tags"), "OtherTag", ID=REJECTED_TAG, LABEL=REJECTED_TAG)
+    reasons = sorted({line.reason or "" for line in lines if line.rejected})
+    tags = {reason: REJECTED_TAG + (f"_{k}" if k else "") for k, reason in enumerate(reasons)}
+    if tags:
+        parent = add_child(root, "Tags")
+        for reason, tag in tags.items():
+            add_child(parent, "OtherTag", ID=tag, LABEL=REJECTED_TAG, DESCRIPTION=reason or None)
     layout = add_child(root, "Layout")
     for number, page in enumerate(completed, 1):
-        _add_page(layout, page, f"page_{number}")
+        _add_page(layout, page, f"page_{number}", tags)
     ElementTree.indent(root, " ")
     return serialize(root)
 
@@ -65,7 +69,8 @@ def _add_description(root: Element, file: str, recognizers: Sequence[str]) -> No
         add_child(software, tag, value)
 
 
-def _add_page(layout: Element, page: Page, page_id: str) -> None:
+def _add_page(layout: Element, page: Page, page_id: str, tags: dict[str, str]) -> None:
+    """tags: reason of a rejection -> id of its tag."""
     # ROTATION is the rotation of the text, the inverse of the rotation that sets the page upright
     rotation = (360 - page.rotation) % 360 or None
     element = add_child(layout, "Page", ID=page_id, PHYSICAL_IMG_NR=page.number, WIDTH=page.width, HEIGHT=page.height,
@@ -77,13 +82,14 @@ def _add_page(layout: Element, page: Page, page_id: str) -> None:
         block = add_child(space, "TextBlock", ID=f"{page_id}_block_{k}", **_box_attributes(box))
         for line in lines:
             number += 1
-            _add_line(block, line, f"{page_id}_line_{number}", language_tag(line.language, page.language))
+            tag = tags[line.reason or ""] if line.rejected else None
+            _add_line(block, line, f"{page_id}_line_{number}", language_tag(line.language, page.language), tag)
 
 
-def _add_line(block: Element, line: Line, line_id: str, language: str | None) -> None:
+def _add_line(block: Element, line: Line, line_id: str, language: str | None, tag: str | None) -> None:
     box = _box_attributes(bounding_box(line.polygon))
     element = add_child(block, "TextLine", ID=line_id, **box, BASELINE=format_points(baseline_of(line.polygon)),
-                        TAGREFS=REJECTED_TAG if line.rejected else None, LANG=language)  # fmt: skip
+                        TAGREFS=tag, LANG=language)  # fmt: skip
     _add_shape(element, line.polygon)
     if not line.words:
         add_child(element, "String", CONTENT="", **box)  # the schema requires at least one in a line

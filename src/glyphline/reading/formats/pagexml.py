@@ -38,8 +38,8 @@ INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 def render_page_xml(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render one page: a TextRegion a paragraph, with lines, words and characters.
 
-    Rejected lines are empty and have the comment "rejected". The images are not used. Raises UserError unless there is
-    exactly one page.
+    Rejected lines are empty and have the comment "rejected" with the reason. The images are not used. Raises UserError
+    unless there is exactly one page.
     """
     if len(pages) != 1:
         raise UserError(
@@ -84,7 +84,8 @@ def _language_name(tag: str | None) -> str | None:
 
 
 def _add_line(region: Element, line: Line, line_id: str, language: str | None) -> None:
-    element = add_child(region, "TextLine", id=line_id, comments="rejected" if line.rejected else None,
+    comments = ("rejected" + (f": {line.reason}" if line.reason else "")) if line.rejected else None
+    element = add_child(region, "TextLine", id=line_id, comments=comments,
                         primaryLanguage=_language_name(language))  # fmt: skip
     add_child(element, "Coords", points=format_points(_pad_to_two_points(line.polygon)))
     add_child(element, "Baseline", points=format_points(baseline_of(line.polygon)))
