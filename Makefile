@@ -48,17 +48,18 @@ peers:  ## the readers and frameworks that `make bench` compares with (a second 
 	.venv-peers/bin/python -m pip install -q "rapidocr==3.10.0" "onnxruntime==1.32.0" "tensorflow-cpu==2.21.0" "opencv-python-headless==5.0.0.93"
 	command -v tesseract || echo "Tesseract: apt-get install tesseract-ocr"
 
-bench: $(VENV)/ready  ## speeds and accuracies beside their peers, into benchmarks/results/
+bench: $(VENV)/ready fonts  ## speeds and accuracies beside their peers, into benchmarks/results/
 	$(BIN)/python benchmarks/composing.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/pages.py
+	$(BIN)/python benchmarks/languages.py
 	$(BIN)/python benchmarks/results.py
 
 figures: $(VENV)/ready  ## the report's figures into docs/figures/
 	$(BIN)/python docs/figures.py
 
-fonts:  ## fetch the open fonts that recipes/natural.yaml composes with (npm)
+fonts:  ## fetch the open fonts that the recipes compose with (npm)
 	cd recipes/fonts && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 	$(PYTHON) recipes/fonts/collect.py
 

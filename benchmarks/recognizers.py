@@ -1,0 +1,72 @@
+"""Compares recognizers, each alone, on the photographed lines and words in $GLYPHLINE_DATA/photos.
+
+    python benchmarks/recognizers.py reader latin pp-ocr runs/photo    # writes benchmarks/results/recognizers.json
+
+A recognizer is a bundled model, "pp-ocr", an .onnx file, or the run folder (or best.pt) of `glyphline train`. Nothing
+was trained or fitted on these photographs. Every line is one image, read as it was cropped: no detector, no rejection.
+CER with loose folding (`glyphline.score`), with greedy decoding, and with the beam and the language of the line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from glyphline.cli.options import model_or_recognizer
+from glyphline.composing.fetch import data_folder
+from glyphline.imaging.documents import ColourImage, Document
+from glyphline.reading.lines import open_line_reader
+from glyphline.reading.recognition.recognizers import open_recognizer
+from glyphline.score import score
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "recognizers.json"
+KINDS = ("handprint", "signs", "printed")
+
+
+def photographed_lines(folder: Path) -> dict[str, list[tuple[ColourImage, str]]]:
+    """The lines and words of each kind in KINDS with their texts, from the manifest.tsv of a folder of photographs."""
+    lines = defaultdict(list)
+    with (folder / "manifest.tsv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if row["kind"] in KINDS and row["granularity"] in ("line", "word"):
+                with Document(str(folder / row["kind"] / row["file"])) as document:
+                    lines[row["kind"]].append((document.colour(0), row["transcript"]))
+    return lines
+
+
+def measure(name: str, lines: dict[str, list[tuple[ColourImage, str]]]) -> dict[str, Any]:
+    """CER and its interval of one recognizer for each decoder and kind, as fractions."""
+    recognizer = model_or_recognizer(name)
+    recognizer = open_recognizer(recognizer) if isinstance(recognizer, str) else recognizer
+    row: dict[str, Any] = {"recognizer": name}
+    for decoder in ("greedy", "beam"):
+        reader = open_line_reader(recognizer, decoder)
+        for kind, pairs in lines.items():
+            texts = [reader.read_lines([image])[0].text for image, _ in pairs]  # each in a language of its own
+            result = score([truth for _, truth in pairs], texts, "loose")
+            row[f"{kind} {decoder}"] = {"cer": result.cer, "cer_interval": result.cer_interval, "lines": len(pairs)}
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recognizers", nargs="+", help="bundled models, pp-ocr, .onnx files, run folders")
+    arguments = parser.parse_args()
+    lines = photographed_lines(data_folder() / "photos")
+    rows = [measure(name, lines) for name in arguments.recognizers]
+    RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    columns = [f"{kind} {decoder}" for kind in KINDS for decoder in ("greedy", "beam")]
+    print("| recognizer | " + " | ".join(columns) + " |\n|" + "---|" * (len(columns) + 1))
+    for row in rows:
+        print(
+            f"| {row['recognizer']} | " + " | ".join(f"{100 * row[column]['cer']:.1f} %" for column in columns) + " |"
+        )
+
+
+if __name__ == "__main__":
+    main()
