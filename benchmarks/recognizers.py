@@ -10,32 +10,31 @@ CER with loose folding (`glyphline.score`), with greedy decoding, and with the b
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from glyphline.cli.options import model_or_recognizer
-from glyphline.composing.fetch import data_folder
 from glyphline.imaging.documents import ColourImage, Document
 from glyphline.reading.lines import open_line_reader
 from glyphline.reading.recognition.recognizers import open_recognizer
 from glyphline.score import score
+from pages import LINES, load_photographs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "recognizers.json"
-KINDS = ("handprint", "signs", "printed")
+KINDS = ("hand print", "signs", "printed")
 
 
-def photographed_lines(folder: Path) -> dict[str, list[tuple[ColourImage, str]]]:
-    """The lines and words of each kind in KINDS with their texts, from the manifest.tsv of a folder of photographs."""
+def photographed_lines() -> dict[str, list[tuple[ColourImage, str]]]:
+    """The photographed lines and words of each kind in KINDS with their texts."""
     lines = defaultdict(list)
-    with (folder / "manifest.tsv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-            if row["kind"] in KINDS and row["granularity"] in ("line", "word"):
-                with Document(str(folder / row["kind"] / row["file"])) as document:
-                    lines[row["kind"]].append((document.colour(0), row["transcript"]))
+    for photograph in load_photographs():
+        kind, _, extent = photograph.kind.partition(", ")
+        if kind in KINDS and extent.endswith(LINES):
+            with Document(str(photograph.path)) as document:
+                lines[kind].append((document.colour(0), " ".join(photograph.lines)))
     return lines
 
 
@@ -57,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recognizers", nargs="+", help="bundled models, pp-ocr, .onnx files, run folders")
     arguments = parser.parse_args()
-    lines = photographed_lines(data_folder() / "photos")
+    lines = photographed_lines()
     rows = [measure(name, lines) for name in arguments.recognizers]
     RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
     columns = [f"{kind} {decoder}" for kind in KINDS for decoder in ("greedy", "beam")]

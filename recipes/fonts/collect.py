@@ -1,7 +1,7 @@
 """Copies the regular Latin faces of every fetched font to a folder for each list of package.json.
 
-The lists are hand, print, documents, signs and held-out. A font with a face for Latin Extended (Polish and others) has two
-files, NAME-latin-400-normal.woff and NAME-latin-ext-400-normal.woff. `make fonts` runs this script after npm has
+The lists are hand, print, documents, signs and held-out. A font with a face for Latin Extended (Polish and others) has
+two files, NAME-latin-400-normal.woff and NAME-latin-ext-400-normal.woff. `make fonts` runs this script after npm has
 unpacked the packages. It needs only the standard library.
 """
 

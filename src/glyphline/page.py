@@ -76,9 +76,8 @@ class Line:
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data, as `read --format json` prints it.
 
-        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence` and `legibility` are
-        left out. Words and
-        characters without a polygon have no key "polygon".
+        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence` and `legibility` are left out.
+        Words and characters without a polygon have no key "polygon".
         """
         return {
             "text": self.text,

@@ -230,6 +230,7 @@ def test_text_holds_only_the_accepted_lines() -> None:
     )
     assert render_str("text", [PAGES["rejected"]]) == "read\ntoo"
     assert render_str("text", [PAGES["rejected with text"]]) == "read"
+    assert render_str("text", [Page(1, 1)]) == ""
 
 
 def test_alto_and_page_say_why_a_line_was_rejected() -> None:
@@ -243,7 +244,6 @@ def test_alto_and_page_say_why_a_line_was_rejected() -> None:
     root = parse_valid_xml(render_str("page", [page], FILES[1]), "pagecontent.xsd")
     comments = [row.get("comments") for row in root.iter() if row.tag.endswith("}TextLine")]
     assert comments == [None, *(f"rejected: {r}" if r else "rejected" for r in (*reasons, reasons[0]))]
-    assert render_str("text", [Page(1, 1)]) == ""
 
 
 def test_json_is_one_object_with_all_pages() -> None:

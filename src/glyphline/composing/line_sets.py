@@ -117,6 +117,7 @@ class LineSet:
         self.pool.check_characters("".join(sorted(characters)))
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
         self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
+        self.normalization = normalization_of(recipe)
 
     def text(self, index: int) -> str:
         """The text of line `index`: a sentence, or a part of it that keeps the length limit.
@@ -151,11 +152,6 @@ class LineSet:
         source = min(int(np.searchsorted(self._weight_ends, share, side="right")), len(self._weight_ends) - 1)
         within = random_int(self.seed, turn, _SENTENCE_KEY) % int(self._source_counts[source])
         return int(self._source_starts[source]) + within
-
-    @property
-    def normalization(self) -> str:
-        """The normalization of the network's input: that of the recipe, otherwise that of the layout."""
-        return self.recipe.normalization or self.layout.normalization
 
     def record(self, index: int) -> LineRecord:
         """Everything that decides the image of line `index`."""
@@ -229,6 +225,14 @@ def open_layout(recipe: LinesRecipe) -> Layout:
         return Natural(effects=effects)
     layout = LAYOUTS[recipe.layout]
     return layout(jitter=recipe.jitter) if issubclass(layout, Tiles) else layout()
+
+
+def normalization_of(recipe: LinesRecipe) -> str:
+    """The normalization of a network's input: that of the recipe, otherwise that of its layout.
+
+    Raises RecipeError as `open_layout` does.
+    """
+    return recipe.normalization or open_layout(recipe).normalization
 
 
 # ------------------------------------------------------------------------------------------------------------- to disk

@@ -22,7 +22,8 @@ cv2.setNumThreads(1)
 
 REMAP_LIMIT = 32_000  # px; OpenCV cannot remap wider images
 WIDTH_LIMIT = 16_384  # px of a normalized line; wider ones are refused
-#: name -> value of the pixels that pad a line in a batch, 0..255; see `normalize_line`
+#: name -> value of the pixels that pad a line in a batch, 0..255; see `normalize_line`. Networks scale photographs to
+#: -1..1, and 128 is their zero.
 NORMALIZATIONS = {"ink": 0, "whole": 0, "grey": 128, "colour": 128}
 WORK_HEIGHT = 96  # px; taller line images are shrunk to it before the ink is measured
 INK_THRESHOLD = 0.3  # share of the strongest ink; fainter pixels do not count for the bounds of the ink

@@ -98,12 +98,14 @@ def reject_unreliable(line: Line, min_confidence: float) -> Line:
     a mean confidence below `min_confidence`. A line without characters is never rejected. min_confidence: 0..1; 0 keeps
     every line, REJECT_ALL rejects every line.
     """
-    expected = sum(character.confidence for character in line.characters)
-    reason = None
-    if line.characters and min_confidence == REJECT_ALL:
+    if not line.characters:
+        return line
+    if min_confidence == REJECT_ALL:
         reason = NOT_TEXT
-    elif min_confidence > 0 and line.characters and line.legibility < MIN_LEGIBILITY:
+    elif min_confidence > 0 and line.legibility < MIN_LEGIBILITY:
         reason = UNKNOWN_WRITING
-    elif line.characters and expected < min_confidence * len(line.characters):
+    elif sum(character.confidence for character in line.characters) < min_confidence * len(line.characters):
         reason = UNRELIABLE
-    return line if reason is None else replace(line, text="", characters=(), words=(), rejected=True, reason=reason)
+    else:
+        return line
+    return replace(line, text="", characters=(), words=(), rejected=True, reason=reason)

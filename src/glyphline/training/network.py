@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glyphline.alphabet import Alphabet
-from glyphline.composing.line_sets import open_layout
+from glyphline.composing.line_sets import normalization_of
 from glyphline.errors import DataError, RecipeError, nearest
 from glyphline.files import replace_atomically
 from glyphline.imaging.normalization import NORMALIZATIONS
@@ -70,7 +70,7 @@ class Network(nn.Module):
 def model_info_of(network: Network) -> ModelInfo:
     """The ModelInfo of a network: all that a LineReader must know to run it."""
     lines = network.recipe.lines
-    normalization = lines.normalization or open_layout(lines).normalization
+    normalization = normalization_of(lines)
     window = network.encoder.window if isinstance(network.encoder, PatchEncoder) else 0
     return ModelInfo(
         network.recipe.name, network.alphabet.characters, lines.height, network.stride,

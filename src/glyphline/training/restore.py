@@ -22,7 +22,7 @@ from glyphline.errors import DataError
 from glyphline.imaging.normalization import pad_batch
 from glyphline.reading.lines import LIMITS
 from glyphline.reading.onnx_models import rapidocr_model_path
-from glyphline.reading.recognition.recognizers import OnnxRecognizer, PaddleRecognizer
+from glyphline.reading.recognition.recognizers import PP_OCR, OnnxRecognizer, open_recognizer
 from glyphline.recipe import LinesRecipe, NetworkRecipe, Recipe, recipe_from
 from glyphline.training.encoders import SVTR, BidirectionalLSTM, ConvEncoder, LCNetEncoder, SVTRLayer
 from glyphline.training.network import Network
@@ -97,9 +97,9 @@ def restore_pp_ocr() -> Network:
     import onnx
 
     path = rapidocr_model_path("rec")
-    characters = PaddleRecognizer(path).info.alphabet
-    lines = LinesRecipe(alphabet=characters, height=PaddleRecognizer.HEIGHT, normalization="grey")
-    network = Network(Recipe("pp-ocr", lines=lines, network=PP_OCR_NETWORK)).eval()
+    info = open_recognizer(PP_OCR).info
+    lines = LinesRecipe(alphabet=info.alphabet, height=info.height, normalization="grey")
+    network = Network(Recipe(PP_OCR, lines=lines, network=PP_OCR_NETWORK)).eval()
     graph = onnx.load(str(path)).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     # Each parameter in the order in which the graph uses it, which is the order of the modules below. The first input
@@ -114,8 +114,6 @@ def restore_pp_ocr() -> Network:
         raise DataError(f"{path} holds another network than PP-OCRv6's small recognizer: pip install rapidocr==3.10.0")
     parameters[0] = parameters[0].sum(1, keepdims=True)  # three equal channels
     with torch.no_grad():
-        assert isinstance(network.context, SVTR) and network.context.time_conv.bias is not None
-        network.context.time_conv.bias.zero_()
         for target, parameter in zip(targets, parameters, strict=True):
             target.copy_(torch.from_numpy(parameter.reshape(target.shape).copy()))
     return network
@@ -140,8 +138,6 @@ def _parameters_of(module: nn.Module) -> Iterator[torch.Tensor]:
     """The parameters of a layer that PP-OCR's graph has, in its order."""
     if isinstance(module, nn.BatchNorm1d):
         yield from (module.weight, module.bias, module.running_mean, module.running_var)  # type: ignore[misc]
-    elif isinstance(module, nn.Conv2d) and module.kernel_size == (1, 7):
-        yield module.weight  # a normalization follows: the graph has no bias
     else:
         yield from module.parameters()
 

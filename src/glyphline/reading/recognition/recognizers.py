@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, nearest
+from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.onnx_models import open_session, pp_ocr_input, rapidocr_model_path
 from glyphline.reading.recognition.calibration import FEATURE_COUNT, Calibration
 
@@ -121,10 +122,10 @@ class PaddleRecognizer:
                 f"{path} is no recognizer of PP-OCR: its metadata lists no characters; "
                 'install one with `pip install "glyphline[photo]"`'
             )
-        # padding 128: the network's input is scaled to -1..1, and 128 is its zero
         self.info = ModelInfo(
-            PP_OCR, "".join(characters.split("\n")) + " ", self.HEIGHT, self.STRIDE, "colour", padding_value=128
-        )
+            PP_OCR, "".join(characters.split("\n")) + " ", self.HEIGHT, self.STRIDE, "colour",
+            padding_value=NORMALIZATIONS["colour"],
+        )  # fmt: skip
         self.input_name = self.session.get_inputs()[0].name
 
     def log_probs(self, lines: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
