@@ -172,6 +172,8 @@ CONTRADICTIONS = {
     "negative learning_rate": {"training": {"learning_rate": -1.0}},
     "ema_decay 1": {"training": {"ema_decay": 1.0}},
     "ema_decay NaN": {"training": {"ema_decay": float("nan")}},
+    "initial_share 1": {"training": {"initial_share": 1.0, "initial_weights": "latin"}},
+    "initial_share without initial_weights": {"training": {"initial_share": 0.5}},
     "dropout 1": {"network": {"dropout": 1.0}},
     "stride 3": {"network": {"stride": 3}},
     "too few stages for the stride": {"network": {"stride": 16, "channels": [8]}},

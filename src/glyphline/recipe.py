@@ -270,6 +270,14 @@ class TrainingRecipe:
             "Number of epochs without a lower validation loss before training stops, 0 or more; 0: never.", "epochs"
         ),
     )
+    initial_share: float = field(
+        default=0.0,
+        metadata=_describe(
+            "Share of initial_weights in the weights that are validated and saved, 0 to below 1; above 0 a network "
+            "keeps more of what it knew before (WiSE-FT).",
+            "share",
+        ),
+    )
     ema_decay: float = field(
         default=0.0,
         metadata=_describe("Decay of the exponential moving average of the weights, 0 to below 1; 0: no average."),
@@ -418,6 +426,11 @@ def _validate(recipe: Recipe) -> None:
         ),
         (min(network.features, network.layers) < 1, "network.features and network.layers must be 1 or more"),
         (network.kernel_size < 1, f"network.kernel_size is {network.kernel_size}: give an odd number of 1 or more"),
+        (
+            not 0 <= training.initial_share < 1 or (training.initial_share > 0 and training.initial_weights is None),
+            f"training.initial_share is {training.initial_share}: give 0 to below 1, and above 0 only with "
+            "training.initial_weights",
+        ),
         (not 0 <= training.ema_decay < 1, f"training.ema_decay is {training.ema_decay}: give 0 to below 1"),
         (not 0 <= network.dropout < 1, f"network.dropout is {network.dropout}: give a share from 0 to below 1"),
         (

@@ -14,7 +14,14 @@ import torch
 from glyphline.alphabet import Alphabet
 from glyphline.errors import DataError, RecipeError, UserError
 from glyphline.recipe import Recipe, load_recipe
-from glyphline.training.network import CHECKPOINT_VERSION, Network, load_matching_weights, load_network, save_weights
+from glyphline.training.network import (
+    CHECKPOINT_VERSION,
+    Network,
+    load_matching_weights,
+    load_network,
+    mix_weights,
+    save_weights,
+)
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
@@ -193,6 +200,14 @@ def test_initial_weights_are_copied_for_the_characters_of_both_alphabets(
             new_logits[..., new.alphabet.encode(character)[0]], old_logits[..., old.alphabet.encode(character)[0]]
         )
     torch.testing.assert_close(new_logits[..., 0], old_logits[..., 0])
+
+
+def test_mixed_weights_take_new_classes_from_the_trained_ones() -> None:
+    initial = {"head.weight": torch.zeros(3, 2), "norm.num_batches_tracked": torch.tensor(1)}
+    trained = {"head.weight": torch.ones(3, 2), "norm.num_batches_tracked": torch.tensor(5)}
+    mixed = mix_weights(initial, trained, 0.25, new_classes=[2])
+    assert mixed["head.weight"].tolist() == [[0.75, 0.75], [0.75, 0.75], [1.0, 1.0]]
+    assert mixed["norm.num_batches_tracked"] == 5 and trained["head.weight"].eq(1).all()
 
 
 def test_initial_weights_of_another_architecture_are_refused(

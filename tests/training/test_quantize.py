@@ -13,7 +13,7 @@ from glyphline.reading.recognition.recognizers import OnnxRecognizer
 from glyphline.recipe import Recipe
 from glyphline.training import quantize as quantize_module
 from glyphline.training.export import export
-from glyphline.training.quantize import quantize
+from glyphline.training.quantize import compress_weights, quantize
 
 pytest.importorskip("onnx")
 
@@ -63,3 +63,20 @@ def test_quantized_model_with_a_higher_cer_is_not_kept(
 def test_unwritable_file_is_refused(fp32_path: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
         quantize(fp32_path, tmp_path / "missing" / "int8.onnx", tiny_recipe())
+
+
+@pytest.mark.parametrize(("bits", "size"), [(16, 0.75), (8, 0.6)])
+def test_compressed_weights_give_nearly_the_same_outputs(
+    bits: int, size: float, fp32_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "small.onnx"
+    compress_weights(fp32_path, out, bits)
+    assert out.stat().st_size < size * fp32_path.stat().st_size
+    small, fp32 = OnnxRecognizer(out), OnnxRecognizer(fp32_path)
+    assert small.info == fp32.info
+    lines = np.random.default_rng(0).integers(0, 256, (3, small.info.height, 160)).astype(np.uint8)
+    actual, expected = small.log_probs(lines), fp32.log_probs(lines)
+    assert 0 < np.abs(np.exp(actual) - np.exp(expected)).max() < 0.02
+    with pytest.raises(UserError, match=r"missing\.onnx"):
+        compress_weights(tmp_path / "missing.onnx", out)
+    assert OnnxRecognizer(out).info == fp32.info

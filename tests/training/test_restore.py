@@ -16,7 +16,7 @@ from glyphline.reading.recognition.recognizers import OnnxRecognizer, open_recog
 from glyphline.recipe import LinesRecipe, Recipe, recipe_from
 from glyphline.training.export import export
 from glyphline.training.network import Network, TorchRecognizer, load_matching_weights, save_weights
-from glyphline.training.quantize import quantize
+from glyphline.training.quantize import compress_weights, quantize
 from glyphline.training.restore import PP_OCR_NETWORK, restore_network, restore_pp_ocr
 
 
@@ -66,6 +66,8 @@ def test_quantized_network_is_restored_up_to_rounding(tmp_path: Path, monkeypatc
     quantize(tmp_path / "model.onnx", tmp_path / "small.onnx", network.recipe)
     restored = restore_network(tmp_path / "small.onnx")
     assert compare(restored, tmp_path / "model.onnx") < 0.05
+    compress_weights(tmp_path / "model.onnx", tmp_path / "half.onnx")
+    assert compare(restore_network(tmp_path / "half.onnx"), tmp_path / "model.onnx") < 0.05
 
 
 def test_training_starts_from_an_onnx_file_with_new_characters(tmp_path: Path) -> None:

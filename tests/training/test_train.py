@@ -472,6 +472,27 @@ def test_initial_weights_give_the_loss_of_their_run(
     assert reports[0] == f"starts from the weights of {finished_run}"
 
 
+def test_saved_weights_are_mixed_with_the_initial_ones(
+    tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
+) -> None:
+    """Also after a resume, whose checkpoint does not hold the initial weights."""
+    settings = {"training__initial_weights": str(finished_run), "training__ema_decay": 0.0}
+    run_training(tiny_recipe(**settings, training__epochs=1), tmp_path / "plain")
+    recipe = tiny_recipe(**settings, training__epochs=1, training__initial_share=0.25)
+    run_training(recipe, tmp_path / "mixed")
+    initial, plain, mixed = (
+        load_network(folder / "best.pt")[0].state_dict()
+        for folder in (finished_run, tmp_path / "plain", tmp_path / "mixed")
+    )
+    assert any(not torch.equal(initial[name], plain[name]) for name in initial)
+    for name, weight in mixed.items():
+        if weight.is_floating_point():
+            torch.testing.assert_close(weight, torch.lerp(plain[name], initial[name], 0.25))
+    run_training(recipe, tmp_path / "mixed", resume=True)
+    again = load_network(tmp_path / "mixed" / "best.pt")[0].state_dict()
+    assert all(torch.equal(again[name], weight) for name, weight in mixed.items())
+
+
 def test_watch_lines_are_scored_after_every_epoch_and_do_not_change_the_run(
     tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
 ) -> None:

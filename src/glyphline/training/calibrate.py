@@ -109,17 +109,17 @@ def label_units(decoded_texts: Sequence[DecodedText], truths: Sequence[str]) -> 
         evidence = [span.evidence for span in decoded.spans]
         if not evidence:
             continue
-        for character_evidence, correct in zip(evidence, _matches(decoded.text, truth), strict=True):
+        for character_evidence, correct in zip(evidence, matches(decoded.text, truth), strict=True):
             add("character", [character_evidence], correct)
         words = split_words(Character(span.character, span.confidence, span.start, span.end) for span in decoded.spans)
         word_evidence = iter(span.evidence for span in decoded.spans if not span.character.isspace())
-        for word, correct in zip(words, _matches(decoded.text.split(), truth.split()), strict=True):
+        for word, correct in zip(words, matches(decoded.text.split(), truth.split()), strict=True):
             add("word", list(islice(word_evidence, len(word))), correct)
         add("line", evidence, fold_none(decoded.text) == truth)
     return units
 
 
-def _matches(prediction: Sequence[str], truth: Sequence[str]) -> list[bool]:
+def matches(prediction: Sequence[str], truth: Sequence[str]) -> list[bool]:
     """Whether each item of the prediction is matched with an equal item of the truth by a Levenshtein alignment."""
     matched = [False] * len(prediction)
     for opcode in Levenshtein.opcodes(prediction, truth):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -186,3 +187,22 @@ def load_matching_weights(network: Network, path: Path) -> list[str]:
         else:
             values.copy_(source_weights[name])
     return [c for c in characters if c not in source_ids]
+
+
+def mix_weights(
+    initial: dict[str, Tensor], trained: dict[str, Tensor], share: float, new_classes: Sequence[int] = ()
+) -> dict[str, Tensor]:
+    """The weights share x initial + (1 - share) x trained of two networks with the same names and shapes.
+
+    What a short training on composed lines won and what the initial weights knew of photographs are both in it
+    (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). share: 0..1. new_classes: rows of the head that were not
+    in the initial weights; they are taken from `trained`. Integers are too.
+    """
+    mixed = {}
+    for name, weight in trained.items():
+        mixed[name] = weight.clone()
+        if weight.is_floating_point():
+            mixed[name] = torch.lerp(weight, initial[name], share)
+            if name.startswith("head.") and new_classes:
+                mixed[name][list(new_classes)] = weight[list(new_classes)]
+    return mixed

@@ -1,4 +1,7 @@
-"""Quantizes an ONNX model to 8 bits: a quarter of the size, two to three times as fast. A worse model is not kept.
+"""Makes an ONNX model smaller: quantized to 8 bits, or with its weights alone compressed.
+
+Quantized: a quarter of the size, two to three times as fast; a worse model is not kept. Weights alone in half precision
+or in 8 bits: half or a quarter of the size, as fast as before, because the network computes in fp32.
 
 Convolutions and linear layers are quantized statically, with activation ranges from validation lines of the recipe.
 LSTMs are quantized dynamically. The matrix products of attention stay in fp32.
@@ -30,6 +33,9 @@ from glyphline.training.export import write_model_info
 CALIBRATION_LINES = 64  # the first validation lines; they give the ranges of the activations
 MEASURED_LINES = 300  # the validation lines after these; they give the CER before and after quantization
 MAX_CER_INCREASE = 0.002  # in fractions of a character
+OPSET_OF_CHANNELS = 13  # the opset that has a scale for each channel
+COMPRESSED_MIN_VALUES = 256  # weights of fewer values stay in fp32
+HALF_RANGE = (float(np.finfo(np.float16).min), float(np.finfo(np.float16).max))
 MAX_RELATIVE_CER_INCREASE = 0.03  # in fractions of the CER; the larger of the two limits counts
 
 
@@ -111,3 +117,55 @@ def quantize(source: Path, out: Path, recipe: Recipe) -> QuantizationCost:
     finally:
         root_logger.setLevel(previous_level)
     return cost
+
+
+def compress_weights(source: Path, out: Path, bits: int = 16) -> None:
+    """Store the weights of an ONNX model in half precision or in 8 bits. It computes in fp32 as before.
+
+    source: any ONNX model. out: the file to write, which may be `source`; its folder must exist. The metadata are kept.
+    bits: 16, or 8 with a scale for each output channel. The weights are converted when the model is opened.
+    Raises UserError when `source` cannot be read or is too old for 8 bits, and when `out` cannot be written; `out` is
+    then as it was before.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    try:
+        model = onnx.load(str(source))
+        if bits == 8 and model.opset_import[0].version < OPSET_OF_CHANNELS:
+            raise UserError(
+                f"{source} has opset {model.opset_import[0].version}: 8 bits need {OPSET_OF_CHANNELS}, use 16"
+            )
+        graph, nodes = model.graph, []
+        axes = {
+            node.input[1]: int(node.op_type == "MatMul") for node in graph.node if node.op_type in ("Conv", "MatMul")
+        }
+        for tensor in list(graph.initializer):
+            values, name = numpy_helper.to_array(tensor), tensor.name
+            if values.dtype != np.float32 or values.size < COMPRESSED_MIN_VALUES:
+                continue
+            graph.initializer.remove(tensor)
+            if bits == 8 and values.ndim > 1 and name in axes:
+                axis = axes[name] if values.ndim == 2 else 0
+                others = tuple(k for k in range(values.ndim) if k != axis)
+                scale = np.maximum(np.abs(values).max(axis=others), 1e-12) / 127
+                shape = [-1 if k == axis else 1 for k in range(values.ndim)]
+                rounded = np.round(values / scale.reshape(shape)).astype(np.int8)
+                stored = [
+                    (rounded, "int8"),
+                    (scale.astype(np.float32), "scale"),
+                    (np.zeros(len(scale), np.int8), "zero"),
+                ]
+                names = [f"{name}.{part}" for _, part in stored]
+                graph.initializer.extend(numpy_helper.from_array(v, n) for (v, _), n in zip(stored, names, strict=True))
+                nodes.append(helper.make_node("DequantizeLinear", names, [name], axis=axis))
+            else:
+                half = numpy_helper.from_array(values.clip(*HALF_RANGE).astype(np.float16), f"{name}.half")
+                graph.initializer.append(half)
+                nodes.append(helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
+        for node in reversed(nodes):
+            graph.node.insert(0, node)
+        with replace_atomically(out) as temporary:
+            onnx.save(model, str(temporary))
+    except OSError as error:
+        raise UserError(f"cannot write {out} from {source}: {error.strerror or error}") from None

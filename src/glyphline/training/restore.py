@@ -56,6 +56,9 @@ def restore_network(path: Path) -> Network:
         )
     graph = onnx.load(str(path)).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:  # weights in half precision stand behind a Cast
+        if node.op_type == "Cast" and node.input[0] in initializers:
+            initializers[node.output[0]] = initializers[node.input[0]].astype(np.float32)
     producers = {output: node for node in graph.node for output in node.output}
 
     def read(name: str) -> Weights:

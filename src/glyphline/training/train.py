@@ -44,6 +44,7 @@ from glyphline.training.network import (
     TorchRecognizer,
     check_format_version,
     load_matching_weights,
+    mix_weights,
     save_weights,
 )
 from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers
@@ -104,6 +105,10 @@ class TrainingModule(pl.LightningModule):
         self.recipe, self.trackers = recipe, trackers
         self.network = Network(recipe)
         self.ema_network = copy.deepcopy(self.network).requires_grad_(False) if options.ema_decay else None
+        #: share training.initial_share of the initial weights and the rest of the trained ones (Wortsman et al. 2022)
+        self.mixed_network = copy.deepcopy(self.network).requires_grad_(False) if options.initial_share else None
+        self._initial_weights: dict[str, Tensor] = {}
+        self._new_classes: list[int] = []
         self.total_steps = options.epochs * max(1, options.epoch_lines // options.batch)
         self.metrics: Metrics = {}  # of the last validation
         watch_labels = read_labels(Path(options.watch)) if options.watch is not None else []
@@ -121,6 +126,9 @@ class TrainingModule(pl.LightningModule):
         new_characters = load_matching_weights(self.network, path)
         if self.ema_network is not None:
             self.ema_network.load_state_dict(self.network.state_dict())
+        if self.mixed_network is not None:
+            self._initial_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+            self._new_classes = [self.network.alphabet.characters.index(c) + 1 for c in new_characters]
         note = f"; new characters: {''.join(new_characters)}" if new_characters else ""
         report(f"starts from the weights of {path}{note}")
 
@@ -151,8 +159,17 @@ class TrainingModule(pl.LightningModule):
 
     @property
     def inference_network(self) -> Network:
-        """The network that is validated and saved: the moving average where the recipe asks for one."""
+        """The network that is validated and saved: the moving average or the mixture where the recipe asks for one."""
+        if self.mixed_network is not None:
+            return self.mixed_network
         return self.ema_network if self.ema_network is not None else self.network
+
+    def _mix_with_initial_weights(self) -> None:
+        """Update `mixed_network` from the weights so far."""
+        if self.mixed_network is not None:
+            trained = (self.ema_network if self.ema_network is not None else self.network).state_dict()
+            share = self.recipe.training.initial_share
+            self.mixed_network.load_state_dict(mix_weights(self._initial_weights, trained, share, self._new_classes))
 
     def _time_steps(self, network: Network, batch: Batch, limit: int) -> Tensor:
         """Time steps of each line of a batch before padding, (N,), from 1 to `limit`."""
@@ -193,6 +210,7 @@ class TrainingModule(pl.LightningModule):
                     average.copy_(weight)
 
     def on_validation_epoch_start(self) -> None:
+        self._mix_with_initial_weights()
         self._text_pairs, self._predictions, self._val_loss, self._val_lines = [], [], 0.0, 0
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -389,7 +407,8 @@ def train(
     validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
     tracker = Trackers(trackers, report)
     module = TrainingModule(recipe, tracker)
-    if options.initial_weights is not None and not resume:
+    if options.initial_weights is not None and (not resume or options.initial_share):
+        # a resumed run takes its weights from the checkpoint, but is mixed with the initial ones
         module.load_initial_weights(Path(options.initial_weights), report)
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
