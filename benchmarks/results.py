@@ -172,8 +172,7 @@ def summarize_pages(pages: dict[str, Any]) -> list[str]:
         f"""**Table 3. CER on whole pages: detection, reading order and recognition together, with 95 % intervals.**
         Data: photographs, and printed pages and tables composed for this benchmark; the number of images is in
         parentheses. The sets are small and several thresholds of glyphline were chosen on them, so expect higher error
-        rates on other images. Default: the ensemble of `reader` and `pp-ocr` with the DBNet detector.
-        `--model reader --detector paper` needs no model of PP-OCR. {PEER_VERSIONS} run with their defaults.
+        rates on other images. Default: `photo` with the DBNet detector. {PEER_VERSIONS} run with their defaults.
         Normalisation: {describe_fold(pages["fold"])}. Command: `python benchmarks/pages.py`.""",
         format_table(
             ["reader", *(f"{kind} ({counts[kind]})" for kind in kinds)],
@@ -331,9 +330,9 @@ def format_pages(results: dict[str, Any]) -> list[str]:
         *hard*. *Re-imaged by simulated cameras*: two versions of each photograph, scaled, sheared, blurred, relit,
         noisy and compressed at random. *Rotated by*: clean hand-printed pages, signs and print. *Composed*: printed
         pages and tables, drawn for this benchmark. The number of images is in parentheses.""",
-        """Readers: those of glyphline are named by the options of `glyphline read`. The default is the ensemble of
-        `reader` and `pp-ocr` with the DBNet detector. `--detector paper` finds lines by their ink and needs no model of
-        PP-OCR. `--line` reads an image as one line. Several thresholds were chosen on these images, so expect higher
+        """Readers: those of glyphline are named by the options of `glyphline read`. The default is
+        `photo` with the DBNet detector. `--detector paper` finds lines by their ink. `--line` reads an image as one
+        line. Several thresholds were chosen on these images, so expect higher
         error rates on others.""",
         format_table(
             ["images", "reader", "CER", "reading order", "seconds an image", "speed relative to RapidOCR"], rows

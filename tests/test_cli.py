@@ -617,26 +617,21 @@ def recognizers_in(result: CommandResult) -> set[str]:
     return {line["recognizer"] for page in json.loads(result.out)["pages"] for line in page["lines"]}
 
 
-def test_default_uses_the_best_installed_models(note_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glyphline.reading import onnx_models, pages
-    from glyphline.reading.detection import detectors
+def test_default_uses_the_bundled_models(note_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glyphline.reading import onnx_models
     from glyphline.reading.recognition import recognizers
 
     words = ("read", note_folder / "note.png", "--format", "json")
-    if pages.find_spec("rapidocr"):
-        both = run(*words)
-        used = {name for names in recognizers_in(both) for name in names.split("+")}
-        assert used and used <= {"reader", "pp-ocr"}
-        assert both == run(*words, "--model", "auto", "--detector", "auto")
+    both = run(*words)
+    used = {name for names in recognizers_in(both) for name in names.split("+")}
+    assert used == {"photo"}
+    assert both == run(*words, "--model", "auto", "--detector", "auto")
+    if onnx_models.find_spec("rapidocr"):
         assert recognizers_in(run(*words, "--model", "pp-ocr")) == {"pp-ocr"}
-    for module in (pages, onnx_models):
-        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx_models, "find_spec", lambda name: None)
     recognizers._open_pp_ocr.cache_clear()
-    detectors._open_dbnet.cache_clear()
-    without_rapidocr = run(*words)
-    assert recognizers_in(without_rapidocr) == {"reader"} and without_rapidocr == run(*words, *READER)
-    for options in (("--model", "pp-ocr"), ("--detector", "photo")):
-        assert 'pip install "glyphline[photo]"' in run_mistake(*words, *options)
+    assert run(*words) == both
+    assert 'pip install "glyphline[photo]"' in run_mistake(*words, "--model", "pp-ocr")
 
 
 def test_fetch_without_part_fetches_the_default_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ class Line:
     visual_confidence: float = 1.0  # 0..1, mean posterior of its characters by PP-OCR; 1 by other recognizers
     language: str | None = None  # BCP 47 code of the language it was read in, "none" without one; None: not determined
     legibility: float = 1.0  # 0..1, whether its recognizers can read it; 0.5 is the limit; 1 where it is not known
+    obstacle: str | None = None  # what keeps a line of low legibility from being read, see `reliability`
     reason: str | None = None  # why the line was rejected, for people
 
     def __post_init__(self) -> None:
@@ -76,8 +77,8 @@ class Line:
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data, as `read --format json` prints it.
 
-        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence` and `legibility` are left out.
-        Words and characters without a polygon have no key "polygon".
+        Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence`, `legibility` and `obstacle` are
+        left out. Words and characters without a polygon have no key "polygon".
         """
         return {
             "text": self.text,

@@ -233,7 +233,7 @@ def test_text_holds_only_the_accepted_lines() -> None:
     assert render_str("text", [Page(1, 1)]) == ""
 
 
-def test_alto_and_page_say_why_a_line_was_rejected() -> None:
+def test_xml_formats_say_why_a_line_was_rejected() -> None:
     reasons = ("too many characters are uncertain", "writing this reader does not know", None)
     lines = [replace(REJECTED_LINE, reason=reason) for reason in (*reasons, reasons[0])]
     page = Page(900, 400, (make_line("read"), *lines))
@@ -244,6 +244,9 @@ def test_alto_and_page_say_why_a_line_was_rejected() -> None:
     root = parse_valid_xml(render_str("page", [page], FILES[1]), "pagecontent.xsd")
     comments = [row.get("comments") for row in root.iter() if row.tag.endswith("}TextLine")]
     assert comments == [None, *(f"rejected: {r}" if r else "rejected" for r in (*reasons, reasons[0]))]
+    titles = re.findall(r'ocr_line"[^>]*title="([^"]*)"', render_str("hocr", [page]))
+    told = [title.partition("x_rejected ")[2] for title in titles]
+    assert told == ["", *(f"&quot;{reason or ''}&quot;" for reason in (*reasons, reasons[0]))]
 
 
 def test_json_is_one_object_with_all_pages() -> None:
@@ -482,7 +485,9 @@ INTEGERS = r"(?: \d+)"
 PROPERTIES = {
     "ocr_page": rf"image {STRING}; bbox{INTEGERS}{{4}}; ppageno \d+",
     "ocr_par": rf"bbox{INTEGERS}{{4}}",
-    "ocr_line": rf"bbox{INTEGERS}{{4}}; poly(?:{INTEGERS}{{2}})+; (?:baseline -?\d+\.\d+ -?\d+\.\d+|textangle \d+)",
+    "ocr_line": rf"bbox{INTEGERS}{{4}}; poly(?:{INTEGERS}{{2}})+; "
+    r"(?:baseline -?\d+\.\d+ -?\d+\.\d+|textangle \d+)"
+    r'(?:; x_rejected "[^"]*")?',
     "ocrx_word": rf"bbox{INTEGERS}{{4}}; x_wconf (?:100|\d?\d)",
     "ocrx_cinfo": rf"x_bboxes{INTEGERS}{{4}}; x_confs (?:100|\d?\d)\.\d",
 }

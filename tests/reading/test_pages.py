@@ -18,13 +18,12 @@ from glyphline import open_reader
 from glyphline.errors import ImageError, UserError
 from glyphline.imaging.documents import ColourImage
 from glyphline.page import Character, Line, Polygon
-from glyphline.reading import pages
+from glyphline.reading import pages, rejection
 from glyphline.reading.detection.detectors import DbNetDetector, InkDetector, SingleLine
 from glyphline.reading.detection.regions import Region
 from glyphline.reading.lines import LineReader
 from glyphline.reading.pages import PageReader, space_letters
 from glyphline.reading.recognition.constraints import Lexicon
-from glyphline.reading.recognition.ensemble import Ensemble
 from glyphline.reading.recognition.recognizers import open_recognizer
 
 TEXTS = ["Shopping list", "bread and milk", "twelve eggs"]
@@ -99,11 +98,14 @@ class ConstantReader:
 
     calibrated = True
 
-    def __init__(self, text: str, confidence: float = 0.9, visual_confidence: float = 1.0) -> None:
+    def __init__(
+        self, text: str, confidence: float = 0.9, visual_confidence: float = 1.0, legibility: float = 1.0
+    ) -> None:
         characters = [
             Character(c, confidence, 9.0 * k, 9.0 * k + 8, rectangle(9.0 * k, 9.0 * k + 8)) for k, c in enumerate(text)
         ]
         self.line = Line(text, confidence, (), "constant", tuple(characters), visual_confidence=visual_confidence)
+        self.line = replace(self.line, legibility=legibility)
 
     def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
         return [self.line] * len(images)
@@ -161,39 +163,27 @@ def region(left: float, top: float, right: float, bottom: float, confidence: flo
     return Region(np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64), confidence)
 
 
-@pytest.mark.parametrize(
-    ("text", "detector_confidence", "visual_confidence", "is_text"),
-    [
-        ("E", 0.6, 0.86, False),  # a fork in a photograph
-        ("2", 0.8, 1.0, True),
-        ("goes", 0.68, 0.67, False),  # roof tiles
-        ("Exit", 0.7, 0.9, True),
-        ("000100", 0.75, 0.4, False),  # coins
-        ("The first test", 0.7, 0.48, True),
-    ],
-)
-def test_background_is_dropped(text: str, detector_confidence: float, visual_confidence: float, is_text: bool) -> None:
-    detector = FixedDetector(region(10, 10, 90, 50, detector_confidence))
-    reader = PageReader(ConstantReader(text, 0.9, visual_confidence), detector)
-    page = reader.read_image(np.full((400, 400, 3), 255, np.uint8))
-    assert [line.text for line in page.lines] == ([text] if is_text else [])
+@pytest.fixture
+def legibility_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The legibility of a region alone decides whether it is text."""
+    weights = [0.0, 1.0, *[0.0] * (rejection.TEXT_FEATURE_COUNT - 2)]
+    monkeypatch.setattr(rejection, "fitted_text_weights", lambda: weights)
 
 
-def test_isolated_letter_with_low_confidence_is_dropped() -> None:
+@pytest.mark.usefixtures("legibility_decides")
+def test_background_is_dropped() -> None:
     image = np.full((400, 400, 3), 255, np.uint8)
-    for confidence, expected in ((0.2, ""), (0.5, "V")):  # the folds of a fan
-        assert (
-            PageReader(ConstantReader("V", confidence), FixedDetector(region(10, 10, 90, 50))).read_image(image).text
-            == expected
-        )
+    for legibility, expected in ((0.9, ["goes"]), (0.1, [])):
+        reader = PageReader(ConstantReader("goes", legibility=legibility), FixedDetector(region(10, 10, 90, 50, 0.7)))
+        assert [line.text for line in reader.read_image(image).lines] == expected
 
 
-def test_page_is_not_rotated_for_a_single_letter() -> None:
+@pytest.mark.usefixtures("legibility_decides")
+def test_page_without_text_is_not_rotated() -> None:
     level = [region(10, 10, 90, 50)]
-    for text, expected in (("F", ""), ("Fire", "Fire")):
-        page = PageReader(ConstantReader(text), DetectorByShape(level, [])).read_image(
-            np.full((200, 100, 3), 255, np.uint8)
-        )
+    for legibility, expected in ((0.1, ""), (0.9, "Fire")):
+        reader = PageReader(ConstantReader("Fire", legibility=legibility), DetectorByShape(level, []))
+        page = reader.read_image(np.full((200, 100, 3), 255, np.uint8))
         assert page.text == expected and page.rotation == (90 if expected else 0)
 
 
@@ -205,19 +195,6 @@ class ReaderByWidth(ConstantReader):
 
     def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
         return [self.by_width[image.shape[1]] for image in images]
-
-
-def test_line_beside_text_needs_a_lower_score() -> None:
-    regions = [region(10, 10, 190, 50), region(10, 60, 50, 100, 0.6)]
-    image = np.full((400, 400, 3), 255, np.uint8)
-    for first, visual_confidence, expected in (("Item", 0.9, "Item\n2"), ("Item", 0.6, "Item"), ("It", 0.9, "It")):
-        reader = PageReader(
-            ReaderByWidth(
-                w180=ConstantReader(first, 0.9, visual_confidence).line, w40=ConstantReader("2", 0.9, 0.9).line
-            ),
-            FixedDetector(*regions),
-        )
-        assert reader.read_image(image).text == expected
 
 
 def test_doubtful_small_image_is_also_read_as_one_line() -> None:
@@ -266,20 +243,17 @@ def test_doubtful_single_line_is_detected_again_and_joined() -> None:
     assert clear.read_image(image).text == "Dear"
 
 
-def test_page_of_ink_with_few_letters_is_background(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("legibility_decides")
+def test_ink_that_is_no_text_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InkDetector, "__call__", lambda self, image: [region(10, 10, 90, 50, 1.0)])
     image = np.full((100, 400, 3), 255, np.uint8)
-    for text, confidence, expected in (
-        ("ma", 0.6, ""),
-        ("Eggs", 0.9, "Eggs"),
-        ("Nine words of this sort are worth a look", 0.6, None),
-    ):
+    for legibility, expected in ((0.9, "Eggs"), (0.1, "")):
         for min_confidence in (0.5, 0.0):
-            page = PageReader(
-                ConstantReader(text, confidence), InkDetector(), min_confidence=min_confidence
-            ).read_image(image)
-            assert page.text == (text if expected is None or not min_confidence else expected)
-            assert len(page.lines) == 1 and page.lines[0].rejected == (page.text == "")
+            reader = ConstantReader("Eggs", 0.9, legibility=legibility)
+            page = PageReader(reader, InkDetector(), min_confidence=min_confidence).read_image(image)
+            (line,) = page.lines
+            assert page.text == (expected if min_confidence else "Eggs")
+            assert line.rejected == (page.text == "") and (line.reason == rejection.NOT_TEXT) == line.rejected
 
 
 class DetectorByShape(FixedDetector):
@@ -340,13 +314,14 @@ def test_joined_vertical_line_begins_at_its_upper_end() -> None:
     assert all(c.left <= c.right for c in line.characters)
 
 
+@pytest.mark.usefixtures("legibility_decides")
 def test_first_result_is_kept_if_the_second_is_background() -> None:
     image = np.full((60, 300, 3), 255, np.uint8)
-    line_reader = ReaderByWidth(w300=ConstantReader("7", 0.9, 0.9).line, w80=ConstantReader("T", 0.9, 0.98).line)
-    assert (
-        PageReader(line_reader, second_detector=FixedDetector(region(10, 10, 90, 50, 0.7))).read_image(image).text
-        == "7"
-    )
+    for legibility, expected in ((0.1, "7"), (0.9, "T")):
+        second = ConstantReader("T", 0.9, 0.98, legibility).line
+        line_reader = ReaderByWidth(w300=ConstantReader("7", 0.9, 0.9).line, w80=second)
+        reader = PageReader(line_reader, second_detector=FixedDetector(region(10, 10, 90, 50, 0.7)))
+        assert reader.read_image(image).text == expected
 
 
 def test_failing_second_detection_keeps_the_first_result() -> None:
@@ -403,7 +378,6 @@ def test_single_line_image_is_recognized_unchanged() -> None:
 
 
 def test_constraint_disables_the_second_detector() -> None:
-    pytest.importorskip("rapidocr")
     assert isinstance(open_reader(detector="none").second_detector, DbNetDetector) and isinstance(
         open_reader().second_detector, SingleLine
     )
@@ -415,13 +389,9 @@ def test_constraint_disables_the_second_detector() -> None:
     )
 
 
-def test_auto_reader_depends_on_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("rapidocr")
-    both = open_reader()
-    assert isinstance(both.line_reader, Ensemble) and isinstance(both.detector, DbNetDetector)
-    assert [reader.recognizer.info.name for reader in both.line_reader.readers] == ["reader", "pp-ocr"]
-    monkeypatch.setattr(pages, "find_spec", lambda name: None)
-    alone = open_reader()
-    assert isinstance(alone.line_reader, LineReader) and isinstance(alone.detector, InkDetector)
+def test_auto_reader_is_the_bundled_recognizer_of_photographs() -> None:
+    auto = open_reader()
+    assert isinstance(auto.line_reader, LineReader) and isinstance(auto.detector, DbNetDetector)
+    assert auto.line_reader.recognizer.info.name == "photo" and "en" in auto.line_reader.languages
     with pytest.raises(UserError, match="choices: none, paper, photo"):
         open_reader(detector="pencil")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,27 +31,27 @@ from glyphline.reading.recognition.decoders import (
     constrain,
     open_decoder,
 )
-from glyphline.reading.recognition.ensemble import Ensemble
-from glyphline.reading.recognition.hypotheses import MIN_CLASS_PROBABILITY, Hypothesis, Posteriors
 from glyphline.reading.recognition.languages import (
     AUTO,
-    ENGLISH,
     LANGUAGES,
     NONE,
     candidate_languages,
     check_language,
     has_accented_letters,
     language_model_of,
+    language_score,
 )
+from glyphline.reading.recognition.posteriors import MIN_CLASS_PROBABILITY, Posteriors, score_texts
 from glyphline.reading.recognition.recognizers import (
     DEFAULT_MODEL,
-    PP_OCR,
+    PHOTO_RECOGNIZERS,
     ModelInfo,
     Recognizer,
     alphabet_of,
     calibration_of,
     open_recognizer,
 )
+from glyphline.reading.recognition.reliability import Reliability, copies_of
 
 BEAM = "beam"  # the decoder whose language model is that of the line's language
 
@@ -117,16 +117,16 @@ class LineReader:
         """Read images of one line each, uint8 (H, W) or (H, W, 3) in RGB; results in the order of the images.
 
         With `languages`, the language of each line is found from all of them, and `language` of the line names it.
+        `legibility` of a line tells whether it can be read, where that is fitted for the recognizer.
         Raises ImageError for an image that is too wide at the height of the recognizer.
         """
+        posteriors = self.recognize(images)
         if self.languages:
-            posteriors = self.recognize(images)
-            return Ensemble((self,)).decode_lines([[p] for p in posteriors])
-        normalized = self._normalize(images)
-        decoded = self.decode_all([n.line for n in normalized])
-        return [
-            self._build_line(d, self.decoder, n, image) for d, n, image in zip(decoded, normalized, images, strict=True)
-        ]
+            languages = candidate_languages([p.greedy.text for p in posteriors], self.languages)
+            lines = [self._decode_in_languages(*row) for row in zip(posteriors, languages, strict=True)]
+        else:
+            lines = [p.to_line(self._decode(p, self.decoder), self.decoder) for p in posteriors]
+        return self._assess(images, posteriors, lines)
 
     def recognize(self, images: Sequence[GreyImage | ColourImage]) -> list[Posteriors]:
         """The posteriors of images of one line each, to be decoded by `decode`, in the order of the images.
@@ -141,30 +141,71 @@ class LineReader:
             for k, (text, line, image) in enumerate(zip(greedy, normalized, images, strict=True))
         ]
 
-    def decode(self, posteriors: Posteriors, language: str | None = None) -> Hypothesis:
-        """Decode a line with the language model of a language.
+    def decode(self, posteriors: Posteriors) -> Line:
+        """Decode one line by itself, in the language whose text has the highest score. Its legibility is not judged."""
+        if not self.languages:
+            return posteriors.to_line(self._decode(posteriors, self.decoder), self.decoder)
+        (languages,) = candidate_languages([posteriors.greedy.text], self.languages)
+        return self._decode_in_languages(posteriors, languages)
 
-        language: a code of LANGUAGES; "none" decodes greedily; None takes the decoder as it is. A reader without
-        `languages` has one language model, English: it decodes other languages greedily.
-        """
-        decoder = self._decoder_for(language)
+    @staticmethod
+    def _decode(posteriors: Posteriors, decoder: Decoder) -> DecodedText:
+        """The text of a line by one decoder."""
         if len(posteriors.log_probs) == 0:
-            decoded = DecodedText("", 1.0, ())
-        elif isinstance(decoder, GreedyDecoder):
-            decoded = posteriors.greedy
-        else:
-            decoded = decoder(posteriors.log_probs, posteriors.alphabet)
-        line = replace(posteriors.to_line(decoded, decoder), language=language)
-        return Hypothesis(line, decoded, posteriors, decoder)
+            return DecodedText("", 1.0, ())
+        if isinstance(decoder, GreedyDecoder):
+            return posteriors.greedy
+        return decoder(posteriors.log_probs, posteriors.alphabet)
 
-    def _decoder_for(self, language: str | None) -> Decoder:
-        """The decoder of a line in a language; see `decode`."""
-        decoder = self.decoder
-        if not isinstance(decoder, BeamSearchDecoder) or decoder.constraint is not None or language is None:
-            return decoder
-        if language == NONE or (not self.languages and language != ENGLISH):
+    def _decode_in_languages(self, posteriors: Posteriors, languages: Mapping[str, float]) -> Line:
+        """The line in the language whose text has the highest score.
+
+        languages: code -> log of its prior probability. The score of a text is the sum of this, of its CTC
+        log-likelihood and of its score in the language.
+        """
+        decoders = {code: self._decoder_for(code) for code in languages}
+        decoded = {code: self._decode(posteriors, decoder) for code, decoder in decoders.items()}
+        texts = list(dict.fromkeys(text.text for text in decoded.values()))
+        # a single text has the same likelihood in every language
+        nats = score_texts(posteriors, texts) if len(texts) > 1 else np.zeros(1)
+
+        def score(code: str) -> float:
+            text = decoded[code].text
+            return languages[code] + float(nats[texts.index(text)]) + language_score(code, text)
+
+        best = max(languages, key=score) if len(languages) > 1 else next(iter(languages))
+        return replace(posteriors.to_line(decoded[best], decoders[best]), language=best)
+
+    def _assess(
+        self, images: Sequence[GreyImage | ColourImage], posteriors: Sequence[Posteriors], lines: Sequence[Line]
+    ) -> list[Line]:
+        """The lines with their legibility, what keeps them from being read, and the confidences of their words.
+
+        A line that is not clearly legible is looked at again, see `glyphline.reading.recognition.reliability`.
+        """
+        model = Reliability(self.recognizer.info.name)
+        verdicts = [model.first_look(p) for p in posteriors]
+        doubtful = [k for k, verdict in enumerate(verdicts) if verdict is None]
+        copies = self.recognize([copy for k in doubtful for copy in copies_of(images[k])])
+        for k, mirrored, narrower in zip(doubtful, copies[::2], copies[1::2], strict=True):
+            verdicts[k] = model.second_look(images[k], posteriors[k], mirrored, narrower)
+        assessed = []
+        for verdict, p, line in zip(verdicts, posteriors, lines, strict=True):
+            assert verdict is not None
+            words, confidences = line.words, model.word_confidences(line, p, verdict.legibility)
+            if confidences is not None:
+                words = tuple(replace(w, confidence=c) for w, c in zip(words, confidences, strict=True))
+                verdict = model.with_words(verdict, words)
+            assessed.append(replace(line, words=words, legibility=verdict.legibility, obstacle=verdict.obstacle))
+        return assessed
+
+    def _decoder_for(self, language: str) -> Decoder:
+        """The decoder of a line in a language: with its language model, or greedy in none."""
+        if language == NONE:
             return GreedyDecoder()
-        return replace(decoder, language_model=language_model_of(language)) if self.languages else decoder
+        if not isinstance(self.decoder, BeamSearchDecoder):
+            return self.decoder
+        return replace(self.decoder, language_model=language_model_of(language))
 
     def _recognize_canonical(
         self, lines: Sequence[GreyImage | ColourImage]
@@ -265,7 +306,7 @@ class LineReader:
         confidence = calibration("line", evidence) if spans else decoded.confidence
         corners = ((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h)))
         # recognizers trained on composed lines never saw background, so their probabilities do not tell it from text
-        visual_confidence = decoded.visual_confidence if info.name == PP_OCR else 1.0
+        visual_confidence = decoded.visual_confidence if info.name in PHOTO_RECOGNIZERS else 1.0
         return Line(
             decoded.text, confidence, corners, info.name, characters, words, visual_confidence=visual_confidence
         )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.util import find_spec
 from itertools import compress, pairwise
 from typing import Protocol, TypeVar
 
@@ -37,26 +36,25 @@ from glyphline.reading.detection.rectification import expand_outline, map_to_pag
 from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.constraints import Constraint
-from glyphline.reading.recognition.ensemble import Ensemble, is_letter_spaced
 from glyphline.reading.recognition.languages import ENGLISH, main_language
-from glyphline.reading.recognition.recognizers import DEFAULT_MODEL, PP_OCR, Recognizer
+from glyphline.reading.recognition.recognizers import PHOTO, Recognizer
 from glyphline.reading.rejection import (
-    REJECT_ALL,
+    MIN_TEXT_PROBABILITY,
     confident_letters,
-    is_background,
     letter_count,
+    reject,
     reject_unreliable,
-    text_mask,
+    text_probabilities,
 )
 from glyphline.reading.thresholds import THRESHOLDS
 
-AUTO = "auto"  # as a model or a detector: the best that is installed
+AUTO = "auto"  # as a model or a detector: the best for anything
 
 Part = TypeVar("Part", Character, Word)
 
 
 class LineReaderProtocol(Protocol):
-    """Reads line images: a `LineReader`, or an `Ensemble` of several."""
+    """Reads line images, as `LineReader` does."""
 
     @property
     def calibrated(self) -> bool:
@@ -72,36 +70,26 @@ def open_reader(
 ) -> PageReader:  # fmt: skip
     """Open a reader of pages.
 
-    model: "auto", the name of a bundled reader, "pp-ocr", an .onnx file, or a recognizer. "auto" is an ensemble of the
-    bundled reader and PP-OCR's recognizer; without rapidocr it is the bundled reader alone.
+    model: "auto", the name of a bundled reader, "pp-ocr", an .onnx file, or a recognizer. "auto" is "photo".
     decoder: a spec such as "beam" or "beam:my.lm", see DECODERS.
-    detector: a name in DETECTORS, or "auto": "photo", or "paper" without rapidocr. With the model "auto" and rapidocr,
-    "photo" and "none" also try each other where the result is doubtful (see `PageReader.second_detector`), but not
-    with a constraint.
+    detector: a name in DETECTORS, or "auto": "photo". With the model "auto", "photo" and "none" also try each other
+    where the result is doubtful (see `PageReader.second_detector`), but not with a constraint.
     min_confidence: share of correct characters, 0..1; lines below it are rejected (see `reject_unreliable`). The
     default is 0.7, or 0 where a recognizer has no calibration for the decoder.
     constraint: called with each recognizer; returns the constraint on the text of a line.
 
-    Raises UserError or DataError that name the choices, and MissingPackage for "pp-ocr" without rapidocr. The detector
-    "photo" raises MissingPackage only when it detects.
+    Raises UserError or DataError that name the choices, and MissingPackage for "pp-ocr" without rapidocr.
     """
-    has_rapidocr = find_spec("rapidocr") is not None
-    models: list[str | Recognizer] = [model]
-    if model == AUTO:
-        models = [DEFAULT_MODEL, PP_OCR] if has_rapidocr else [DEFAULT_MODEL]
-    readers = [open_line_reader(member, decoder, constraint, language) for member in models]
-    if language not in (AUTO, ENGLISH) and not any(reader.languages for reader in readers):
-        names = " and ".join(reader.recognizer.info.name for reader in readers)
-        raise UserError(f'the language {language} has letters that the model {names} lacks: use "pp-ocr" or "auto"')
-    line_reader = readers[0] if len(readers) == 1 else Ensemble(tuple(readers))
+    line_reader = open_line_reader(PHOTO if model == AUTO else model, decoder, constraint, language)
+    if language not in (AUTO, ENGLISH) and not line_reader.languages:
+        name = line_reader.recognizer.info.name
+        raise UserError(f'the language {language} has letters that the model {name} lacks: use "{PHOTO}"')
     if min_confidence is None:
         min_confidence = THRESHOLDS.min_confidence if line_reader.calibrated else 0.0
-    if detector == AUTO:
-        detector = "photo" if has_rapidocr else "paper"
-    first_detector = open_detector(detector)
+    first_detector = open_detector("photo" if detector == AUTO else detector)
     second_detector: Detector | None = None
     # A constraint holds for a whole line. The second detector may split a line, and each part would have to match.
-    if model == AUTO and has_rapidocr and constraint is None:
+    if model == AUTO and constraint is None:
         if isinstance(first_detector, SingleLine):
             second_detector = DbNetDetector()
         elif isinstance(first_detector, DbNetDetector):
@@ -182,17 +170,14 @@ class PageReader:
     def read_image(self, image: ColourImage, number: int = 1) -> Page:
         """Read one page from an image (H, W, 3) uint8. The coordinates of the Page are px of this image.
 
-        number: of the page in its file, from 1. Background and lines without text are left out. With `InkDetector` all
-        lines of a page are rejected where `is_background` is true of them and `min_confidence` is above 0.
+        number: of the page in its file, from 1. Background and lines without text are left out. What `InkDetector`
+        takes for a line is rejected instead where it is probably background and `min_confidence` is above 0.
         Raises ImageError for a line that is too long to be read.
         """
         height, width = image.shape[:2]
         hypothesis = self._best_hypothesis(image)
         rotated_shape = (width, height) if hypothesis.quarters % 2 else (height, width)
         rotate_back = partial(rotate_points, quarters=-hypothesis.quarters, shape=rotated_shape)
-        min_confidence = self.min_confidence
-        if min_confidence > 0 and isinstance(self.detector, InkDetector) and is_background(hypothesis.lines):
-            min_confidence = REJECT_ALL
         lines = [
             _map_line_to_page(space_letters(line), region, rotate_back, crop.shape, hypothesis.margin)
             for region, crop, line in zip(hypothesis.regions, hypothesis.crops, hypothesis.lines, strict=True)
@@ -201,7 +186,12 @@ class PageReader:
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
             lines = [_join_lines(lines)]
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
-        kept = tuple(reject_unreliable(line, min_confidence) for line in lines)
+        kept = tuple(reject_unreliable(line, self.min_confidence) for line in lines)
+        if self.min_confidence > 0 and isinstance(self.detector, InkDetector):
+            probabilities = text_probabilities([None] * len(lines), lines, is_small(image), hypothesis.quarters != 0)
+            kept = tuple(
+                line if p >= MIN_TEXT_PROBABILITY else reject(line) for line, p in zip(kept, probabilities, strict=True)
+            )
         language = main_language([(line.language, line.text) for line in kept if line.text])
         return Page(width, height, kept, number, rotation, language)
 
@@ -214,13 +204,13 @@ class PageReader:
         """
         is_single_line = isinstance(self.detector, SingleLine)
         small = is_single_line or is_small(image)
-        detected = self._recognize_whole(image) if is_single_line else self._best_orientation(image, self.detector)
+        detected = self._recognize_whole(image) if is_single_line else self.best_orientation(image, self.detector)
         first = _drop_background(detected, small)
         if self.second_detector is None or not small or not first.is_doubtful or not detected.regions:
             return first
         try:
             if is_single_line:
-                second = self._best_orientation(image, self.second_detector)
+                second = self.best_orientation(image, self.second_detector)
             else:
                 confidence = max(ordered.region.confidence for ordered in detected.regions)
                 rotated = rotate_quarters(image, detected.quarters)
@@ -231,7 +221,7 @@ class PageReader:
         is_better = second.visible_characters > THRESHOLDS.min_improvement * first.visible_characters
         return second if is_better else first
 
-    def _best_orientation(self, image: ColourImage, detector: Detector) -> PageHypothesis:
+    def best_orientation(self, image: ColourImage, detector: Detector) -> PageHypothesis:
         """The text that a detector finds on a page, in the page's best orientation.
 
         Vertical text means that the page lies on its side. Its lines are then detected again on the rotated page,
@@ -292,7 +282,8 @@ class PageReader:
 def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothesis:
     """The hypothesis without the regions that are background. is_small: the image is small, or one line."""
     confidences = [ordered.region.confidence for ordered in hypothesis.regions]
-    mask = text_mask(confidences, hypothesis.lines, is_small, hypothesis.quarters != 0)
+    probabilities = text_probabilities(confidences, hypothesis.lines, is_small, hypothesis.quarters != 0)
+    mask = [p >= MIN_TEXT_PROBABILITY for p in probabilities]
     return replace(
         hypothesis,
         regions=list(compress(hypothesis.regions, mask)),
@@ -305,6 +296,17 @@ def _is_line(region: Region) -> bool:
     """Whether a region has the shape of a text line, not of a rule or an edge."""
     width, height = region.size
     return height >= 1 and width <= THRESHOLDS.max_line_aspect * height
+
+
+def is_letter_spaced(text: str) -> bool:
+    """Whether a text is letter-spaced: most of its words are single characters, and it has enough of them.
+
+    >>> is_letter_spaced("a b c d e f gh"), is_letter_spaced("a note to all of us")
+    (True, False)
+    """
+    words = text.split()
+    single_letters = sum(len(word) == 1 for word in words)
+    return single_letters >= max(THRESHOLDS.letter_spaced_words, THRESHOLDS.letter_spaced_fraction * len(words))
 
 
 def space_letters(line: Line) -> Line:

@@ -1,25 +1,21 @@
-"""The thresholds of the page pipeline: what counts as a line, a column, a table, text, a reliable line.
+"""The thresholds of the page pipeline: what counts as a line, a column, a table.
 
 All of them were chosen by hand. The fields are grouped by the data that chose them:
 
 - *photographs*: `$GLYPHLINE_DATA/photos`, by `python benchmarks/pages.py`. These images are also the ones that
   docs/results.md reports, so its numbers for them are optimistic.
-- *background*: two fifths of 243 images without text, by `python benchmarks/background.py FOLDER`; all of them for
-  pages that were rotated.
 - *composed pages*: columns, tables and forms drawn from fonts, by `python benchmarks/pages.py`, and the pages drawn by
   tests/reading/detection/test_reading_order.py.
 
 Units: "px" are pixels of the image that the detector works on; "heights" are multiples of the height of a text line;
 "usual letter heights" are multiples of the median height of the connected components of a page, weighted by ink;
-"score" is detector confidence x visual confidence (0..1); "share" is a fraction (0..1).
+"share" is a fraction (0..1). What is text and which line is reliable is fitted instead, see
+`glyphline.reading.recognition.reliability`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-
-ScoreLimits = tuple[tuple[float, float], ...]  # (largest number of letters, lowest score), by number of letters
 
 
 @dataclass(frozen=True)
@@ -64,21 +60,17 @@ class PageThresholds:
     sideways_share: float = 0.5  # share of confident letters below which the page is also read sideways
     max_lines_to_reread: int = 300  # lines; a page with more is not read sideways as well, because that takes long
 
-    # ------------------------------------------------------ rejection, chosen on photographs and background
+    # ------------------------------------------------------------------ rejection, chosen on photographs
     min_confidence: float = 0.7  # calibrated share of correct characters; lines below it are rejected
-    background_letters: float = 4.0  # expected correct letters; a page of ink with fewer is background
-    background_confidence: float = 0.7  # of the best line; a page of ink with a higher one is text
-    context_letters: int = 2  # letters; a line of more of them can be context for others
-    context_score: float = 0.6  # score from which such a line counts as context for the others
-    score_with_context: ScoreLimits = ((2, 0.45), (math.inf, 0.25))  # lines beside such a line
-    score_in_small_image: ScoreLimits = ((2, 0.72), (math.inf, 0.25))  # a small image may be a word that was cropped
-    score_alone: ScoreLimits = ((2, 0.72), (5, 0.5), (math.inf, 0.33))  # every other line
-    few_letters_confidence: float = 0.3  # confidence that a line of context_letters or fewer needs without context
 
     # ----------------------------------------------------- second detection, chosen on photographs of words
     small_side: int = 300  # px; images with a shorter side below it get a margin before detection
     sufficient_share: float = 0.95  # share of visually confident characters above which the first result is kept
     min_improvement: float = 1.05  # times as many visually confident characters make the second result better
+
+    # ---------------------------------------------------------------------- letter-spaced text, chosen by hand
+    letter_spaced_words: int = 6  # words of one letter that a letter-spaced text has at least
+    letter_spaced_fraction: float = 0.8  # share of its words that are one letter in a letter-spaced text at least
 
     # ---------------------------------------------------------------- reading order, chosen on composed pages
     contained_share: float = 0.7  # share of its area inside a larger region that makes a region redundant

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -24,7 +23,6 @@ from glyphline.reading.detection.orientation import rotate_points, rotate_quarte
 from glyphline.reading.detection.rectification import expand_outline, map_to_page, rectify
 from glyphline.reading.detection.regions import Region, minimum_area_rectangle
 
-needs_photo = pytest.mark.skipif(find_spec("rapidocr") is None, reason='needs pip install "glyphline[photo]"')
 CENTRE, RADIUS, HEIGHT = np.array([300.0, 320.0]), 220.0, 60.0
 Points = npt.NDArray[np.float64]
 
@@ -132,7 +130,6 @@ def test_rotated_curve_runs_from_left_to_right() -> None:
     assert half.curve[16, 0, 1] < half.curve[16, 1, 1]  # its upper edge is now the inner one
 
 
-@needs_photo
 @pytest.mark.parametrize(("curve", "quarters"), [
     (arc(-150, -30), 0), (arc(150, 30, inward=True), 0), (arc(-150, -30), 2),
 ])  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import cv2
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from glyphline.reading import onnx_models
 from glyphline.reading.detection.detectors import DETECTORS, DbNetDetector, InkDetector, open_detector
 from glyphline.reading.detection.reading_order import order_regions
 
-needs_photo = pytest.mark.skipif(find_spec("rapidocr") is None, reason='needs pip install "glyphline[photo]"')
 TEXTS = ["Shopping list", "bread and milk", "12 eggs"]
 
 
@@ -28,7 +25,6 @@ def draw_page(degrees: float = 0.0, paper: int = 235, ink: int = 40, scale: floa
     return np.asarray(cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-@needs_photo
 @pytest.mark.parametrize("degrees", [0, 7, -14])
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 def test_dbnet_detects_lines(degrees: float, scale: float) -> None:
@@ -65,13 +61,11 @@ def test_ink_detector_detects_nothing_on_even_paper(size: tuple[int, int]) -> No
     assert InkDetector()(np.full((*size, 3), 200, np.uint8)) == []
 
 
-@needs_photo
 @pytest.mark.parametrize("size", [(1, 1), (1, 30_000), (30_000, 1), (33, 40)])
 def test_dbnet_detects_nothing_on_even_paper(size: tuple[int, int]) -> None:
     assert DbNetDetector()(np.full((*size, 3), 200, np.uint8)) == []
 
 
-@needs_photo
 def test_dbnet_detects_light_text_on_dark_paper() -> None:
     assert len(DbNetDetector()(draw_page(paper=30, ink=220))) == 3
 
@@ -90,7 +84,6 @@ def test_unknown_detector_and_missing_package_name_the_remedy(monkeypatch: pytes
     assert all(help_text.startswith(name) for name, (_, help_text) in DETECTORS.items())
 
 
-@needs_photo
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_dbnet_detects_letters_at_the_edge_of_a_small_image(scale: float) -> None:
     """Words cropped from photographs fill their images."""

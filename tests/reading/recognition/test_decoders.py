@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,6 +256,16 @@ def test_wrong_decoder_argument_is_refused() -> None:
         open_decoder("greedy:english", ALPHABET)
     with pytest.raises(UserError, match="no language model"):
         open_decoder("beam:klingon", ALPHABET)
+
+
+def test_language_model_of_another_alphabet_is_refused(tmp_path: Path) -> None:
+    greek, latin = tmp_path / "greek.lm", tmp_path / "latin.lm"
+    estimate(["το νερό είναι κρύο"] * 20, order=3, cells=2**10).save(greek)
+    estimate(["the cat sat on the mat"] * 20, order=3, cells=2**10).save(latin)
+    letters = Alphabet(" abcdefghijklmnopqrstuvwxyz")
+    with pytest.raises(UserError, match=r"greek\.lm is of another alphabet: .* letters .*estimate one"):
+        open_decoder(f"beam:{greek}", letters)
+    assert isinstance(open_decoder(f"beam:{latin}", letters), BeamSearchDecoder)
 
 
 def test_visual_confidence_is_the_mean_confidence_of_the_characters() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from glyphline.alphabet import LETTERS, Alphabet, fold_merged
 from glyphline.errors import DataError, UserError
+from glyphline.reading.recognition import language_model as language_model_module
 from glyphline.reading.recognition.language_model import (
     INFO_FILE,
     QUANTIZATION_STEP,
@@ -20,6 +21,7 @@ from glyphline.reading.recognition.language_model import (
     UNKNOWN_LOG_PROB,
     VALUE_BITS,
     LanguageModel,
+    TextScorer,
     _hash,
     bundled_language_models,
     estimate,
@@ -96,6 +98,42 @@ def test_scalar_and_array_hash_are_equal(model: LanguageModel) -> None:
         table = np.zeros_like(model.table)
         table[position] = fingerprint << VALUE_BITS | 5
         assert LanguageModel(model.symbols, model.order, table).find_value(key) == 5
+
+
+@pytest.mark.parametrize("text", ["", "x", "the cat", "Call 12 at é10:3é0 中文", f"a{START}b", "zzz éé the", "٣ 3"])
+def test_whole_text_has_the_log_probs_of_its_characters(model: LanguageModel, text: str) -> None:
+    """Of models of any order and size of table, alone and together."""
+    models = [
+        model,
+        *(estimate(TEXTS, order=order, cells=cells) for order, cells in ((1, 2**6), (2, 2**8), (6, 2**13), (8, 2**4))),
+        estimate(["żółw 12 ٣"], order=5, cells=2**6, load_factor=0.9),
+    ]
+    expected = [[m(START + text[:k], c) for k, c in enumerate(text)] for m in models]
+    assert [m.log_probs(text) for m in models] == expected
+    together = TextScorer(models)(text)
+    assert together.shape == (len(models), len(text)) and together.tolist() == expected
+    assert [TextScorer([m])(text)[0].tolist() for m in models] == expected
+
+
+def test_search_goes_on_at_the_beginning_of_the_table() -> None:
+    """In the smallest and fullest tables a search returns to the beginning, and may find no empty cell."""
+    rng = np.random.default_rng(1)
+    for cells in (2, 8, 128):
+        table = rng.integers(1, 2**16, cells).astype(np.uint16)
+        model = LanguageModel("abcd" + START, 4, table)
+        text = "".join(rng.choice([*"abcd"], 40))
+        assert TextScorer([model])(text)[0].tolist() == model.log_probs(text)
+
+
+def test_cache_is_bounded_and_changes_no_value(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["the cat sat", "a rat in the hat", "Call 10", "中文 é", "xyz"] * 2
+    expected = [model.log_probs(text) for text in texts]
+    monkeypatch.setattr(language_model_module, "MAX_CACHED_ENTRIES", 30)
+    small = LanguageModel(model.symbols, model.order, model.table)
+    for text, log_probs in zip(texts, expected, strict=True):
+        assert small.log_probs(text) == log_probs
+        entries = len(small._cache) + sum({id(after): len(after) for after in small._cache.values()}.values())
+        assert entries <= small.cached_entries <= 30 + 2 * model.order  # the contexts and values of one look-up
 
 
 def test_saved_model_is_loaded_unchanged(model: LanguageModel, tmp_path: Path) -> None:

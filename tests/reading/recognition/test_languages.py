@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,22 @@ import pytest
 
 from glyphline.alphabet import ACCENTED_LETTERS, ALPHABETS, Alphabet
 from glyphline.errors import UserError
+from glyphline.page import Line
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.decoders import BeamSearchDecoder, DecodedText, GreedyDecoder
-from glyphline.reading.recognition.hypotheses import Posteriors
-from glyphline.reading.recognition.language_model import BACKOFF
+from glyphline.reading.recognition.language_model import BACKOFF, START
 from glyphline.reading.recognition.languages import (
     LANGUAGES,
     NONE,
+    IdentificationWeights,
     candidate_languages,
     check_language,
     has_accented_letters,
     language_model_of,
+    log_likelihoods,
     main_language,
 )
+from glyphline.reading.recognition.posteriors import Posteriors
 
 PAGES = {
     "en": ["The train to the coast leaves at noon", "and we shall be there before the rain"],
@@ -81,6 +85,18 @@ def test_page_without_letters_is_in_no_language() -> None:
     assert candidate_languages(["12/05/2024", "", "3.14"]) == [{NONE: 0.0}] * 3
 
 
+def test_text_has_the_sum_of_the_log_probs_of_its_characters() -> None:
+    weights = IdentificationWeights(none_log_prob=-3.0, min_lm_log_prob=-6.0)
+    models = [language_model_of(code) for code in ("pl", NONE, "fr", "pl")]
+    for text in ("", "a", "Dziękuję 12 razy", "中文 très bien"):
+        expected = [
+            -3.0 * len(text) if m is None else sum(max(-6.0, m(START + text[:k], c)) for k, c in enumerate(text))
+            for m in models
+        ]
+        assert log_likelihoods(text, models, weights) == pytest.approx(expected, abs=1e-6)
+    assert log_likelihoods("abc", [None], weights) == [-9.0]
+
+
 def test_language_of_a_page_is_that_of_most_characters() -> None:
     assert main_language([("en", "abc"), ("fr", "abcdef"), (None, "x" * 50)]) == "fr"
     assert main_language([(None, "abc")]) is None and main_language([]) is None
@@ -130,22 +146,29 @@ def hesitating(first: str, second: str, share: float) -> Posteriors:
     [("tres bien merci", "très bien merci", "fr"), ("das ist schon heute", "das ist schön heute", "de")],
 )
 def test_language_chooses_between_characters_that_were_seen(seen: str, meant: str, language: str) -> None:
-    reader = LineReader(decoder=BeamSearchDecoder(language_model_of("en")), languages=tuple(LANGUAGES))
+    def read(posteriors: Posteriors, *languages: str) -> Line:
+        return LineReader(decoder=BeamSearchDecoder(language_model_of("en")), languages=languages).decode(posteriors)
+
     posteriors = hesitating(seen, meant, 0.35)
     if language == "fr":
-        assert reader.decode(posteriors, language).decoded.text == meant
-    assert reader.decode(posteriors, NONE).decoded.text == seen
+        assert read(posteriors, language).text == read(posteriors, *LANGUAGES).text == meant
+        assert read(posteriors, *LANGUAGES).language == language
+    assert read(posteriors, NONE).text == seen and read(posteriors, NONE).language == NONE
     certain = hesitating(seen, meant, 1e-4)  # not seen: no language gives it
-    assert reader.decode(certain, language).decoded.text == seen
-    assert reader.decode(posteriors, language).line.language == language
+    assert read(certain, language).text == seen
+    assert read(posteriors, language).language == language
 
 
-def test_reader_of_one_language_decodes_others_greedily() -> None:
+def test_reader_of_one_language_has_its_own_language_model() -> None:
     english = LineReader(decoder=BeamSearchDecoder(language_model_of("en")))
-    posteriors = hesitating("the cot sat here", "the cat sat here", 0.4)
-    assert english.decode(posteriors, "en").decoded.text == "the cat sat here"
-    assert english.decode(posteriors, None).decoded.text == "the cat sat here"
-    assert english.decode(posteriors, "pl").decoded.text == "the cot sat here"
+    line = english.decode(hesitating("the cot sat here", "the cat sat here", 0.4))
+    assert (line.text, line.language) == ("the cat sat here", None)
+
+
+def test_line_without_output_has_no_text_in_any_language() -> None:
+    empty = replace(hesitating("a", "a", 0.1), log_probs=np.zeros((0, 1), np.float32), greedy=DecodedText("", 1.0, ()))
+    reader = LineReader(decoder=BeamSearchDecoder(language_model_of("en")), languages=tuple(LANGUAGES))
+    assert (reader.decode(empty).text, reader.decode(empty).language) == ("", NONE)
 
 
 def test_canonical_lines_are_decoded_in_the_language_of_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,31 @@
-"""Legibility: lines that the recognizers read with high probabilities and alike are legible, others are not."""
+"""Reliability: lines that are read surely and alike can be read; words whose letters were seen are right."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 
 from glyphline.alphabet import Alphabet
-from glyphline.page import Line
-from glyphline.reading.recognition import legibility as module
+from glyphline.page import Character, Line, Word
+from glyphline.reading.recognition import reliability as module
 from glyphline.reading.recognition.decoders import CharacterSpan, DecodedText
-from glyphline.reading.recognition.hypotheses import Posteriors
-from glyphline.reading.recognition.legibility import legibility, legibility_features
-from glyphline.reading.rejection import REJECT_ALL, UNKNOWN_WRITING, UNRELIABLE, reject_unreliable
+from glyphline.reading.recognition.posteriors import Posteriors
+from glyphline.reading.recognition.reliability import (
+    OBSTACLES,
+    UNCERTAIN_WORDS,
+    Reliability,
+    Verdict,
+    copies_of,
+    fitted_models,
+    image_features,
+    legibility_features,
+    second_look_features,
+    word_features,
+)
+from glyphline.reading.rejection import TEXT_FEATURE_COUNT
 
 
 def posteriors_of(text: str, confidence: float) -> Posteriors:
@@ -20,46 +34,118 @@ def posteriors_of(text: str, confidence: float) -> Posteriors:
     return Posteriors(np.zeros((1, 2), np.float32), Alphabet("a"), greedy, lambda t, d: Line(t.text, 1.0, (), "a"))
 
 
+def line_of(text: str, confidence: float = 0.9) -> Line:
+    return Line(text, 0.5, (), "a", tuple(Character(c, confidence, k, k + 1) for k, c in enumerate(text)))
+
+
+def draw_line(height: int = 40) -> np.ndarray:
+    image = np.full((60, 300, 3), 240, np.uint8)
+    cv2.putText(image, "bread and", (20, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (20, 20, 20), 3, cv2.LINE_AA)
+    return cv2.resize(image, (300 * height // 60, height), interpolation=cv2.INTER_AREA)
+
+
 @pytest.fixture
-def weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights of two recognizers: the mean probability of the first, and the similarity of both."""
-    fitted = {"a+b": [-8.0, 0, 6.0, *[0] * 9, 8.0, 0], "a": [-4.0, 0, 6.0, 0, 0, 0, 0]}
-    monkeypatch.setattr(module, "_fitted_weights", lambda: fitted)
+def weights(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """First looks weigh the mean probability; second looks weigh the similarity of the narrower copy."""
+    second = {name: [0.0] * 23 for name in ("readable", *OBSTACLES)}
+    second["readable"][18] = 9.0
+    second[OBSTACLES[1]][0] = 4.0
+    second[OBSTACLES[0]][0] = 1.0
+    fitted = {"a": {"first": [-16.0, 0, 20.0, 0, 0, 0, 0], "sure": 0.9, "second": second}}
+    fitted["a"]["word"] = [-5.0, 0, 0, 0, 8.0, 0, 0, 0]
+    monkeypatch.setattr(module, "fitted_models", lambda: {"line": fitted})
+    return fitted
 
 
 def test_features_have_one_number_for_each_weight() -> None:
     one, two = posteriors_of("cat", 0.9), posteriors_of("Cat", 0.7)
-    assert len(legibility_features([one])) == 7 and len(legibility_features([one, two])) == 14
-    assert legibility_features([one, two])[-2:] == [1.0, 1.0]  # case is ignored
-    assert np.isfinite(legibility_features([posteriors_of("", 0.0), posteriors_of("", 1.0)])).all()
+    assert len(legibility_features(one)) == 7
+    features = second_look_features(draw_line(), one, two, posteriors_of("dog", 0.7))
+    assert features[12] == 1.0 and features[18] == 0  # the similarities; case is ignored
+    for posteriors in (one, posteriors_of("", 0.0), posteriors_of("", 1.0)):
+        features = second_look_features(draw_line(), posteriors, two, posteriors_of("", 0.0))
+        assert np.isfinite(features).all() and len(features) == 23
+
+
+def test_image_features_tell_height_and_sharpness() -> None:
+    large, small = image_features(draw_line(60)), image_features(draw_line(15))
+    assert large[0] > small[0] + 1  # a quarter of the height
+    blurred = image_features(cv2.GaussianBlur(draw_line(60), (0, 0), 6))
+    assert blurred[3] < large[3] - 0.7
+    assert np.isfinite(image_features(np.full((1, 1, 3), 200, np.uint8))).all()
+
+
+def test_copies_are_mirrored_and_narrower() -> None:
+    image = draw_line()
+    mirrored, narrower = copies_of(image)
+    assert (mirrored[:, ::-1] == image).all() and narrower.shape == (40, round(0.85 * image.shape[1]), 3)
+    assert copies_of(np.zeros((3, 1), np.uint8))[1].shape == (3, 1)
 
 
 @pytest.mark.usefixtures("weights")
-def test_agreement_and_clear_posteriors_make_a_line_legible() -> None:
-    clear = [posteriors_of("hello there", 0.95), posteriors_of("hello there", 0.9)]
-    unclear = [posteriors_of("hello there", 0.5), posteriors_of("mnwvlo tx", 0.4)]
-    assert legibility(clear, ("a", "b")) > 0.9 > 0.1 > legibility(unclear, ("a", "b"))
-    assert legibility(clear[:1], ("a",)) > 0.5 and legibility(unclear, ("x", "y")) == 1.0
+def test_only_doubtful_lines_are_looked_at_again() -> None:
+    model = Reliability("a")
+    verdict = model.first_look(posteriors_of("hello there", 0.95))
+    assert verdict is not None and verdict.legibility > 0.9 and verdict.obstacle is None
+    assert model.first_look(posteriors_of("hello there", 0.5)) is None
 
 
-def test_fitted_model_has_weights_for_the_bundled_recognizers() -> None:
-    weights = module._fitted_weights()
-    assert {"reader", "pp-ocr", "reader+pp-ocr"} <= set(weights)
-    for names, values in weights.items():
-        count = names.count("+") + 1
-        assert len(values) == len(legibility_features([posteriors_of("abc", 0.5)] * count))
+def test_second_look_names_the_likeliest_obstacle(weights: dict[str, Any]) -> None:
+    unclear, other = posteriors_of("hello there", 0.5), posteriors_of("mnwvlo tx", 0.4)
+    verdict = Reliability("a").second_look(draw_line(), unclear, other, other)
+    assert verdict.legibility < 0.5 and verdict.obstacle == OBSTACLES[1]
+    verdict = Reliability("a").second_look(draw_line(), unclear, other, unclear)  # the narrower copy reads the same
+    assert verdict.legibility > 0.9
+    weights["a"]["second"][OBSTACLES[0]][0] = 6.0
+    assert Reliability("a").second_look(draw_line(), unclear, other, other).obstacle == OBSTACLES[0]
 
 
-def make_line(legible: float, confidence: float) -> Line:
-    from glyphline.page import Character
+@pytest.mark.usefixtures("weights")
+def test_recognizer_without_weights_reads_every_line() -> None:
+    model = Reliability("x")
+    verdict = model.first_look(posteriors_of("mnwvlo", 0.1))
+    assert not model.is_fitted and verdict is not None and verdict.legibility == 1
+    assert model.word_confidences(line_of("a b"), posteriors_of("a b", 0.5), 1.0) is None
 
-    return Line("ab", 0.5, (), "a", tuple(Character(c, confidence, 0, 1) for c in "ab"), legibility=legible)
+
+@pytest.mark.usefixtures("weights")
+def test_words_that_were_seen_are_surer_than_words_that_were_guessed() -> None:
+    posteriors = posteriors_of("the couninkes", 0.95)
+    seen, guessed = Reliability("a").word_confidences(line_of("the cookies"), posteriors, 0.9) or (0, 0)
+    assert seen > 0.9 > 0.7 > guessed
 
 
-def test_rejected_line_has_a_reason() -> None:
-    assert reject_unreliable(make_line(0.9, 0.9), 0.7).rejected is False
-    assert reject_unreliable(make_line(0.9, 0.6), 0.7).reason == UNRELIABLE
-    unknown = reject_unreliable(make_line(0.2, 0.9), 0.7)
-    assert (unknown.text, unknown.rejected, unknown.reason) == ("", True, UNKNOWN_WRITING)
-    assert reject_unreliable(make_line(0.2, 0.1), 0.0).text == "ab"  # 0 keeps every line
-    assert reject_unreliable(make_line(1.0, 1.0), REJECT_ALL).rejected
+def test_line_of_uncertain_words_cannot_be_read(weights: dict[str, Any]) -> None:
+    model, clear = Reliability("a"), Verdict(0.99)
+    words = tuple(Word(text, confidence, 0, 1) for text, confidence in (("hermanar", 0.1), ("yes", 0.9)))
+    assert model.with_words(clear, words) == clear  # no limit is fitted
+    weights["a"]["min_share"] = 0.4
+    doubtful = model.with_words(clear, words)
+    assert doubtful.legibility < 0.5 and doubtful.obstacle == UNCERTAIN_WORDS
+    assert model.with_words(clear, words[1:]) == clear and model.with_words(clear, ()) == clear
+    unknown = Verdict(0.1, OBSTACLES[0])
+    assert model.with_words(unknown, words) == unknown  # its reason stays
+
+
+def test_word_features_count_what_was_seen() -> None:
+    row, other = word_features(line_of("cat dog"), posteriors_of("caat dog", 0.9), 0.9)
+    assert row[4] == pytest.approx(0.9) and row[6] == pytest.approx(1 / 3)  # one more letter, of three
+    assert other[4] == pytest.approx(0.9) and other[6] == 0
+    (row,) = word_features(line_of("cat"), posteriors_of("", 0.0), 0.9)
+    assert row[4] == 0 and row[7] == 0
+    unlike = Line("cat dog", 0.5, (), "a", tuple(Character(c, 0.9, 0, 1) for c in "cat"))
+    assert word_features(unlike, posteriors_of("cat", 0.9), 0.9) == []
+    assert word_features(line_of(""), posteriors_of("", 0.0), 0.9) == []
+
+
+def test_fitted_models_have_weights_for_the_bundled_recognizers() -> None:
+    models = fitted_models()
+    assert {"photo", "reader", "pp-ocr"} == set(models["line"])
+    posteriors = posteriors_of("abc", 0.5)
+    for weights in models["line"].values():
+        assert len(weights["first"]) == len(legibility_features(posteriors)) and 0 < weights["sure"] < 1
+        length = len(second_look_features(draw_line(), posteriors, posteriors, posteriors))
+        lengths = {name: len(row) for name, row in weights["second"].items()}
+        assert lengths == dict.fromkeys(("readable", *OBSTACLES), length)
+        assert len(weights["word"]) == len(word_features(line_of("abc"), posteriors, 0.5)[0])
+    assert len(models["text"]) == TEXT_FEATURE_COUNT

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import resources
 from typing import Any, Protocol
 
 import cv2
@@ -21,7 +22,7 @@ from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import ink_is_bright, to_grey
 from glyphline.reading.detection.curved_text import fit_curved_outline
 from glyphline.reading.detection.regions import Region, minimum_area_rectangle, order_corners
-from glyphline.reading.onnx_models import open_session, pp_ocr_input, rapidocr_model_path
+from glyphline.reading.onnx_models import open_session, pp_ocr_input
 from glyphline.reading.thresholds import THRESHOLDS
 
 
@@ -54,9 +55,13 @@ def _border_width(image: ColourImage | GreyImage, share: float) -> int:
 # --------------------------------------------------------------------------------------------------------- DBNet
 
 
+DETECTOR_FILE = "detector.onnx"  # in models/, written by benchmarks/bundle_detector.py
+
+
 @lru_cache(maxsize=1)
 def _open_dbnet() -> Any:
-    return open_session(rapidocr_model_path("det"))
+    with resources.as_file(resources.files("glyphline.models").joinpath(DETECTOR_FILE)) as path:
+        return open_session(path)
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ class DbNetDetector:
     where the text is curved, a curved outline. A region is kept if its shorter side is at least 3 px of the map and the
     mean probability inside it is at least `min_score`. Its confidence is this mean. It is then expanded by `expansion`
     x area / perimeter, because the map shows text shrunk. The three values are RapidOCR's defaults (`thresh`,
-    `box_thresh`, `unclip_ratio` in its configuration). Calling it raises MissingPackage where rapidocr is not
-    installed.
+    `box_thresh`, `unclip_ratio` in its configuration). The network is PP-OCRv6's small detector (PaddleOCR,
+    Apache-2.0).
     """
 
     max_side: int = 1280  # px; images with a longer side are shrunk to it
@@ -308,25 +313,16 @@ def _text_rows(level: npt.NDArray[np.uint8], letter_height: float) -> list[tuple
     return boxes
 
 
-def _open_photo_detector() -> Detector:
-    """DBNet. Raises MissingPackage at once, not when the first page is read."""
-    rapidocr_model_path("det")
-    return DbNetDetector()
-
-
 #: name -> (what opens the detector, its line of help)
 DETECTORS: dict[str, tuple[Callable[[], Detector], str]] = {
-    "photo": (_open_photo_detector, "photo: PP-OCR's detector, for photographs of anything; needs the extra [photo]"),
-    "paper": (InkDetector, "paper: ink on even paper, for scans and notes; needs nothing more"),
+    "photo": (DbNetDetector, "photo: PP-OCR's detector, for photographs of anything"),
+    "paper": (InkDetector, "paper: ink on even paper, for scans and notes; a fifth of the time"),
     "none": (SingleLine, "none: the image is one line"),
 }
 
 
 def open_detector(name: str) -> Detector:
-    """A detector by its name in DETECTORS.
-
-    Raises UserError with the choices, and MissingPackage for "photo" without the extra [photo].
-    """
+    """A detector by its name in DETECTORS. Raises UserError with the choices for another name."""
     if name not in DETECTORS:
         raise UserError(f'no detector "{name}"; {nearest(name, DETECTORS)}')
     return DETECTORS[name][0]()

@@ -35,7 +35,8 @@ CAPABILITIES = "ocr_page ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_poly ocrp_wc
 def render_hocr(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render paragraphs, lines, words and characters with boxes; words and characters with confidences.
 
-    Rejected lines are empty. `lang` is on pages, and on lines in another language. The images are not used.
+    Rejected lines are empty and have the property x_rejected with the reason. `lang` is on pages, and on lines in
+    another language. The images are not used.
     """
     root = Element("html", {"xmlns": "http://www.w3.org/1999/xhtml"})
     file_name = sanitize_text(file)
@@ -69,6 +70,8 @@ def _add_page(body: Element, page: Page, number: str, file: str) -> None:
 def _add_line(paragraph: Element, line: Line, number: str, language: str | None) -> None:
     poly = " ".join(f"{round(x)} {round(y)}" for x, y in line.polygon)
     title = f"{_format_bbox(bounding_box(line.polygon))}; poly {poly}; {_format_direction(line.polygon)}"
+    if line.rejected:
+        title += f'; x_rejected "{line.reason or ""}"'
     element = _add_block(paragraph, "span", "ocr_line", f"line_{number}", title)
     if language:
         element.set("lang", language)

@@ -77,13 +77,13 @@ class GreedyDecoder:
         if len(path) == 0:
             return DecodedText("", 1.0, ())
         edges = np.flatnonzero(np.diff(path)) + 1
-        starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(path)]])
+        starts = np.concatenate([[0], edges])
+        confidences = np.exp(np.maximum.reduceat(log_probs[np.arange(len(path)), path], starts)).tolist()
+        ends = [*edges.tolist(), len(path)]
         spans = tuple(
-            CharacterSpan(
-                alphabet.characters[path[s] - 1], int(s), int(e), float(np.exp(log_probs[s:e, path[s]].max()))
-            )
-            for s, e in zip(starts, ends, strict=True)
-            if path[s] != BLANK
+            CharacterSpan(alphabet.characters[k - 1], start, end, confidence)
+            for k, start, end, confidence in zip(path[starts].tolist(), starts.tolist(), ends, confidences, strict=True)
+            if k != BLANK
         )
         text = "".join(span.character for span in spans)
         return DecodedText(text, min((s.confidence for s in spans), default=1.0), spans)
@@ -142,11 +142,8 @@ class BeamSearchDecoder:
         if not accepted:
             return DecodedText("", 0.0, ())
         best = max(accepted, key=lambda p: p.p_blank + p.p_non_blank)
-        decoded = _decode_prefix(best, log_probs, alphabet)
-        if self.language_model is None:
-            return decoded
-        decoded = self.add_lm_log_probs(decoded)
-        if self.constraint is None:
+        decoded = self._decode_prefix(best, log_probs, alphabet)
+        if self.constraint is None and self.language_model is not None:
             greedy = GreedyDecoder()(log_probs, alphabet)
             if greedy.text != decoded.text:
                 softened = np.log(np.maximum(probabilities, 1e-30))
@@ -173,14 +170,20 @@ class BeamSearchDecoder:
     def add_lm_log_probs(self, decoded: DecodedText) -> DecodedText:
         """A copy of a decoded text with the `lm_log_prob` of every span set. The decoder needs a language model."""
         lm_log_probs = self._lm_log_probs(decoded.text)
-        spans = [replace(s, lm_log_prob=p) for s, p in zip(decoded.spans, lm_log_probs, strict=True)]
+        spans = [
+            CharacterSpan(span.character, span.start, span.end, span.confidence, lm_log_prob)
+            for span, lm_log_prob in zip(decoded.spans, lm_log_probs, strict=True)
+        ]
         return replace(decoded, spans=tuple(spans))
 
     def _lm_log_probs(self, text: str) -> list[float]:
-        """The log-probability of each character of a text by the language model, at least `min_lm_log_prob`."""
-        assert self.language_model is not None
-        line = START + text
-        return [max(self.min_lm_log_prob, self.language_model(line[:k], c)) for k, c in enumerate(text, 1)]
+        """The log-probability of each character of a text by the language model, at least `min_lm_log_prob`.
+
+        0 without a language model.
+        """
+        if self.language_model is None:
+            return [0.0] * len(text)
+        return [max(self.min_lm_log_prob, log_prob) for log_prob in self.language_model.log_probs(text)]
 
     def _is_random_text(
         self, decoded: DecodedText, greedy: DecodedText, log_probs: LogProbs, alphabet: Alphabet
@@ -205,9 +208,10 @@ class BeamSearchDecoder:
         """The prefixes after the last step. probabilities: (T, C), after the temperature."""
         likely = probabilities > (self.min_probability if self.constraint is None else CONSTRAINED_MIN_PROBABILITY)
         likely[:, BLANK] = False
-        rows, classes = np.nonzero(likely)
+        indices = np.flatnonzero(likely)
+        rows, classes = (part.tolist() for part in np.divmod(indices, likely.shape[1]))
         candidates: dict[int, list[tuple[str, float]]] = {}  # step -> likely characters; steps without any are left out
-        for row, k, p in zip(rows.tolist(), classes.tolist(), probabilities[rows, classes].tolist(), strict=True):
+        for row, k, p in zip(rows, classes, probabilities.ravel()[indices].tolist(), strict=True):
             candidates.setdefault(row, []).append((alphabet.characters[k - 1], p))
         root = _Prefix("", ())
         root.p_blank = 1.0
@@ -243,50 +247,57 @@ class BeamSearchDecoder:
     def _extend(
         self, prefixes: list[_Prefix], step: int, p_blank: float, candidates: list[tuple[str, float]]
     ) -> dict[str, _Prefix]:
-        """The prefixes after one more step, by text: each unchanged, and each with every candidate (character, p)."""
-        extended: dict[str, _Prefix] = {}
-        extensions: list[tuple[float, _Prefix, str]] = []  # probability without the language model, prefix, character
+        """The prefixes after one more step, by text: each unchanged, and each with every candidate (character, p).
+
+        The prefixes that come in are changed in place.
+        """
+        extended = {prefix.text: prefix for prefix in prefixes}
+        # probability without the language model, prefix, its steps before this step, character
+        extensions: list[tuple[float, _Prefix, tuple[int, ...], str]] = []
+        best = 0.0
         for prefix in prefixes:
-            unchanged = extended[prefix.text] = _Prefix(prefix.text, prefix.steps, prefix.next_log_probs)
-            total, last = prefix.p_blank + prefix.p_non_blank, prefix.text[-1:]
-            unchanged.p_blank = total * p_blank
+            total, last, p_repeated = prefix.p_blank + prefix.p_non_blank, prefix.text[-1:], 0.0
             for character, p in candidates:
                 if character == last:
-                    unchanged.p_non_blank = prefix.p_non_blank * p
-                    extensions.append((prefix.p_blank * p, prefix, character))
+                    p_repeated, p_paths = prefix.p_non_blank * p, prefix.p_blank * p
                 else:
-                    extensions.append((total * p, prefix, character))
-        if self.constraint is None and self.beam_threshold > 0:
-            best = max(*(u.p_blank + u.p_non_blank for u in extended.values()), *(p for p, *_ in extensions))
-            min_path_probability = self.extension_threshold * best
-            extensions = [extension for extension in extensions if extension[0] > min_path_probability]
-        for p_paths, prefix, character in extensions:
+                    p_paths = total * p
+                extensions.append((p_paths, prefix, prefix.steps, character))
+                if p_paths > best:
+                    best = p_paths
+            prefix.p_blank, prefix.p_non_blank = total * p_blank, p_repeated
+            best = max(best, prefix.p_blank + p_repeated)
+        is_pruned = self.constraint is None and self.beam_threshold > 0
+        min_path_probability = self.extension_threshold * best if is_pruned else 0.0
+        for p_paths, prefix, steps, character in extensions:
+            if p_paths <= min_path_probability:
+                continue
             text = prefix.text + character
             target = extended.get(text)
-            if p_paths == 0:
-                continue
             if target is None and self.constraint is not None and not self.constraint.accepts_prefix(text):
                 continue
-            p_extension = p_paths * self._lm_factor(extended[prefix.text], character)
+            p_extension = p_paths * self._lm_factor(prefix, character)
             if target is None:
-                target = extended[text] = _Prefix(text, (*prefix.steps, step))
+                target = extended[text] = _Prefix(text, (*steps, step))
             elif p_extension > target.p_blank + target.p_non_blank:  # most of the probability starts the character here
-                target.steps = (*prefix.steps, step)
+                target.steps = (*steps, step)
             target.p_non_blank += p_extension
         return extended
 
     def _prune(self, extended: dict[str, _Prefix]) -> list[_Prefix]:
         """The best `width` prefixes, one for each context of the language model, scaled so that the best has 1."""
-        ranked = sorted(((p.p_blank + p.p_non_blank, text) for text, p in extended.items()), reverse=True)
+        ranked = sorted([(p.p_blank + p.p_non_blank, text) for text, p in extended.items()], reverse=True)
         best = ranked[0][0] or 1.0
+        is_pruned = self.constraint is None and self.beam_threshold > 0
+        min_total = best * self.beam_threshold if is_pruned else 0.0
         context_length = max(1, self.language_model.order - 1) if self.language_model else None
         kept: list[_Prefix] = []
         contexts: set[str] = set()
         for total, text in ranked:
-            if self.constraint is None and self.beam_threshold > 0:
-                context = text[-context_length:] if context_length else text
-                if total < best * self.beam_threshold:
+            if is_pruned:
+                if total < min_total:
                     break
+                context = text[-context_length:] if context_length else text
                 if context in contexts:
                     continue
                 contexts.add(context)
@@ -307,23 +318,49 @@ class BeamSearchDecoder:
         lm_log_prob = max(self.min_lm_log_prob, prefix.next_log_probs[character])
         return math.exp(self.lm_weight * lm_log_prob + self.character_bonus)
 
-
-def _decode_prefix(prefix: _Prefix, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText:
-    """The text of a prefix with the span and the confidence of each character."""
-    spans = []
-    next_starts = (*prefix.steps, len(log_probs))[1:]
-    ids = alphabet.encode(prefix.text)
-    for character, k, start, next_start in zip(prefix.text, ids, prefix.steps, next_starts, strict=True):
-        probabilities = np.exp(log_probs[start : max(next_start, start + 1), k])
-        end = start + 1
-        while end < next_start and probabilities[end - start] > SPAN_MIN_PROBABILITY:
-            end += 1
-        spans.append(CharacterSpan(character, start, end, float(probabilities[: end - start].max())))
-    return DecodedText(prefix.text, min((s.confidence for s in spans), default=1.0), tuple(spans))
+    def _decode_prefix(self, prefix: _Prefix, log_probs: LogProbs, alphabet: Alphabet) -> DecodedText:
+        """The text of a prefix with the span, the confidence and the language model's score of each character."""
+        ids = np.append(alphabet.encode(prefix.text), BLANK)
+        steps = np.arange(len(log_probs))
+        # of the character that started at or before each step
+        probabilities = np.exp(log_probs[steps, ids[np.searchsorted(prefix.steps, steps, "right") - 1]])
+        likely = (probabilities > SPAN_MIN_PROBABILITY).tolist()
+        spans = []
+        next_starts = (*prefix.steps, len(log_probs))[1:]
+        lm_log_probs = self._lm_log_probs(prefix.text)
+        for character, start, next_start, lm_log_prob in zip(
+            prefix.text, prefix.steps, next_starts, lm_log_probs, strict=True
+        ):
+            end = start + 1
+            while end < next_start and likely[end]:
+                end += 1
+            confidence = float(probabilities[start:end].max()) if end > start + 1 else float(probabilities[start])
+            spans.append(CharacterSpan(character, start, end, confidence, lm_log_prob))
+        return DecodedText(prefix.text, min((s.confidence for s in spans), default=1.0), tuple(spans))
 
 
 def _open_beam_decoder(argument: str, alphabet: Alphabet) -> Decoder:
-    return BeamSearchDecoder(open_language_model(argument) if argument else language_model_for(alphabet))
+    if not argument:
+        return BeamSearchDecoder(language_model_for(alphabet))
+    model = open_language_model(argument)
+    check_alphabet(model, argument, alphabet)
+    return BeamSearchDecoder(model)
+
+
+def check_alphabet(model: LanguageModel, name: str, alphabet: Alphabet) -> None:
+    """Raise UserError for a language model of another alphabet: more than half of its letters are not in `alphabet`.
+
+    name: of the model, for the message.
+    """
+    letters = [c for c in model.symbols if c.isalpha()]
+    unknown = [c for c in letters if c not in alphabet]
+    if 2 * len(unknown) > len(letters):
+        readable = "".join(c for c in alphabet.characters if c.isalpha())
+        raise UserError(
+            f"the language model {name} is of another alphabet: {len(unknown)} of its {len(letters)} letters "
+            f"({''.join(unknown[:12])}...) are not among those of the recognizer ({readable[:30]}...): estimate one "
+            "from texts in these letters with glyphline language"
+        )
 
 
 def _opener_without_argument(name: str, decoder: Decoder) -> Callable[[str, Alphabet], Decoder]:

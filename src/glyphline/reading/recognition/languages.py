@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import UserError
-from glyphline.reading.recognition.language_model import START, LanguageModel, open_language_model
+from glyphline.reading.recognition.decoders import BeamSearchDecoder
+from glyphline.reading.recognition.language_model import LanguageModel, TextScorer, open_language_model
 
 NONE = "none"  # no known language: lines are read without a language model
 AUTO = "auto"  # the language is found from the page
@@ -65,12 +66,12 @@ LANGUAGES: dict[str, Language] = {
 class IdentificationWeights:
     """The weights of `candidate_languages`.
 
-    Chosen by hand on sentences of the test split with 0 to 25 % of their characters replaced, alone and ten at a time,
-    on words of eight other languages, and on the photographs of `python benchmarks/pages.py`.
+    `none_log_prob` and `scale` are fitted by `python benchmarks/language_identification.py`, which states the data; the
+    other values were chosen by hand.
     """
 
-    none_log_prob: float = -3.0  # nats a character of a text in none of the languages
-    scale: float = 0.3  # of log-likelihoods: characters of a text with errors are no independent evidence
+    none_log_prob: float = -3.444  # nats a character of a text in none of the languages
+    scale: float = 0.215  # of log-likelihoods: characters of a text with errors are no independent evidence
     prior_lines: float = 0.5  # lines of each language that a page is assumed to have had before; smooths its shares
     min_lm_log_prob: float = -7.5  # nats; a misread character costs a language no more
     min_posterior: float = 0.02  # a less probable language is not tried
@@ -94,6 +95,14 @@ def language_model_of(code: str) -> LanguageModel | None:
     return None if code == NONE else open_language_model(LANGUAGES[check_language(code)].model)
 
 
+def language_score(code: str, text: str) -> float:
+    """The score of a text in a language, in nats, as the beam search has it; "none" scores it as random text."""
+    model = language_model_of(code)
+    if model is None:
+        return BeamSearchDecoder().random_text_score * len(text)
+    return BeamSearchDecoder(model).score_text(text)
+
+
 def has_accented_letters(alphabet: Alphabet) -> bool:
     """Whether an alphabet has A-Z, a-z and letters beyond ASCII, as these languages need."""
     return all(c in alphabet for c in "AZaz") and any(not c.isascii() and c.isalpha() for c in alphabet.characters)
@@ -101,18 +110,20 @@ def has_accented_letters(alphabet: Alphabet) -> bool:
 
 def log_likelihoods(text: str, models: Sequence[LanguageModel | None], weights: IdentificationWeights) -> list[float]:
     """The log-probability of a text under each model, in nats; None is the model of no language."""
-    return [
-        weights.none_log_prob * len(text)
-        if model is None
-        else _text_log_likelihood(text, model, weights.min_lm_log_prob)
-        for model in models
-    ]
+    known = tuple(model for model in models if model is not None)
+    nats = dict(zip(known, _text_log_likelihoods(text, known, weights.min_lm_log_prob), strict=True)) if known else {}
+    return [weights.none_log_prob * len(text) if model is None else nats[model] for model in models]
 
 
-@lru_cache(maxsize=8192)  # the candidate languages and the legibility of a line ask for the same texts
-def _text_log_likelihood(text: str, model: LanguageModel, min_lm_log_prob: float) -> float:
-    line = START + text
-    return sum(max(min_lm_log_prob, model(line[:k], c)) for k, c in enumerate(text, 1))
+@lru_cache(maxsize=1024)  # the candidate languages and the legibility of a line ask for the same texts
+def _text_log_likelihoods(text: str, models: tuple[LanguageModel, ...], min_lm_log_prob: float) -> list[float]:
+    """The log-probability of a text under each model, in nats; no character has less than `min_lm_log_prob`."""
+    return [sum(row) for row in np.maximum(min_lm_log_prob, _open_text_scorer(models)(text)).tolist()]
+
+
+@lru_cache(maxsize=2)  # a scorer of all languages takes 13 MB
+def _open_text_scorer(models: tuple[LanguageModel, ...]) -> TextScorer:
+    return TextScorer(models)
 
 
 def candidate_languages(
@@ -134,14 +145,15 @@ def candidate_languages(
     scores = np.array([log_likelihoods(text, models, weights) for text in texts]) * weights.scale
     has_letters = np.array([any(c.isalpha() for c in text) for text in texts])
     lengths = np.array([len(text) for text in texts]) * has_letters  # long lines tell more than short ones
+    mean_length = max(1.0, float(lengths.mean()))
     shares = np.full(len(names), 1 / len(names))
     posteriors: npt.NDArray[np.float64] = np.zeros(scores.shape)
     for _ in range(EM_ITERATIONS):
         posteriors = scores + np.log(shares)
-        posteriors = np.exp(posteriors - posteriors.max(axis=1, keepdims=True))
-        posteriors /= posteriors.sum(axis=1, keepdims=True)
-        counts = (posteriors * lengths[:, None]).sum(axis=0) / max(1.0, float(lengths.mean())) + weights.prior_lines
-        shares = counts / counts.sum()
+        posteriors = np.exp(posteriors - np.maximum.reduce(posteriors, axis=1, keepdims=True))
+        posteriors /= np.add.reduce(posteriors, axis=1, keepdims=True)
+        counts = np.add.reduce(posteriors * lengths[:, None], axis=0) / mean_length + weights.prior_lines
+        shares = counts / np.add.reduce(counts)
     posteriors = np.where(has_letters[:, None], posteriors, shares)
     candidates = []
     for row in posteriors:

@@ -27,6 +27,8 @@ FORMAT_VERSION = 2  # of ModelInfo in an ONNX file; raised when a key is renamed
 METADATA_KEY = "glyphline"  # the key of ModelInfo in the metadata of an ONNX file
 DEFAULT_MODEL = "reader"
 PP_OCR = "pp-ocr"  # the name of PP-OCR's recognizer, which needs the extra [photo]
+PHOTO = "photo"  # the name of the bundled recognizer that began as PP-OCR's
+PHOTO_RECOGNIZERS = frozenset({PP_OCR, PHOTO})  # recognizers that were trained on photographs
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,9 @@ RECOGNIZERS: dict[str, Callable[[Path], Recognizer]] = {".onnx": OnnxRecognizer}
 
 
 def bundled_names() -> list[str]:
-    """The names of the models inside the package, sorted, without "pp-ocr"."""
-    return sorted(
-        f.name[: -len(".onnx")] for f in resources.files("glyphline.models").iterdir() if f.name.endswith(".onnx")
-    )
+    """The names of the recognizers inside the package, sorted, without "pp-ocr": the .onnx files with a model card."""
+    files = {f.name for f in resources.files("glyphline.models").iterdir()}
+    return sorted(name[: -len(".onnx")] for name in files if name.endswith(".onnx") and f"{name[:-5]}.json" in files)
 
 
 def bundled_card(name: str) -> dict[str, Any]:
