@@ -92,6 +92,7 @@ EAST_ASIAN = {
     "Han": (0x4E00, 0x7000),
     "Hangul": (0xAC00, 0xD7A3),
 }
+WITH_TEXT = ("GreenTraditional", "MATE-Stripes", "focal-ubuntukylin", "EveningGlow")  # wallpapers that do hold text
 WALLPAPER_SIDE = 1000  # px of the longer side
 MODELS = (PHOTO, "reader", PP_OCR)
 MIN_SIMILARITY = 0.6  # of the greedy text to the truth, for a line that can be read
@@ -270,7 +271,8 @@ def load_wallpapers(folder: Path) -> dict[str, list[ColourImage]]:
                 image = document.colour(0)
             scale = WALLPAPER_SIDE / max(image.shape[:2])
             thumbnail = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA) // 32
-            if min(image.shape[:2]) < 600 or thumbnail.tobytes() in seen:
+            has_text = any(name in str(path) for name in WITH_TEXT)
+            if min(image.shape[:2]) < 600 or thumbnail.tobytes() in seen or has_text:
                 continue
             seen.add(thumbnail.tobytes())
             size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
