@@ -1,4 +1,4 @@
-"""The typed result of reading: Page > Line > Word > Character, with confidences and positions; and the tables of a page."""
+"""The typed result of reading: Page > Line > Word > Character, with confidences and positions, and Table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text, or one line of a cell of a table. If no words are passed, they are built by splitting `characters` at spaces.
+    """One line of text, or of a cell of a table. If no words are passed, `characters` are split into words at spaces.
 
     The confidence of a word built so is the lowest confidence of its characters.
 
@@ -230,7 +230,6 @@ class Page:
         >>> [[line.text for line in lines] for lines in Page(10, 10, lines).paragraphs]
         [['one'], ['two']]
         """
-
 
         def block(line: Line) -> tuple[int, int | None]:
             return line.paragraph, None if line.cell is None else line.cell.table

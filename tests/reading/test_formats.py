@@ -173,9 +173,14 @@ PAGES = {
     "third page": replace(PLAIN_PAGE, number=3),
     "table": TABLE_PAGE,
     "table on its side": rotate_page(TABLE_PAGE, 90),
-    "two tables": Page(900, 600, tuple(
-        replace(line, cell=line.cell and replace(line.cell, table=int(k > 3))) for k, line in enumerate(TABLE_PAGE.lines)
-    )),
+    "two tables": Page(
+        900,
+        600,
+        tuple(
+            replace(line, cell=line.cell and replace(line.cell, table=int(k > 3)))
+            for k, line in enumerate(TABLE_PAGE.lines)
+        ),
+    ),
 }
 FILES = [
     "plain.png",
@@ -339,7 +344,8 @@ def test_table_keeps_its_rows_in_every_format() -> None:
     alto = parse_valid_xml(render_str("alto", [TABLE_PAGE]), "alto-4-4.xsd")
     (table,) = (block for block in alto.iter(f"{ALTO}ComposedBlock") if block.get("TYPE") == "table")
     assert [[cell.get("ID", "")[-3:] for cell in row] for row in table] == [
-        [f"{r + 1}_{c + 1}" for c, text in enumerate(row) if text or (r, c) == (2, 2)] for r, row in enumerate(TABLE_ROWS)
+        [f"{r + 1}_{c + 1}" for c, text in enumerate(row) if text or (r, c) == (2, 2)]
+        for r, row in enumerate(TABLE_ROWS)
     ]
     page = parse_valid_xml(render_str("page", [TABLE_PAGE]), "pagecontent.xsd")
     (region,) = page.iter(f"{PAGE}TableRegion")
@@ -358,7 +364,14 @@ def parse_markdown(markdown: str) -> list[str]:
     """The paragraphs and cells of a Markdown text, and --- for a rule. Fails on any other markup."""
     blocks = []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown):
-        is_table = token.type.removesuffix("_open").removesuffix("_close") in ("table", "thead", "tbody", "tr", "th", "td")
+        is_table = token.type.removesuffix("_open").removesuffix("_close") in (
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+        )
         assert is_table or token.type in ("paragraph_open", "paragraph_close", "inline", "hr"), token
         if token.type == "inline":
             assert {child.type for child in token.children} <= {"text", "text_special"}, token.children

@@ -29,9 +29,9 @@ def render_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
 def render_tsv(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render a row a line: file, page, line, confidence, text, table, row, column.
 
-    Pages and lines are numbered from 1. A rejected line has a row with an empty text. Tables, their rows and columns are
-    numbered from 1; the three fields are empty for a line outside tables. Tabs and quotes inside a text are quoted as in
-    Python's `excel-tab` dialect.
+    Pages, lines, tables, their rows and columns are numbered from 1. A rejected line has a row with an empty text. The
+    last three fields are empty for a line outside tables. Tabs and quotes inside a text are quoted as in Python's
+    `excel-tab` dialect.
     """
     out = io.StringIO()
     writer = csv.writer(out, dialect="excel-tab", lineterminator="\n")
