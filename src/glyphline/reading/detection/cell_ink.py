@@ -71,7 +71,29 @@ def _ink_columns(grey: GreyImage) -> npt.NDArray[np.bool_]:
     mask = mask & ~(mask.mean(axis=1) > 0.8)[:, None]  # a horizontal rule
     columns = mask.sum(axis=0)
     is_rule = columns >= 0.98 * len(mask)  # a vertical rule; no letter is as high as the region
-    return np.asarray((columns > 0) & ~is_rule)
+    return np.asarray((columns > 0) & ~is_rule & ~_leader_columns(mask))
+
+
+def _leader_columns(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which columns of the ink of a line (H, W) belong to leaders: four dots or more, or a longer low line.
+
+    A dot is low ink: at most a quarter of the line high, and in its lower half.
+    """
+    height, width = mask.shape
+    has_ink = mask.any(axis=0)
+    top = np.where(has_ink, mask.argmax(axis=0), height)
+    bottom = np.where(has_ink, height - mask[::-1].argmax(axis=0), 0)
+    is_low = has_ink & (bottom - top <= height / 4) & (top > 0.45 * height)
+    leaders = np.zeros(width, np.bool_)
+    for start, end in _runs(~has_ink | is_low):
+        dots = _runs(is_low[start:end])
+        if not dots:
+            continue
+        first, last = start + dots[0][0], start + dots[-1][1]
+        length = (last - first) / height
+        if (len(dots) >= 4 and length > 1.2) or length > 3:
+            leaders[first:last] = True
+    return leaders
 
 
 def _runs(values: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -137,7 +159,9 @@ def find_ink(image: ColourImage, corners: Corners, letter_height: float, ink: In
     slab = _slice(corners, *sides)
     down = slab[3] - slab[0], slab[2] - slab[1]
     middle = (top + bottom) / 2 / height
-    half = 0.5 * letter_height * scale / height
+    if bottom - top < 0.3 * letter_height * scale:  # a dash: its height on the line tells it from other marks
+        middle = 0.5
+    half = 0.4 * letter_height * scale / height  # as high as detectors draw the box of a single letter
     upper, lower = max(0.0, middle - half), min(1.0, middle + half)
     region = np.array([slab[0] + upper * down[0], slab[1] + upper * down[1],
                        slab[1] + lower * down[1], slab[0] + lower * down[0]])  # fmt: skip

@@ -20,6 +20,7 @@ from glyphline.errors import UserError, nearest
 from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import ink_is_bright, to_grey
 from glyphline.reading.detection.curved_text import fit_curved_outline
+from glyphline.reading.detection.leaders import erase_leaders
 from glyphline.reading.detection.regions import Region, minimum_area_rectangle, order_corners
 from glyphline.reading.onnx_models import open_session, pp_ocr_input, rapidocr_model_path
 from glyphline.reading.thresholds import THRESHOLDS
@@ -67,8 +68,8 @@ class DbNetDetector:
     where the text is curved, a curved outline. A region is kept if its shorter side is at least 3 px of the map and the
     mean probability inside it is at least `min_score`. Its confidence is this mean. It is then expanded by `expansion`
     x area / perimeter, because the map shows text shrunk. The three values are RapidOCR's defaults (`thresh`,
-    `box_thresh`, `unclip_ratio` in its configuration). Calling it raises MissingPackage where rapidocr is not
-    installed.
+    `box_thresh`, `unclip_ratio` in its configuration). Rows of dots are erased first. Calling it raises
+    MissingPackage where rapidocr is not installed.
     """
 
     max_side: int = 1280  # px; images with a longer side are shrunk to it
@@ -78,6 +79,7 @@ class DbNetDetector:
     expansion: float = 1.6
 
     def __call__(self, image: ColourImage) -> list[Region]:
+        image = erase_leaders(image)
         border = _border_width(image, 0.5)
         if border:  # the network detects few letters that touch the edge of the image
             image = cv2.copyMakeBorder(image, *(border,) * 4, cv2.BORDER_REPLICATE)

@@ -115,8 +115,8 @@ def _read_cells(table: TableBlock, slope: float, find_ink: FindInk | None) -> li
     """The row, the column and the region of each line of a table, row by row. The lines of a cell are joined.
 
     A region that is much lower than the lines of the table, as around a dash, becomes as high as they are:
-    recognizers read a letter by its place on the line. find_ink: looks for ink beside the lines of a cell that no region
-    covers; the region then covers it too.
+    recognizers read a letter by its place on the line. find_ink: looks for ink beside the lines of a cell that no
+    region covers; the region then covers it too.
     """
     lines: list[tuple[tuple[int, int], Region]] = []
     height = float(np.median([box.height for box in table.boxes]))
@@ -124,7 +124,7 @@ def _read_cells(table: TableBlock, slope: float, find_ink: FindInk | None) -> li
         level = [box.middle for cell in row for box in cell if box.height > 0.7 * height]
         for c, cell in enumerate(row):
             left, right = cell_extent(table.columns, c, height)
-            for box in sorted(_join_lines(list(cell), slope), key=lambda box: box.middle):
+            for box in order_rows(_join_lines(list(cell), slope)):
                 region = box.region
                 if level and box.height < 0.7 * height:
                     middle = min(level, key=lambda y: abs(y - box.middle))

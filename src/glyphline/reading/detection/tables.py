@@ -23,6 +23,9 @@ import numpy as np
 from glyphline.reading.detection.regions import Region
 from glyphline.reading.thresholds import THRESHOLDS
 
+#: below 0, because a gutter that is missed spoils every row of a table, while most gaps that are taken for gutters are
+#: in numbered lists, which the decision `table` refuses; on the composed pages of benchmarks/tables.py
+MIN_GUTTER_LOG_ODDS = -1.0
 Interval = tuple[float, float]  # left, right or top, bottom, px of the levelled page
 
 
@@ -278,11 +281,13 @@ def log_odds_of(decision: str, features: Sequence[float]) -> float:
 def gutter_features(block: Block, k: int) -> list[float]:
     """The features of the gap after column k of a block.
 
-    1 (the bias); the log of the width of the gap that is free in all rows, and of the median gap between the cells
-    beside it, heights; the share of the rows that have cells on both sides, and of those that have more than a word
-    gap there; the shares of the rows that have a cell on its left and on its right; the logs of the numbers of rows and
-    of columns; the logs of the mean width of the cells on its left and on its right, heights; and how far the cells of
-    the column on its left and on its right are from being aligned at their left, their right or their middle, heights.
+    1 (the bias); the logs of the width of the gap that is free in all rows, of the one that is free in four fifths of
+    them, and of the median gap between the cells beside it, heights; the share of the rows that have cells on both
+    sides, and of those that have more than a word gap there; the shares of the rows that have a cell on its left and
+    on its right; the logs of the numbers of rows and of columns; the logs of the mean width of the cells on its left and
+    on its right, heights; and how far the cells of the column on its left and on its right are from being aligned at their
+    left, their right or their middle, heights.
+    All but the bias are repeated, 0 for a block of two columns: in one of more, a narrow column is no list's.
     """
     cells = block.grid()
     free = block.columns[k + 1][0] - block.columns[k][1]
@@ -290,12 +295,16 @@ def gutter_features(block: Block, k: int) -> list[float]:
     gaps = [(b.left - a.right) / block.height for a, b in pairs]
     sides = [[(row[n][0].left, row[n][-1].right) for row in cells if row[n]] for n in (k, k + 1)]
     left, right = (sum(bool(row[n]) for row in cells) / len(cells) for n in (k, k + 1))
+    ends, starts = [x1 for _, x1 in sides[0]], [x0 for x0, _ in sides[1]]
+    usual = max(free, float(np.quantile(starts, 0.2) - np.quantile(ends, 0.8)))
     median = float(np.median(gaps)) if gaps else 5.0  # the columns are never filled together, so they are two
     wide = sum(gap > THRESHOLDS.column_gap for gap in gaps) / len(cells)
-    return [1.0, math.log(0.05 + free / block.height), math.log(0.2 + max(0.0, median)), len(gaps) / len(cells), wide,
-            left, right, math.log(len(cells)), math.log(len(block.columns)),
-            *(math.log(0.2 + float(np.mean([x1 - x0 for x0, x1 in extents])) / block.height) for extents in sides),
-            *(_misalignment(extents) / block.height for extents in sides)]  # fmt: skip
+    features = [math.log(0.05 + free / block.height), math.log(0.05 + usual / block.height),
+                math.log(0.2 + max(0.0, median)), len(gaps) / len(cells), wide,
+                left, right, math.log(len(cells)), math.log(len(block.columns)),
+                *(math.log(0.2 + float(np.mean([x1 - x0 for x0, x1 in extents])) / block.height) for extents in sides),
+                *(_misalignment(extents) / block.height for extents in sides)]  # fmt: skip
+    return [1.0, *features, *(float(len(block.columns) > 2) * x for x in features)]
 
 
 def _misalignment(extents: Sequence[Interval]) -> float:
@@ -413,7 +422,7 @@ def separate_columns(block: Block) -> Block:
     """The block without the gutters that separate only words: the columns beside them become one."""
     columns = block.columns[:1]
     for k, column in enumerate(block.columns[1:]):
-        if log_odds_of("gutter", gutter_features(block, k)) > 0:
+        if log_odds_of("gutter", gutter_features(block, k)) > MIN_GUTTER_LOG_ODDS:
             columns.append(column)
         else:
             columns[-1] = columns[-1][0], column[1]
