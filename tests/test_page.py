@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 
-from glyphline.page import Character, Line, Page, Word
+from glyphline.page import Cell, Character, Line, Page, Word, table_grid
 
 SQUARE = ((0.0, 0.0), (9.06, 0.0), (9.06, 5.0), (0.0, 5.0))
 
@@ -69,7 +70,7 @@ def test_plain_data_is_json_with_all_fields() -> None:
     assert (data["width"], data["height"], len(data["lines"])) == (100, 50, 2)
     first = data["lines"][0]
     assert set(first) == {"text", "confidence", "polygon", "recognizer", "paragraph", "words", "characters", "rejected",
-                          "language", "reason"}  # fmt: skip
+                          "language", "reason", "cell"}  # fmt: skip
     assert "".join(c["text"] for c in first["characters"]) == first["text"] == "two words"
     assert [w["text"] for w in first["words"]] == first["text"].split()
     assert first["polygon"][1] == [9.1, 0.0] and first["characters"][2]["confidence"] == 0.3333
@@ -79,6 +80,37 @@ def test_plain_data_is_json_with_all_fields() -> None:
     assert (rotated["number"], rotated["rotation"]) == (3, 90)
     assert rotated["lines"][0]["characters"][0]["polygon"][0] == [1.0, 0.0]
     assert rotated["lines"][0]["words"][0]["polygon"] == [[1.0, 0.0], [2.0, 0.0], [2.0, 9.0], [1.0, 9.0]]
+
+
+def make_cell(text: str, row: int, column: int, table: int = 0, rejected: bool = False) -> Line:
+    box = ((10.0 * column, 5.0 * row), (10.0 * column + 8, 5.0 * row), (10.0 * column + 8, 5.0 * row + 4),
+           (10.0 * column, 5.0 * row + 4))  # fmt: skip
+    return replace(make_line(text), polygon=box, cell=Cell(table, row, column), rejected=rejected)
+
+
+def test_table_keeps_its_rows_and_empty_cells() -> None:
+    cells = [make_cell("tea", 0, 0), make_cell("1", 0, 1), make_cell("green", 1, 0), make_cell("tea", 1, 0),
+             make_cell("a guess", 1, 1, rejected=True), make_cell("2.50", 1, 2)]  # fmt: skip
+    page = Page(100, 50, (make_line("Bill"), *cells, make_line("Thanks")))
+    assert page.text == "Bill\ntea\t1\t\ngreen tea\t\t2.50\nThanks"
+    (table,) = page.tables
+    assert table.rows == (("tea", "1", ""), ("green tea", "", "2.50"))
+    assert table.polygon == ((0, 0), (28, 0), (28, 9), (0, 9))
+    assert [len(block) for block in page.paragraphs] == [1, 6, 1]
+    assert page.to_dict()["tables"][0]["rows"] == [["tea", "1", ""], ["green tea", "", "2.50"]]
+    assert page.to_dict()["lines"][1]["cell"] == {"table": 0, "row": 0, "column": 0}
+
+
+def test_two_tables_in_a_row_stay_two() -> None:
+    page = Page(9, 9, (make_cell("a", 0, 0), make_cell("b", 0, 1), make_cell("c", 0, 0, 1), make_cell("d", 0, 1, 1)))
+    assert page.text == "a\tb\nc\td" and [table.rows for table in page.tables] == [(("a", "b"),), (("c", "d"),)]
+    assert Page(9, 9, (make_line("a"),)).tables == ()
+
+
+def test_grid_refuses_lines_outside_tables() -> None:
+    assert table_grid([]) == []
+    with pytest.raises(ValueError, match="in no table"):
+        table_grid([make_line("a")])
 
 
 def test_pages_are_immutable_and_compare_by_value() -> None:

@@ -1,9 +1,9 @@
-"""The typed result of reading: Page > Line > Word > Character, with confidences and positions."""
+"""The typed result of reading: Page > Line > Word > Character, with confidences and positions, and Table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -37,8 +37,17 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """The place of a line in a table of its page. Several lines may share a cell; a cell without lines is empty."""
+
+    table: int  # number of the table on the page, from 0 in reading order
+    row: int  # from 0 at the top of the table
+    column: int  # from 0 at the left of the table
+
+
+@dataclass(frozen=True)
 class Line:
-    """One line of text. If no words are passed, they are built by splitting `characters` at spaces.
+    """One line of text, or of a cell of a table. If no words are passed, `characters` are split into words at spaces.
 
     The confidence of a word built so is the lowest confidence of its characters.
 
@@ -60,6 +69,7 @@ class Line:
     legibility: float = 1.0  # 0..1, whether its recognizers can read it; 0.5 is the limit; 1 where it is not known
     obstacle: str | None = None  # what keeps a line of low legibility from being read, see `reliability`
     reason: str | None = None  # why the line was rejected, for people
+    cell: Cell | None = None  # its place in a table; None outside tables
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -91,6 +101,7 @@ class Line:
             "rejected": self.rejected,
             "language": self.language,
             "reason": self.reason,
+            "cell": None if self.cell is None else asdict(self.cell),
         }
 
 
@@ -128,8 +139,52 @@ def word_from_characters(group: list[Character], confidence: float) -> Word:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table of a page: the texts of its cells."""
+
+    rows: tuple[tuple[str, ...], ...]  # from the top; all of one length; "" where a cell is empty or rejected
+    polygon: Polygon  # an upright box around its lines, px of the image; empty if none has a position
+
+
+def table_grid(lines: Iterable[Line]) -> list[list[list[Line]]]:
+    """The lines of one table by row and column: `grid[row][column]` are the lines of a cell, in the order given.
+
+    Every row has as many columns as the widest. Raises ValueError for a line outside a table.
+    """
+    cells: dict[tuple[int, int], list[Line]] = {}
+    for line in lines:
+        if line.cell is None:
+            raise ValueError(f"the line {line.text!r} is in no table: pass only lines that have a cell")
+        cells.setdefault((line.cell.row, line.cell.column), []).append(line)
+    rows, columns = (1 + max(place[axis] for place in cells) if cells else 0 for axis in (0, 1))
+    return [[cells.get((row, column), []) for column in range(columns)] for row in range(rows)]
+
+
+def cell_text(lines: Iterable[Line]) -> str:
+    """The text of a cell: its lines joined by spaces, without rejected ones. Tabs and line breaks become spaces."""
+    return " ".join(" ".join(line.text for line in lines if not line.rejected).split())
+
+
+def text_rows(lines: Sequence[Line]) -> Iterator[str]:
+    """Yield the text of lines in reading order: a row of a table with tabs between its cells, else the text of a line.
+
+    Rejected lines are left out. Empty cells are kept as empty text between tabs, rows without any text are left out.
+
+    >>> cells = [Line(text, 1.0, (), "", cell=Cell(0, 0, column)) for text, column in (("tea", 0), ("2.50", 2))]
+    >>> list(text_rows([Line("Bill", 1.0, (), ""), *cells]))
+    ['Bill', 'tea\\t\\t2.50']
+    """
+    for number, group in groupby(lines, lambda line: None if line.cell is None else line.cell.table):
+        if number is None:
+            yield from (line.text for line in group if not line.rejected)
+        else:
+            texts = ([cell_text(cell) for cell in row] for row in table_grid(group))
+            yield from ("\t".join(row) for row in texts if any(row))
+
+
+@dataclass(frozen=True)
 class Page:
-    """One page and its lines in reading order.
+    """One page and its lines in reading order. The lines of a table are consecutive, row by row.
 
     All positions are px of the page image as it was passed in, before any rotation by the reader.
     """
@@ -145,22 +200,42 @@ class Page:
     def text(self) -> str:
         """The texts of the lines in reading order, joined by newlines. Rejected lines are left out.
 
+        The cells of a row of a table are on one line with a tab between them, as in `text_rows`.
+
         >>> Page(10, 10, (Line("one", 1.0, (), ""), Line("two", 1.0, (), ""))).text
         'one\\ntwo'
         """
-        return "\n".join(line.text for line in self.lines if not line.rejected)
+        return "\n".join(text_rows(self.lines))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of the page in reading order, made of the lines that have a `cell`. Empty without such lines."""
+        tables = []
+        lines = [line for line in self.lines if line.cell is not None]
+        for _, group in groupby(lines, lambda line: line.cell and line.cell.table):
+            members = list(group)
+            rows = tuple(tuple(cell_text(cell) for cell in row) for row in table_grid(members))
+            xs, ys = ([point[axis] for line in members for point in line.polygon] for axis in (0, 1))
+            box = (min(xs), min(ys), max(xs), max(ys)) if xs else None
+            polygon = ((box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3])) if box else ()
+            tables.append(Table(rows, polygon))
+        return tuple(tables)
 
     @property
     def paragraphs(self) -> list[list[Line]]:
         """The lines grouped by paragraph, in reading order. Neighbours with an equal `paragraph` form a group.
 
-        Rejected lines are included, unlike in `text`.
+        A table is a group of its own. Rejected lines are included, unlike in `text`.
 
         >>> lines = (Line("one", 1.0, (), ""), Line("two", 1.0, (), "", paragraph=1))
         >>> [[line.text for line in lines] for lines in Page(10, 10, lines).paragraphs]
         [['one'], ['two']]
         """
-        return [list(group) for _, group in groupby(self.lines, lambda line: line.paragraph)]
+
+        def block(line: Line) -> tuple[int, int | None]:
+            return line.paragraph, None if line.cell is None else line.cell.table
+
+        return [list(group) for _, group in groupby(self.lines, block)]
 
     def to_dict(self) -> dict[str, Any]:
         """The page as plain data, as `read --format json` prints it."""
@@ -171,4 +246,8 @@ class Page:
             "rotation": self.rotation,
             "language": self.language,
             "lines": [line.to_dict() for line in self.lines],
+            "tables": [
+                {"rows": [list(row) for row in table.rows], "polygon": _round_polygon(table.polygon)}
+                for table in self.tables
+            ],
         }

@@ -26,7 +26,7 @@ from markdown_it import MarkdownIt
 
 from glyphline.errors import UserError
 from glyphline.imaging.documents import ColourImage
-from glyphline.page import Character, Line, Page, Polygon, Word
+from glyphline.page import Cell, Character, Line, Page, Polygon, Word
 from glyphline.reading.formats import FORMATS, open_format
 from glyphline.reading.formats.complete import complete_page, sanitize_text
 from glyphline.reading.formats.markdown import join_lines
@@ -102,6 +102,23 @@ TWO_PARAGRAPHS = Page(
     900, 400, (make_line("First one"), make_line("goes on", y=80), make_line("Second", y=200, paragraph=1))
 )
 REJECTED_LINE = Line("", 0.3, ((10, 300), (400, 300), (400, 340), (10, 340)), "reader", rejected=True)
+
+
+def make_cell(text: str, row: int, column: int, **fields: object) -> Line:
+    return make_line(text, 10 + 300 * column, 90 + 60 * row, paragraph=1, cell=Cell(0, row, column), **fields)
+
+
+TABLE_ROWS = [["Item", "", "Price"], ["Tea | \\ <b>", "1", "2.50"], ["x", "", ""]]
+TABLE_PAGE = Page(
+    900,
+    600,
+    (
+        make_line("Bill"),
+        *(make_cell(text, r, c) for r, row in enumerate(TABLE_ROWS) for c, text in enumerate(row) if text),
+        replace(REJECTED_LINE, paragraph=1, cell=Cell(0, 2, 2)),
+        make_line("Thanks", y=400, paragraph=2),
+    ),
+)
 #: pages that are difficult to render
 PAGES = {
     "plain": PLAIN_PAGE,
@@ -154,6 +171,16 @@ PAGES = {
     "rotated 180": rotate_page(TWO_PARAGRAPHS, 180),
     "rotated 270": rotate_page(TWO_PARAGRAPHS, 270),
     "third page": replace(PLAIN_PAGE, number=3),
+    "table": TABLE_PAGE,
+    "table on its side": rotate_page(TABLE_PAGE, 90),
+    "two tables": Page(
+        900,
+        600,
+        tuple(
+            replace(line, cell=line.cell and replace(line.cell, table=int(k > 3)))
+            for k, line in enumerate(TABLE_PAGE.lines)
+        ),
+    ),
 }
 FILES = [
     "plain.png",
@@ -301,29 +328,69 @@ def test_documentation_covers_every_field_and_format() -> None:
 
 
 def test_tsv_parses_back_to_the_lines() -> None:
-    pages = [PLAIN_PAGE, Page(9, 9), PAGES["markup"], Page(9, 9, (make_line('a\t"b"'),))]
+    pages = [PLAIN_PAGE, TABLE_PAGE, Page(9, 9), PAGES["markup"], Page(9, 9, (make_line('a\t"b"'),))]
     rows = list(csv.reader(io.StringIO(render_str("tsv", pages, "a\tb.png")), dialect="excel-tab"))
     expected = [(n, k, line) for n, page in enumerate(pages, 1) for k, line in enumerate(page.lines, 1)]
     assert len(rows) == len(expected)
-    for (file, page, number, confidence, text), (n, k, line) in zip(rows, expected, strict=True):
+    for (file, page, number, confidence, text, *place), (n, k, line) in zip(rows, expected, strict=True):
         assert (file, int(page), int(number), text) == ("a\tb.png", n, k, line.text)
+        assert place == (["1", str(line.cell.row + 1), str(line.cell.column + 1)] if line.cell else ["", "", ""])
         assert float(confidence) == pytest.approx(line.confidence, abs=1e-4)
+
+
+def test_table_keeps_its_rows_in_every_format() -> None:
+    assert render_str("text", [TABLE_PAGE]).split("\n") == ["Bill", *map("\t".join, TABLE_ROWS), "Thanks"]
+    assert json.loads(render_str("json", [TABLE_PAGE]))["pages"][0]["tables"][0]["rows"] == TABLE_ROWS
+    root = ElementTree.fromstring(render_str("hocr", [TABLE_PAGE]))
+    rows = [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in root.iter(f"{HTML}tr")]
+    assert rows == TABLE_ROWS
+    alto = parse_valid_xml(render_str("alto", [TABLE_PAGE]), "alto-4-4.xsd")
+    (table,) = (block for block in alto.iter(f"{ALTO}ComposedBlock") if block.get("TYPE") == "table")
+    assert [[cell.get("ID", "")[-3:] for cell in row] for row in table] == [
+        [f"{r + 1}_{c + 1}" for c, text in enumerate(row) if text or (r, c) == (2, 2)]
+        for r, row in enumerate(TABLE_ROWS)
+    ]
+    page = parse_valid_xml(render_str("page", [TABLE_PAGE]), "pagecontent.xsd")
+    (region,) = page.iter(f"{PAGE}TableRegion")
+    assert (region.get("rows"), region.get("columns")) == ("3", "3")
+    for cell in region.iter(f"{PAGE}TextRegion"):
+        role = cell.find(f"{PAGE}Roles/{PAGE}TableCellRole")
+        assert role is not None
+        row, column = int(role.get("rowIndex", "")), int(role.get("columnIndex", ""))
+        assert (cell.findtext(f"{PAGE}TextEquiv/{PAGE}Unicode") or "") == TABLE_ROWS[row][column]
 
 
 # ------------------------------------------------------------------------------------------------------------- Markdown
 
 
 def parse_markdown(markdown: str) -> list[str]:
-    """The paragraphs of a Markdown text, and --- for a rule. Fails on any other markup."""
+    """The paragraphs and cells of a Markdown text, and --- for a rule. Fails on any other markup."""
     blocks = []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown):
-        assert token.type in ("paragraph_open", "paragraph_close", "inline", "hr"), token
+        is_table = token.type.removesuffix("_open").removesuffix("_close") in (
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+        )
+        assert is_table or token.type in ("paragraph_open", "paragraph_close", "inline", "hr"), token
         if token.type == "inline":
             assert {child.type for child in token.children} <= {"text", "text_special"}, token.children
             blocks.append("".join(child.content for child in token.children))
         elif token.type == "hr":
             blocks.append("---")
     return blocks
+
+
+def test_markdown_holds_tables() -> None:
+    markdown = render_str("markdown", [TABLE_PAGE])
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    cells = [tokens[k + 1].content for k, token in enumerate(tokens) if token.type in ("th_open", "td_open")]
+    assert [cell.replace("\\", "") for cell in cells] == [cell.replace("\\", "") for row in TABLE_ROWS for cell in row]
+    assert markdown.startswith("Bill\n\n| Item |  | Price |\n| --- | --- | --- |\n")
+    assert markdown.endswith("\n\nThanks") and len(markdown.splitlines()) == 8
 
 
 def test_markdown_separates_paragraphs_and_pages() -> None:
@@ -451,7 +518,7 @@ def test_page_xml_is_valid_and_holds_all_words(page: Page) -> None:
         assert word_texts == expected_words(page)
     line_texts = [row.findtext(f"{PAGE}TextEquiv/{PAGE}Unicode") or "" for row in root.iter(f"{PAGE}TextLine")]
     assert [text.split() for text in line_texts] == expected_words(page)
-    regions = [region.get("id") for region in root.iter(f"{PAGE}TextRegion")]
+    regions = [region.get("id") for region in page_element if region.tag in (f"{PAGE}TextRegion", f"{PAGE}TableRegion")]
     assert [ref.get("regionRef") for ref in root.iter(f"{PAGE}RegionRefIndexed")] == regions
     assert len(regions) == len(page.paragraphs)
 
@@ -485,6 +552,7 @@ INTEGERS = r"(?: \d+)"
 PROPERTIES = {
     "ocr_page": rf"image {STRING}; bbox{INTEGERS}{{4}}; ppageno \d+",
     "ocr_par": rf"bbox{INTEGERS}{{4}}",
+    "ocr_table": rf"bbox{INTEGERS}{{4}}",
     "ocr_line": rf"bbox{INTEGERS}{{4}}; poly(?:{INTEGERS}{{2}})+; "
     r"(?:baseline -?\d+\.\d+ -?\d+\.\d+|textangle \d+)"
     r'(?:; x_rejected "[^"]*")?',
@@ -505,6 +573,7 @@ def test_hocr_follows_its_grammar_and_holds_all_words(page: Page) -> None:
     assert len(ids) == len(set(ids))
     for element in root.iter():
         if css_class := element.get("class"):
+            assert css_class != "ocr_table" or element.tag == f"{HTML}table"
             assert css_class in metas["ocr-capabilities"].split()
             title = element.get("title", "")
             assert re.fullmatch(PROPERTIES[css_class], title), (css_class, title)

@@ -13,7 +13,7 @@ import numpy as np
 
 from glyphline.errors import ImageError, UserError
 from glyphline.imaging.documents import ColourImage, Document, GreyImage, ImageSource
-from glyphline.page import Character, Line, Page, Word
+from glyphline.page import Cell, Character, Line, Page, Word
 from glyphline.reading.detection.detectors import (
     DbNetDetector,
     Detector,
@@ -186,7 +186,7 @@ class PageReader:
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
             lines = [_join_lines(lines)]
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
-        kept = tuple(reject_unreliable(line, self.min_confidence) for line in lines)
+        kept = tuple(reject_unreliable(line, self.min_confidence) for line in number_cells(lines))
         if self.min_confidence > 0 and isinstance(self.detector, InkDetector):
             probabilities = text_probabilities([None] * len(lines), lines, is_small(image), hypothesis.quarters != 0)
             kept = tuple(
@@ -264,7 +264,7 @@ class PageReader:
 
     def _recognize_regions(self, rotated: ColourImage, regions: list[Region], quarters: int) -> PageHypothesis:
         """Recognize the regions of a page that was rotated by quarter turns, in reading order."""
-        lines = [ordered for ordered in order_regions(regions) if _is_line(ordered.region)]
+        lines = [ordered for ordered in order_regions(regions, rotated) if _is_line(ordered.region)]
         return self._recognize(quarters, THRESHOLDS.line_margin, lines, rotated)
 
     def _recognize_whole(self, rotated: ColourImage, quarters: int = 0, confidence: float = 1.0) -> PageHypothesis:
@@ -290,6 +290,20 @@ def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothes
         crops=list(compress(hypothesis.crops, mask)),
         lines=list(compress(hypothesis.lines, mask)),
     )
+
+
+def number_cells(lines: Sequence[Line]) -> list[Line]:
+    """The lines with tables, rows and columns numbered without gaps: those of which no line was kept do not count."""
+    cells = [line.cell for line in lines if line.cell is not None]
+    tables = sorted({cell.table for cell in cells})
+    rows = {table: sorted({cell.row for cell in cells if cell.table == table}) for table in tables}
+    columns = {table: sorted({cell.column for cell in cells if cell.table == table}) for table in tables}
+
+    def number(cell: Cell) -> Cell:
+        places = rows[cell.table].index(cell.row), columns[cell.table].index(cell.column)
+        return Cell(tables.index(cell.table), *places)
+
+    return [line if line.cell is None else replace(line, cell=number(line.cell)) for line in lines]
 
 
 def _is_line(region: Region) -> bool:
@@ -369,6 +383,7 @@ def _map_line_to_page(
 
     points = outline if outline.ndim == 2 else np.concatenate([outline[:, 0], outline[::-1, 1]])
     return replace(
-        line, polygon=tuple((float(x), float(y)) for x, y in rotate_back(points)), paragraph=ordered.paragraph,
+        line, polygon=tuple((float(x), float(y)) for x, y in rotate_back(points)),
+        paragraph=ordered.paragraph, cell=ordered.cell,
         characters=tuple(map(map_part, line.characters)), words=tuple(map(map_part, line.words)),
     )  # fmt: skip

@@ -84,6 +84,9 @@ class PageThresholds:
     cell_max_width: float = 12.0  # heights; mean width of the narrower column of a table
     cell_max_width_to_gap: float = 3.0  # gaps; the same width as a multiple of the gap beside it
     level_cells: float = 0.8  # share of a table's cells that have a cell beside them on the same level
+    box_margin: float = 0.17  # heights of the box that a detector's box extends beyond the ink on each side
+    cell_blank: float = 0.6  # heights; wider blanks inside a region separate fragments, which may be cells
+    table_max_gap: float = 4.0  # heights; rows of one table are not farther apart
     paragraph_gap: float = 0.9  # heights that the gap before a paragraph exceeds the usual gap of its block by
     paragraph_indent: float = 1.2  # heights by which the first line of a paragraph is indented
 

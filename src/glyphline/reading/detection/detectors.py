@@ -21,6 +21,7 @@ from glyphline.errors import UserError, nearest
 from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import ink_is_bright, to_grey
 from glyphline.reading.detection.curved_text import fit_curved_outline
+from glyphline.reading.detection.leaders import erase_leaders
 from glyphline.reading.detection.regions import Region, minimum_area_rectangle, order_corners
 from glyphline.reading.onnx_models import open_session, pp_ocr_input
 from glyphline.reading.thresholds import THRESHOLDS
@@ -73,7 +74,7 @@ class DbNetDetector:
     mean probability inside it is at least `min_score`. Its confidence is this mean. It is then expanded by `expansion`
     x area / perimeter, because the map shows text shrunk. The three values are RapidOCR's defaults (`thresh`,
     `box_thresh`, `unclip_ratio` in its configuration). The network is PP-OCRv6's small detector (PaddleOCR,
-    Apache-2.0).
+    Apache-2.0). Rows of dots are erased first.
     """
 
     max_side: int = 1280  # px; images with a longer side are shrunk to it
@@ -83,6 +84,7 @@ class DbNetDetector:
     expansion: float = 1.6
 
     def __call__(self, image: ColourImage) -> list[Region]:
+        image = erase_leaders(image)
         border = _border_width(image, 0.5)
         if border:  # the network detects few letters that touch the edge of the image
             image = cv2.copyMakeBorder(image, *(border,) * 4, cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""Reading order: join the regions of one line, separate columns, and number paragraphs.
+"""Reading order: join the regions of one line, find tables, separate columns, and number paragraphs.
 
 All boxes are levelled first: the page is rotated by the median slope of its text, so that lines are horizontal.
 """
@@ -6,15 +6,28 @@ All boxes are levelled first: the page is rotated by the median slope of its tex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.reading.detection.regions import Region, minimum_area_rectangle, side_lengths
-from glyphline.reading.detection.tables import LevelBox, is_table, mean_width, order_rows
+from glyphline.imaging.documents import ColourImage
+from glyphline.page import Cell
+from glyphline.reading.detection.cell_ink import find_ink, ink_contrast, split_at_blanks
+from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle, side_lengths
+from glyphline.reading.detection.tables import (
+    FindInk,
+    LevelBox,
+    TableBlock,
+    cell_extent,
+    find_tables,
+    is_table,
+    level_rows,
+    mean_width,
+    order_rows,
+)
 from glyphline.reading.thresholds import THRESHOLDS
 
 
@@ -23,7 +36,8 @@ class OrderedRegion:
     """One line of a page in reading order."""
 
     region: Region
-    paragraph: int  # number of its paragraph, from 0
+    paragraph: int  # number of its paragraph, from 0; a table is a paragraph of its own
+    cell: Cell | None = None  # its place in a table; None outside tables
 
 
 @dataclass(frozen=True)
@@ -48,20 +62,117 @@ def text_slope(regions: Sequence[Region]) -> float:
     return float(angles[order][min(int(median), len(order) - 1)])
 
 
-def order_regions(regions: Sequence[Region]) -> list[OrderedRegion]:
+def order_regions(regions: Sequence[Region], image: ColourImage | None = None) -> list[OrderedRegion]:
     """The lines of a page in reading order. Regions of one line are joined, regions inside another are dropped.
 
     The confidence of a joined region is the mean of its parts, weighted by width. Curved regions are never joined.
-    Paragraphs are numbered through the whole page.
+    Paragraphs and tables are numbered through the whole page. The lines of a table follow one another row by row, each
+    with its cell.
+    image: (H, W, 3) uint8, the page. With it, regions that cover several cells of a table are split, and ink in empty
+    cells becomes a region.
     """
-    slope = text_slope(regions)
-    boxes = _join_lines([_level_box(region, slope) for region in _drop_contained(regions)], slope)
-    lines, paragraph = [], -1
-    for block in _order_blocks(boxes):
+    boxes, slope = level_boxes(regions, image)
+    find = ink_finder(boxes, slope, image)
+    lines: list[OrderedRegion] = []
+    paragraph, table = -1, 0
+    for block in _order_blocks(_join_lines(boxes, slope), slope, find):
         for box, starts_paragraph in zip(block, _paragraph_starts(block), strict=True):
             paragraph += starts_paragraph
-            lines.append(OrderedRegion(box.region, paragraph))
+            if box.table is None:
+                lines.append(OrderedRegion(box.region, paragraph))
+            else:
+                cells = _read_cells(box.table, slope, find)
+                lines += [OrderedRegion(region, paragraph, Cell(table, *place)) for place, region in cells]
+                table += 1
     return lines
+
+
+def level_boxes(regions: Sequence[Region], image: ColourImage | None = None) -> tuple[list[LevelBox], float]:
+    """The boxes of the regions on the levelled page, and the slope of the text, radians, as in `text_slope`.
+
+    Regions inside a larger one are dropped. image: (H, W, 3) uint8, the page; with it, boxes have fragments.
+    """
+    slope = text_slope(regions)
+    boxes = [_level_box(region, slope) for region in _drop_contained(regions)]
+    if image is not None:
+        boxes = _separate_fragments([_add_fragments(box, slope, image) for box in boxes])
+    return boxes, slope
+
+
+def _separate_fragments(boxes: list[LevelBox]) -> list[LevelBox]:
+    """The boxes with fragments that do not overlap in a row: two that did end in the middle of the overlap."""
+    edges: dict[int, LevelBox] = {id(part): part for box in boxes for part in box.parts}
+    for row in level_rows(list(edges.values())):
+        for a, b in pairwise(row):
+            overlap = edges[id(a)].right - b.left
+            if 0 < overlap < b.width and overlap < a.width:
+                edges[id(a)] = replace(edges[id(a)], right=b.left + overlap / 2)
+                edges[id(b)] = replace(b, left=b.left + overlap / 2)
+    return [replace(box, fragments=tuple(edges[id(part)] for part in box.parts)) for box in boxes]
+
+
+def _read_cells(table: TableBlock, slope: float, find_ink: FindInk | None) -> list[tuple[tuple[int, int], Region]]:
+    """The row, the column and the region of each line of a table, row by row. The lines of a cell are joined.
+
+    A region that is much lower than the lines of the table, as around a dash, becomes as high as they are:
+    recognizers read a letter by its place on the line. find_ink: looks for ink beside the lines of a cell that no
+    region covers; the region then covers it too.
+    """
+    lines: list[tuple[tuple[int, int], Region]] = []
+    height = float(np.median([box.height for box in table.boxes]))
+    for r, row in enumerate(table.cells):
+        level = [box.middle for cell in row for box in cell if box.height > 0.7 * height]
+        for c, cell in enumerate(row):
+            left, right = cell_extent(table.columns, c, height)
+            for box in order_rows(_join_lines(list(cell), slope)):
+                region = box.region
+                if level and box.height < 0.7 * height:
+                    middle = min(level, key=lambda y: abs(y - box.middle))
+                    region = replace(region, corners=_corners_on_page(box.left, box.right, middle, height, slope))
+                if find_ink is not None and len(cell) == 1:
+                    sides = (left, box.left), (box.right, right)
+                    found = [find_ink(a, b, box.middle, height) for a, b in sides if b - a > 0.3 * height]
+                    beside = [part for part in found if part is not None]
+                    if beside:
+                        region = replace(_join_regions([box, *beside]), confidence=region.confidence)
+                lines.append(((r, c), region))
+    return lines
+
+
+def ink_finder(boxes: Sequence[LevelBox], slope: float, image: ColourImage | None) -> FindInk | None:
+    """What finds ink on a page that no region covers. None without an image (H, W, 3) uint8, or without boxes.
+
+    boxes, slope: as `level_boxes` returns them.
+    """
+    if image is None or not boxes:
+        return None
+    contrast = ink_contrast([box.region for box in boxes], image)
+
+    def find(left: float, right: float, middle: float, height: float) -> LevelBox | None:
+        corners = _corners_on_page(left, right, middle, height, slope)
+        region = find_ink(image, corners, height, contrast)
+        return None if region is None else _level_box(region, slope)
+
+    return find
+
+
+def _corners_on_page(left: float, right: float, middle: float, height: float, slope: float) -> Corners:
+    """The corners on the page of a part of a row of the levelled page, a little higher than a line."""
+    top, bottom = middle - 0.55 * height, middle + 0.55 * height
+    level = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    c, s = np.cos(slope), np.sin(slope)
+    corners: Corners = level @ np.array([[c, s], [-s, c]])
+    return corners
+
+
+def _add_fragments(box: LevelBox, slope: float, image: ColourImage) -> LevelBox:
+    """The box with its fragments. Their left and right edges are those of the ink and a margin as detectors have it."""
+    fragments = []
+    for fragment in split_at_blanks(box.region, image):
+        left, right = (box.left + share * box.width for share in fragment.ink)
+        margin = THRESHOLDS.box_margin * box.height if fragment.ink != (0.0, 1.0) else 0.0
+        fragments.append(replace(_level_box(fragment.region, slope), left=left - margin, right=right + margin))
+    return replace(box, fragments=tuple(fragments))
 
 
 def _level_box(region: Region, slope: float) -> LevelBox:
@@ -107,7 +218,12 @@ def _join_lines(boxes: list[LevelBox], slope: float) -> list[LevelBox]:
             min(candidates, key=lambda line: abs(line[-1].middle - box.middle) + box.left - line[-1].right).append(box)
         else:
             lines.append([box])
-    return [line[0] if len(line) == 1 else _level_box(_join_regions(line), slope) for line in lines]
+    return [line[0] if len(line) == 1 else _join_boxes(line, slope) for line in lines]
+
+
+def _join_boxes(line: list[LevelBox], slope: float) -> LevelBox:
+    fragments = tuple(part for box in line for part in box.parts)
+    return replace(_level_box(_join_regions(line), slope), fragments=fragments)
 
 
 def _continues_line(a: LevelBox, b: LevelBox, max_gap: float) -> bool:
@@ -132,12 +248,18 @@ def _join_regions(line: list[LevelBox]) -> Region:
     return Region(minimum_area_rectangle(corners), confidence)
 
 
-def _order_blocks(boxes: list[LevelBox]) -> list[list[LevelBox]]:
-    """Blocks in reading order, each with its lines from top to bottom.
+def _order_blocks(
+    boxes: list[LevelBox], slope: float, find: FindInk | None, with_tables: bool = True
+) -> list[list[LevelBox]]:
+    """Blocks in reading order, each with its lines from top to bottom. A table is one box of a block.
 
     A block is a column, or what is above, between or below columns. The page is split recursively (XY-cut, Nagy and
-    Seth 1984): first by the gap between two columns, else by the highest band of lines that contains columns.
+    Seth 1984): first by the gap between two columns, else by the highest band of lines that contains columns. Tables
+    are looked for on the page and in each of its columns.
+    find: finds the ink of cells. with_tables: False where they were looked for already.
     """
+    if with_tables:
+        boxes = _set_tables_apart(boxes, slope, find)
     if len(boxes) < 2:
         return [boxes] if boxes else []
     split = _column_split(boxes)
@@ -145,7 +267,7 @@ def _order_blocks(boxes: list[LevelBox]) -> list[list[LevelBox]]:
         if split.x is None:
             return [order_rows(boxes)]
         left, right = [b for b in boxes if b.right <= split.x], [b for b in boxes if b.right > split.x]
-        return _order_blocks(left) + _order_blocks(right)
+        return _order_blocks(left, slope, find) + _order_blocks(right, slope, find)
     ordered, cuts = sorted(boxes, key=lambda b: b.top), [0]  # cuts: indices where a horizontal line crosses no box
     for k in range(1, len(ordered)):
         if max(b.bottom for b in ordered[:k]) - 0.3 * min(b.height for b in ordered) <= ordered[k].top:
@@ -154,8 +276,28 @@ def _order_blocks(boxes: list[LevelBox]) -> list[list[LevelBox]]:
     if len(cuts) <= len(boxes):  # some boxes are beside one another
         for start, end in sorted(combinations(cuts, 2), key=lambda span: span[0] - span[1]):
             if _column_split(ordered[start:end]) is not None:
-                return _order_blocks(ordered[:start]) + _order_blocks(ordered[start:end]) + _order_blocks(ordered[end:])
+                parts = ordered[:start], ordered[start:end], ordered[end:]
+                return [block for part in parts for block in _order_blocks(part, slope, find, with_tables=False)]
     return [order_rows(boxes)]
+
+
+def _set_tables_apart(boxes: list[LevelBox], slope: float, find: FindInk | None) -> list[LevelBox]:
+    """The boxes with one box for each table among them instead of its cells."""
+    parts = [part for box in boxes if box.table is None and box.region.curve is None for part in box.parts]
+    tables = find_tables(parts, find)
+    if not tables:
+        return boxes
+    taken = {id(part) for table in tables for part in table.boxes}
+    rest: list[LevelBox] = []
+    for box in boxes:
+        left_over = [part for part in box.parts if id(part) not in taken]
+        if len(left_over) == len(box.parts):
+            rest.append(box)
+        elif left_over:
+            rest += _join_lines(left_over, slope)
+    for table in tables:
+        rest.append(replace(_level_box(_join_regions(table.boxes), slope), table=table))
+    return rest
 
 
 def _column_split(boxes: list[LevelBox]) -> ColumnSplit | None:
@@ -164,7 +306,7 @@ def _column_split(boxes: list[LevelBox]) -> ColumnSplit | None:
     No box crosses the gap, and both sides are columns. A gap between columns of prose is preferred to one inside a
     table.
     """
-    height = float(np.median([b.height for b in boxes]))
+    height = _usual_height(boxes)
     ordered = sorted(boxes, key=lambda b: b.left)
     right_edge = ordered[0].right
     has_table = False
@@ -173,7 +315,7 @@ def _column_split(boxes: list[LevelBox]) -> ColumnSplit | None:
         left, right = ordered[:k], ordered[k:]
         if gap > THRESHOLDS.column_gap * height and _is_column(left, height) and _is_column(right, height):
             max_cell_width = min(THRESHOLDS.cell_max_width * height, THRESHOLDS.cell_max_width_to_gap * gap)
-            if not is_table(left, right, max_cell_width):
+            if any(b.table for b in boxes) or not is_table(left, right, max_cell_width):
                 return ColumnSplit(right_edge + gap / 2)
             has_table = True
         right_edge = max(right_edge, ordered[k].right)
@@ -181,12 +323,19 @@ def _column_split(boxes: list[LevelBox]) -> ColumnSplit | None:
 
 
 def _is_column(boxes: list[LevelBox], height: float) -> bool:
-    return len(boxes) >= THRESHOLDS.column_min_lines and mean_width(boxes) > THRESHOLDS.column_min_width * height
+    lines = sum(1 if b.table is None else len(b.table.cells) for b in boxes)
+    return lines >= THRESHOLDS.column_min_lines and mean_width(boxes) > THRESHOLDS.column_min_width * height
+
+
+def _usual_height(boxes: Sequence[LevelBox]) -> float:
+    """The median height of the lines and cells among at least one box, px."""
+    lines = (b.table.boxes if b.table else [b] for b in boxes)
+    return float(np.median([line.height for members in lines for line in members]))
 
 
 def _paragraph_starts(block: list[LevelBox]) -> list[bool]:
     """Which lines of a block start a paragraph: after a wide gap, with an indent, or in another size."""
-    height = float(np.median([b.height for b in block]))
+    height = _usual_height(block)
     left_edge = min(b.left for b in block)
     gaps = [b.top - a.bottom for a, b in pairwise(block)]
     usual_gap = float(np.median(gaps)) if gaps else 0.0
@@ -196,5 +345,5 @@ def _paragraph_starts(block: list[LevelBox]) -> list[bool]:
         is_separate = gap > max(0.0, usual_gap) + THRESHOLDS.paragraph_gap * height
         is_indented = b.left - left_edge > max_indent and a.left - left_edge < 0.5 * max_indent
         is_other_size = max(a.height, b.height) > THRESHOLDS.max_height_ratio * min(a.height, b.height)
-        starts.append(is_separate or is_indented or is_other_size)
+        starts.append(is_separate or is_indented or is_other_size or a.table is not None or b.table is not None)
     return starts

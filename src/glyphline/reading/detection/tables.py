@@ -1,14 +1,32 @@
-"""Tables: tell two columns of a table from two columns of prose, and put cells in order row by row."""
+"""Tables: find blocks of cells on a level page, and give each cell its row and column.
+
+The model is geometric. Boxes that are level make rows. Neighbouring rows make a block as long as the gaps between their
+boxes agree. A gap that runs through the rows of a block is a gutter, between two gutters lies a column. Three decisions
+weigh evidence, each a logistic regression: whether a gutter separates columns of cells or only words (`gutter`),
+whether a block is a table or columns of prose (`table`), and whether two lines belong to one row whose cells have
+several lines (`same_row`). `python benchmarks/tables.py --fit` fits them; it states the data. The weights stand in
+models/tables.json.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 
 from glyphline.reading.detection.regions import Region
 from glyphline.reading.thresholds import THRESHOLDS
+
+#: below 0, because a gutter that is missed spoils every row of a table, while most gaps that are taken for gutters are
+#: in numbered lists, which the decision `table` refuses; on the composed pages of benchmarks/tables.py
+MIN_GUTTER_LOG_ODDS = -1.0
+Interval = tuple[float, float]  # left, right or top, bottom, px of the levelled page
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,8 @@ class LevelBox:
     right: float
     bottom: float
     region: Region
+    fragments: tuple[LevelBox, ...] = ()  # its parts between wide blanks, from left to right; empty for one part
+    table: TableBlock | None = None  # the table that the box stands for
 
     @property
     def width(self) -> float:
@@ -37,10 +57,393 @@ class LevelBox:
         """The vertical centre, px."""
         return (self.top + self.bottom) / 2
 
+    @property
+    def parts(self) -> tuple[LevelBox, ...]:
+        """Its fragments, or the box itself."""
+        return self.fragments or (self,)
+
+
+#: left, right, middle, height, px of the levelled page -> the box of ink between them that no region covers, or None
+FindInk = Callable[[float, float, float, float], LevelBox | None]
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """The cells of a table on the levelled page."""
+
+    cells: tuple[tuple[tuple[LevelBox, ...], ...], ...]  # by row and column: the boxes of a cell, () for an empty one
+    columns: tuple[Interval, ...]  # left and right edge of the ink of each column, from left to right
+
+    @property
+    def boxes(self) -> list[LevelBox]:
+        """The boxes of all cells, row by row."""
+        return [box for row in self.cells for cell in row for box in cell]
+
+
+@dataclass
+class Block:
+    """Neighbouring rows whose gutters agree: a candidate for a table."""
+
+    rows: list[list[LevelBox]]  # from top to bottom; the boxes of a row from left to right
+    height: float  # px, the median height of the boxes of the page
+    columns: list[Interval] = field(default_factory=list)  # of ink, from left to right; no two overlap
+
+    def __post_init__(self) -> None:
+        self.columns = merge_intervals([self.ink(box) for row in self.rows for box in row])
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether a row has boxes in several columns."""
+        return any(len({self.column_of(box) for box in row}) > 1 for row in self.rows if len(row) > 1)
+
+    def ink(self, box: LevelBox) -> Interval:
+        """The horizontal extent of the ink in a box, px: detectors draw boxes larger by a share of their height."""
+        margin = min(THRESHOLDS.box_margin * self.height, 0.4 * box.width)
+        return box.left + margin, box.right - margin
+
+    def column_of(self, box: LevelBox) -> int:
+        """The number of the column that holds the ink of a box of the block."""
+        left, right = self.ink(box)
+        return max(
+            range(len(self.columns)), key=lambda k: min(right, self.columns[k][1]) - max(left, self.columns[k][0])
+        )
+
+    def grid(self) -> list[list[list[LevelBox]]]:
+        """The boxes of each row by column."""
+        cells: list[list[list[LevelBox]]] = [[[] for _ in self.columns] for _ in self.rows]
+        for row, boxes in zip(cells, self.rows, strict=True):
+            for box in boxes:
+                row[self.column_of(box)].append(box)
+        return cells
+
+
+def merge_intervals(intervals: Sequence[Interval]) -> list[Interval]:
+    """The union of intervals as disjoint intervals in rising order.
+
+    >>> merge_intervals([(5, 6), (1, 3), (2, 4)])
+    [(1, 4), (5, 6)]
+    """
+    merged: list[Interval] = []
+    for left, right in sorted(intervals):
+        if merged and left <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], right)
+        else:
+            merged.append((left, right))
+    return merged
+
 
 def mean_width(boxes: Sequence[LevelBox]) -> float:
     """The mean width of boxes, px."""
     return float(np.mean([box.width for box in boxes]))
+
+
+# ------------------------------------------------------------------------------------------------------ candidates
+
+
+def level_rows(boxes: Sequence[LevelBox]) -> list[list[LevelBox]]:
+    """The boxes in rows from top to bottom, each from left to right.
+
+    A box continues the row whose last box is most level with it. Boxes that overlap by less than half of the lower one
+    are not level. Rows may drift up or down across the page.
+    """
+    rows: list[list[LevelBox]] = []
+    for box in sorted(boxes, key=lambda b: b.left):
+        level = [row for row in rows if _continues_row(row[-1], box)]
+        if level:
+            min(level, key=lambda row: abs(row[-1].middle - box.middle)).append(box)
+        else:
+            rows.append([box])
+    return sorted(rows, key=lambda row: float(np.mean([box.middle for box in row])))
+
+
+def _continues_row(last: LevelBox, box: LevelBox) -> bool:
+    lower = min(last.height, box.height)
+    overlap = min(last.bottom, box.bottom) - max(last.top, box.top)
+    return overlap > THRESHOLDS.same_line_overlap * lower and box.left > last.right - 0.5 * lower
+
+
+def table_candidates(boxes: Sequence[LevelBox], find_ink: FindInk | None = None) -> list[Block]:
+    """Blocks of rows whose gutters agree, from top to bottom. Each has at least two rows of two columns or more.
+
+    boxes: fragments of lines in any order. find_ink: looks for what the detector missed in empty cells.
+    """
+    if len(boxes) < 4:
+        return []
+    height = float(np.median([box.height for box in boxes]))
+    blocks: list[Block] = []
+    block: Block | None = None
+    for row in level_rows(boxes):
+        # Rows of prose above a table are no part of it: their width would hide its gutters
+        begins = (
+            block is not None and len(row) > 1 and not block.has_columns and not _is_near(block.rows[-1], row, height)
+        )
+        extended = None if block is None or begins else _extend(block, row)
+        if extended is None:
+            if block is not None:
+                blocks.append(block)
+            block = _begin(block, row, height)
+        else:
+            block = extended
+    if block is not None:
+        blocks.append(block)
+    trimmed = (_trim(block, with_head=find_ink is not None) for block in blocks)
+    filled = [fill_cells(block, find_ink) for block in trimmed if block is not None]
+    return [block for block in map(_trim, filled) if block is not None]
+
+
+def _begin(previous: Block | None, row: list[LevelBox], height: float) -> Block:
+    """A new block that begins with a row, or with the row above where that has one box, in a column of the row."""
+    if previous is not None and len(previous.rows[-1]) == 1 and len(row) > 1:
+        above, both = previous.rows[-1][0], Block([previous.rows[-1], row], height)
+        is_close = min(box.top for box in row) - above.bottom < height
+        if is_close and len(both.columns) == len(Block([row], height).columns):
+            return both
+    return Block([row], height)
+
+
+def _is_near(upper: list[LevelBox], lower: list[LevelBox], height: float) -> bool:
+    """Whether two rows overlap, so that they may be lines of cells of one row. height: px, of the lines of the page."""
+    distance = float(np.mean([box.middle for box in lower]) - np.mean([box.middle for box in upper]))
+    return distance < 0.8 * height
+
+
+def _extend(block: Block, row: list[LevelBox]) -> Block | None:
+    """The block with one more row; None where the row is too far below or its gaps disagree with the gutters."""
+    bottom = max(box.bottom for previous in block.rows[-2:] for box in previous)
+    if min(box.top for box in row) - bottom > THRESHOLDS.table_max_gap * block.height:
+        return None
+    hits: dict[int, list[LevelBox]] = {}  # column -> the boxes of the row that it holds
+    for box in row:
+        left, right = block.ink(box)
+        touched = [k for k, column in enumerate(block.columns) if column[0] <= right and left <= column[1]]
+        if any(_is_wide_gutter(block, k) for k in touched[:-1]):
+            return None  # the box lies across a gutter
+        for k in touched[:1]:
+            hits.setdefault(k, []).append(box)
+    for members in hits.values():  # two cells of the row lie in one column
+        gaps = [b.left - a.right for a, b in pairwise(members)]
+        if any(gap > THRESHOLDS.column_gap * block.height for gap in gaps):
+            return None
+    return Block([*block.rows, row], block.height)
+
+
+def _is_wide_gutter(block: Block, k: int) -> bool:
+    """Whether the gap after column k is wide in some row, so that it is more than a gap between words."""
+    right, left = block.columns[k][1], block.columns[k + 1][0]
+    for row in block.rows:
+        before = [box.right for box in row if box.left < right]
+        after = [box.left for box in row if box.right > left]
+        if before and after and min(after) - max(before) > THRESHOLDS.column_gap * block.height:
+            return True
+    return False
+
+
+def _trim(block: Block, with_head: bool = False) -> Block | None:
+    """The block without what precedes and follows the table; None without two rows of several columns.
+
+    Rows of one box at its head are titles or prose, unless they overlap the row below: then they are the first line of
+    one of its cells. At its foot they belong to the table as long as they are not farther than its rows. with_head:
+    they do so at its head too.
+    """
+    counts = [len({block.column_of(box) for box in row}) for row in block.rows]
+    several = [k for k, count in enumerate(counts) if count > 1]
+    if len(several) < 2:
+        return None
+    middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
+    usual = float(np.median(np.diff(middles[several[0] : several[-1] + 1])))
+    first, last = several[0], several[-1]
+    while first and (
+        _is_near(block.rows[first - 1], block.rows[first], block.height)
+        or (with_head and middles[first] - middles[first - 1] < 1.15 * usual)
+    ):
+        first -= 1
+    while last + 1 < len(middles) and middles[last + 1] - middles[last] < 1.15 * usual:
+        last += 1
+    return Block(block.rows[first : last + 1], block.height)
+
+
+# ------------------------------------------------------------------------------------------------- fitted decisions
+
+
+@lru_cache(maxsize=1)
+def _fitted_weights() -> dict[str, list[float]]:
+    """Name of a decision -> weights of its features."""
+    file = resources.files("glyphline.models") / "tables.json"
+    weights: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8"))["weights"]
+    return weights
+
+
+def log_odds_of(decision: str, features: Sequence[float]) -> float:
+    """The log-odds of a fitted decision: "gutter", "table" or "same_row"; above 0 it is more likely than not."""
+    return sum(w * x for w, x in zip(_fitted_weights()[decision], features, strict=True))
+
+
+def gutter_features(block: Block, k: int) -> list[float]:
+    """The features of the gap after column k of a block.
+
+    1 (the bias); the logs of the width of the gap that is free in all rows, of the one that is free in four fifths of
+    them, and of the median gap between the cells beside it, heights; the share of the rows that have cells on both
+    sides, and of those that have more than a word gap there; the shares of the rows that have a cell on its left and
+    on its right; the logs of the numbers of rows and of columns; the logs of the mean width of the cells on its left
+    and on its right, heights; and how far the cells of the column on its left and on its right are from being aligned
+    at their left, their right or their middle, heights.
+    All but the bias are repeated, 0 for a block of two columns: in one of more, a narrow column is no list's.
+    """
+    cells = block.grid()
+    free = block.columns[k + 1][0] - block.columns[k][1]
+    pairs = [(row[k][-1], row[k + 1][0]) for row in cells if row[k] and row[k + 1]]
+    gaps = [(b.left - a.right) / block.height for a, b in pairs]
+    sides = [[(row[n][0].left, row[n][-1].right) for row in cells if row[n]] for n in (k, k + 1)]
+    left, right = (sum(bool(row[n]) for row in cells) / len(cells) for n in (k, k + 1))
+    ends, starts = [x1 for _, x1 in sides[0]], [x0 for x0, _ in sides[1]]
+    usual = max(free, float(np.quantile(starts, 0.2) - np.quantile(ends, 0.8)))
+    median = float(np.median(gaps)) if gaps else 5.0  # the columns are never filled together, so they are two
+    wide = sum(gap > THRESHOLDS.column_gap for gap in gaps) / len(cells)
+    features = [math.log(0.05 + free / block.height), math.log(0.05 + usual / block.height),
+                math.log(0.2 + max(0.0, median)), len(gaps) / len(cells), wide,
+                left, right, math.log(len(cells)), math.log(len(block.columns)),
+                *(math.log(0.2 + float(np.mean([x1 - x0 for x0, x1 in extents])) / block.height) for extents in sides),
+                *(_misalignment(extents) / block.height for extents in sides)]  # fmt: skip
+    return [1.0, *features, *(float(len(block.columns) > 2) * x for x in features)]
+
+
+def _misalignment(extents: Sequence[Interval]) -> float:
+    """The median distance of intervals from their median left, right or middle, whichever is the least, px."""
+    edges = np.array([(left, right, (left + right) / 2) for left, right in extents])
+    return float(np.median(np.abs(edges - np.median(edges, axis=0)), axis=0).min())
+
+
+def table_features(block: Block) -> list[float]:
+    """The features of a block of at least two columns.
+
+    1 (the bias); the logs of the numbers of rows and columns; the share of cells that are filled, and of rows with one
+    filled cell; the mean distance of a cell's centre from that of its row, heights; the least and the largest share of
+    the cells of a column that fill its width; the logs of the mean width of the narrowest and of the widest column and
+    of the narrowest gutter's median gap, heights; the log of the median distance of rows, heights; the mean and the
+    least over the columns of (share that fills the width x log of the width): columns of prose are filled and wide.
+    """
+    cells = block.grid()
+    height = block.height
+    rows, columns = len(cells), len(block.columns)
+    filled = [sum(bool(cell) for cell in row) for row in cells]
+    offsets = []
+    for row in block.rows:
+        middle = float(np.median([box.middle for box in row]))
+        offsets += [abs(box.middle - middle) / height for box in row if len(row) > 1]
+    full, widths = [], []
+    for k, (left, right) in enumerate(block.columns):
+        extents = [cell[-1].right - cell[0].left for cell in (row[k] for row in cells) if cell]
+        inner = (right - left) + 2 * THRESHOLDS.box_margin * height
+        full.append(sum(extent > inner - max(height, 0.15 * inner) for extent in extents) / len(extents))
+        widths.append(math.log(float(np.mean(extents)) / height + 0.2))
+    gaps = [
+        float(np.median([row[k + 1][0].left - row[k][-1].right for row in cells if row[k] and row[k + 1]] or [height]))
+        for k in range(columns - 1)
+    ]
+    middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
+    distance = float(np.median(np.diff(middles))) / height
+    prose = [share * max(0.0, width) for share, width in zip(full, widths, strict=True)]
+    return [1.0, math.log(rows), math.log(columns), sum(filled) / rows / columns,
+            sum(count == 1 for count in filled) / rows, float(np.mean(offsets)) if offsets else 0.0, min(full),
+            max(full), min(widths), max(widths), math.log(max(0.1, min(gaps) / height)), math.log(max(0.3, distance)),
+            float(np.mean(prose)), min(prose)]  # fmt: skip
+
+
+def same_row_features(block: Block, k: int) -> list[float]:
+    """The features of line k of a block of one line or more a row, and the line below it.
+
+    1 (the bias); the distance of the two, heights; the same as a multiple of the larger distance to the lines around,
+    of the median distance, and of the least distance of two lines that are both mostly filled, so two rows; whether a
+    column is filled in both; whether the first column is; the shares of columns that are filled in the one with fewer
+    and in the one with more of them; and the columns filled in both as a share of those filled in one: a continued cell
+    stands alone.
+    """
+    cells = block.grid()
+    middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
+    distances = np.diff(middles)
+    around = [distances[n] for n in (k - 1, k + 1) if 0 <= n < len(distances)]
+    upper, lower = ([bool(cell) for cell in cells[n]] for n in (k, k + 1))
+    shares = sorted(sum(row) / len(row) for row in (upper, lower))
+    distance = float(distances[k])
+    full = [sum(map(bool, row)) >= max(2.0, 0.6 * len(row)) for row in cells]
+    of_rows = float(
+        min((d for d, pair in zip(distances, pairwise(full), strict=True) if all(pair)), default=np.max(distances))
+    )
+    return [1.0, min(3.0, distance / block.height), min(3.0, distance / max(1.0, max(around, default=distance))),
+            min(3.0, distance / max(1.0, float(np.median(distances)))), min(3.0, distance / max(1.0, of_rows)),
+            float(any(a and b for a, b in zip(upper, lower, strict=True))), float(upper[0] and lower[0]), *shares,
+            sum(a and b for a, b in zip(upper, lower, strict=True)) / sum(map(max, upper, lower))]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------ tables
+
+
+def find_tables(boxes: Sequence[LevelBox], find_ink: FindInk | None = None) -> list[TableBlock]:
+    """The tables among the boxes of a page or of one of its columns, from top to bottom.
+
+    boxes: fragments of lines in any order. find_ink: looks for what the detector missed in empty cells. A table has at
+    least two rows and two columns.
+    """
+    tables = []
+    for candidate in table_candidates(boxes, find_ink):
+        block = separate_columns(candidate)
+        if len(block.columns) > 1 and log_odds_of("table", table_features(block)) > 0:
+            tables.append(TableBlock(join_rows(block), tuple(block.columns)))
+    return tables
+
+
+def fill_cells(block: Block, find_ink: FindInk | None) -> Block:
+    """The block with boxes for the ink in its empty cells."""
+    if find_ink is None:
+        return block
+    rows = []
+    for row, cells in zip(block.rows, block.grid(), strict=True):
+        added = []
+        for k in range(len(cells)):
+            left, right = cell_extent(block.columns, k, block.height)
+            left = max([left, *(box.right for box in row if box.left < block.columns[k][0])])
+            right = min([right, *(box.left for box in row if box.right > block.columns[k][1])])
+            if not cells[k] and right - left > 0.3 * block.height:
+                nearest = min(row, key=lambda box: abs(box.left + box.right - left - right))
+                added.append(find_ink(left, right, nearest.middle, block.height))
+        rows.append(sorted([*row, *filter(None, added)], key=lambda box: box.left))
+    return Block(rows, block.height)
+
+
+def cell_extent(columns: Sequence[Interval], k: int, height: float) -> Interval:
+    """Where column k begins and ends: its ink, widened into the gutters beside it. height: px, of the boxes."""
+    left, right = columns[k]
+    before = columns[k - 1][1] if k else left - height
+    after = columns[k + 1][0] if k + 1 < len(columns) else right + height
+    return left - min(0.7 * height, 0.5 * (left - before)), right + min(0.7 * height, 0.5 * (after - right))
+
+
+def separate_columns(block: Block) -> Block:
+    """The block without the gutters that separate only words: the columns beside them become one."""
+    columns = block.columns[:1]
+    for k, column in enumerate(block.columns[1:]):
+        if log_odds_of("gutter", gutter_features(block, k)) > MIN_GUTTER_LOG_ODDS:
+            columns.append(column)
+        else:
+            columns[-1] = columns[-1][0], column[1]
+    merged = Block(block.rows, block.height)
+    merged.columns = columns
+    return merged
+
+
+def join_rows(block: Block) -> tuple[tuple[tuple[LevelBox, ...], ...], ...]:
+    """The cells of a block by row and column. Lines of one row are joined: its cells then have several lines."""
+    cells = block.grid()
+    rows = cells[:1]
+    for k, lower in enumerate(cells[1:]):
+        if log_odds_of("same_row", same_row_features(block, k)) > 0:
+            rows[-1] = [a + b for a, b in zip(rows[-1], lower, strict=True)]
+        else:
+            rows.append(lower)
+    return tuple(tuple(tuple(cell) for cell in row) for row in rows)
+
+
+# --------------------------------------------------------------------------------------------- blocks without tables
 
 
 def is_table(left: list[LevelBox], right: list[LevelBox], max_cell_width: float) -> bool:

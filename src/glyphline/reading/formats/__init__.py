@@ -18,11 +18,22 @@ from glyphline.reading.formats.plain import render_json, render_text, render_tsv
 __all__ = ["FORMATS", "Format", "PageImage", "open_format"]
 
 FORMATS: dict[str, Format] = {
-    "text": Format(render_text, ".txt", "text: the lines in reading order", join_documents=True),
+    "text": Format(
+        render_text, ".txt", "text: the lines in reading order, rows of tables with tabs", join_documents=True
+    ),
     "json": Format(render_json, ".json", "json: all results, one object an image", join_documents=True),
-    "tsv": Format(render_tsv, ".tsv", "tsv: file, page, line, confidence, text; a row a line", join_documents=True),
+    "tsv": Format(
+        render_tsv,
+        ".tsv",
+        "tsv: file, page, line, confidence, text, table, row, column; a row a line",
+        join_documents=True,
+    ),
     "markdown": Format(
-        render_markdown, ".md", "markdown: paragraphs with their lines joined", join_documents=True, separator="\n\n"
+        render_markdown,
+        ".md",
+        "markdown: paragraphs with their lines joined, tables",
+        join_documents=True,
+        separator="\n\n",
     ),
     "hocr": Format(render_hocr, ".hocr", "hocr: hOCR 1.2, words and characters with boxes", join_documents=False),
     "alto": Format(render_alto, ".alto.xml", "alto: ALTO 4.4, the XML format of libraries", join_documents=False),

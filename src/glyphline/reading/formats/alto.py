@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
-from glyphline.page import Line, Page, Polygon
+from glyphline.page import Line, Page, Polygon, table_grid
 from glyphline.reading.formats.complete import (
     BoundingBox,
     baseline_of,
@@ -37,7 +37,9 @@ def render_alto(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render paragraphs, lines, words and characters with boxes.
 
     Lines and words also have polygons, words and characters have confidences. Rejected lines are empty and refer
-    to a tag with the label "rejected" and the reason as its description. The images are not used.
+    to a tag with the label "rejected" and the reason as its description. A table is a ComposedBlock of the type
+    "table", with one of the type "row" for each row, whose TextBlocks are the cells; their IDs end with their row and
+    column, from 1. The images are not used.
     """
     root = Element("alto", {"xmlns": NAMESPACE, "xmlns:xsi": INSTANCE, "SCHEMAVERSION": "4.4",
                             "xsi:schemaLocation": f"{NAMESPACE} {LOCATION}"})  # fmt: skip
@@ -78,12 +80,31 @@ def _add_page(layout: Element, page: Page, page_id: str, tags: dict[str, str]) -
     space = add_child(element, "PrintSpace", **_box_attributes((0, 0, page.width, page.height)))
     number = 0
     for k, lines in enumerate(page.paragraphs, 1):
-        box = enclosing_box(bounding_box(line.polygon) for line in lines)
-        block = add_child(space, "TextBlock", ID=f"{page_id}_block_{k}", **_box_attributes(box))
-        for line in lines:
-            number += 1
-            tag = tags[line.reason or ""] if line.rejected else None
-            _add_line(block, line, f"{page_id}_line_{number}", language_tag(line.language, page.language), tag)
+        block_id = f"{page_id}_block_{k}"
+        blocks = _add_table(space, lines, block_id) if lines[0].cell else [(_add_block(space, lines, block_id), lines)]
+        for block, members in blocks:
+            for line in members:
+                number += 1
+                tag = tags[line.reason or ""] if line.rejected else None
+                _add_line(block, line, f"{page_id}_line_{number}", language_tag(line.language, page.language), tag)
+
+
+def _add_block(parent: Element, lines: Sequence[Line], block_id: str, block_type: str | None = None) -> Element:
+    """block_type: the TYPE of a ComposedBlock; a TextBlock has none."""
+    box = enclosing_box(bounding_box(line.polygon) for line in lines)
+    tag = "TextBlock" if block_type is None else "ComposedBlock"
+    return add_child(parent, tag, ID=block_id, **_box_attributes(box), TYPE=block_type)
+
+
+def _add_table(space: Element, lines: Sequence[Line], block_id: str) -> Iterator[tuple[Element, list[Line]]]:
+    """Add the blocks of a table, and yield the block of each cell that has lines with these lines."""
+    table = _add_block(space, lines, block_id, "table")
+    for r, cells in enumerate(table_grid(lines), 1):
+        members = [line for cell in cells for line in cell]
+        row = _add_block(table, members, f"{block_id}_{r}", "row") if members else None
+        for c, cell in enumerate(cells, 1):
+            if row is not None and cell:
+                yield _add_block(row, cell, f"{block_id}_{r}_{c}"), cell
 
 
 def _add_line(block: Element, line: Line, line_id: str, language: str | None, tag: str | None) -> None:

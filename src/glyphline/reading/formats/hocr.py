@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import atan2, degrees
 
-from glyphline.page import Character, Line, Page, Polygon
+from glyphline.page import Character, Line, Page, Polygon, table_grid
 from glyphline.reading.formats.complete import (
     BoundingBox,
     baseline_of,
@@ -29,12 +29,13 @@ DOCTYPE = (
     '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN"'
     ' "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">\n'
 )
-CAPABILITIES = "ocr_page ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_poly ocrp_wconf"
+CAPABILITIES = "ocr_page ocr_table ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_poly ocrp_wconf"
 
 
 def render_hocr(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Render paragraphs, lines, words and characters with boxes; words and characters with confidences.
+    """Render paragraphs, tables, lines, words and characters with boxes; words and characters with confidences.
 
+    A table is an HTML table of class ocr_table, whose cells hold their lines; an empty cell is empty.
     Rejected lines are empty and have the property x_rejected with the reason. `lang` is on pages, and on lines in
     another language. The images are not used.
     """
@@ -61,10 +62,30 @@ def _add_page(body: Element, page: Page, number: str, file: str) -> None:
     line_number = 0
     for k, lines in enumerate(page.paragraphs, 1):
         box = enclosing_box(bounding_box(line.polygon) for line in lines)
-        paragraph = _add_block(element, "p", "ocr_par", f"par_{number}_{k}", _format_bbox(box))
-        for line in lines:
+        if lines[0].cell:
+            table = _add_block(element, "table", "ocr_table", f"table_{number}_{k}", _format_bbox(box))
+            rows = [[(_add_cell(row), cell) for cell in cells] for cells, row in _add_rows(table, lines)]
+            parents = [(parent, line) for row in rows for parent, cell in row for line in cell]
+        else:
+            paragraph = _add_block(element, "p", "ocr_par", f"par_{number}_{k}", _format_bbox(box))
+            parents = [(paragraph, line) for line in lines]
+        for parent, line in parents:
             line_number += 1
-            _add_line(paragraph, line, f"{number}_{line_number}", language_tag(line.language, page.language))
+            _add_line(parent, line, f"{number}_{line_number}", language_tag(line.language, page.language))
+
+
+def _add_rows(table: Element, lines: Sequence[Line]) -> Iterator[tuple[list[list[Line]], Element]]:
+    """Yield the lines of the cells of each row, and the new element of the row."""
+    for cells in table_grid(lines):
+        row = add_child(table, "tr", "\n")
+        row.tail = "\n"
+        yield cells, row
+
+
+def _add_cell(row: Element) -> Element:
+    cell = add_child(row, "td", "\n")  # browsers do not know a self-closing td
+    cell.tail = "\n"
+    return cell
 
 
 def _add_line(paragraph: Element, line: Line, number: str, language: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Renders pages as Markdown: lines are joined to paragraphs, pages are separated by rules, markup is escaped."""
+"""Renders pages as Markdown: lines are joined to paragraphs, tables stay tables, pages are separated by rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import reduce
 
-from glyphline.page import Page
+from glyphline.page import Line, Page, cell_text, table_grid
 from glyphline.reading.formats.complete import complete_page
 from glyphline.reading.formats.contract import PageImage
 
@@ -17,13 +17,28 @@ HYPHENATED = re.compile(r"[^\W\d_][-\u2010\u00ad]$")  # a line that ends with a 
 
 
 def render_markdown(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Render paragraphs between empty lines, and a rule between pages. Pages and lines without text are left out."""
+    """Render paragraphs and tables between empty lines, and a rule between pages. Markup in the text is escaped.
+
+    A table is one of GitHub's Markdown; its first row is its head. Pages, lines and rows without text are left out.
+    """
     return "\n\n---\n\n".join(text for page in pages if (text := _render_page(complete_page(page))))
 
 
 def _render_page(page: Page) -> str:
-    paragraphs = ([line.text for line in lines if line.text] for lines in page.paragraphs)
-    return "\n\n".join(_escape_markup(reduce(join_lines, lines)) for lines in paragraphs if lines)
+    blocks = (_render_table(lines) if lines[0].cell else _render_paragraph(lines) for lines in page.paragraphs)
+    return "\n\n".join(filter(None, blocks))
+
+
+def _render_paragraph(lines: Sequence[Line]) -> str:
+    texts = [line.text for line in lines if line.text]
+    return _escape_markup(reduce(join_lines, texts)) if texts else ""
+
+
+def _render_table(lines: Sequence[Line]) -> str:
+    texts = ([INLINE_MARKUP.sub(r"\\\1", cell_text(cell)) for cell in row] for row in table_grid(lines))
+    rows = [f"| {' | '.join(row)} |" for row in texts if any(row)]
+    rule = f"|{' --- |' * len(table_grid(lines)[0])}"
+    return "\n".join([rows[0], rule, *rows[1:]]) if rows else ""
 
 
 def join_lines(paragraph: str, line: str) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from glyphline.errors import UserError
-from glyphline.page import Character, Line, Page, Polygon, Word
+from glyphline.page import Character, Line, Page, Polygon, Word, table_grid
 from glyphline.reading.formats.complete import (
     baseline_of,
     bounding_box,
@@ -38,6 +38,7 @@ INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 def render_page_xml(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render one page: a TextRegion a paragraph, with lines, words and characters.
 
+    A table is a TableRegion, whose cells are TextRegions with their row and column; empty cells are left out.
     Rejected lines are empty and have the comment "rejected" with the reason. The images are not used. Raises UserError
     unless there is exactly one page.
     """
@@ -61,16 +62,40 @@ def render_page_xml(file: str, pages: Sequence[Page], image: PageImage) -> str:
         order = add_child(add_child(page_element, "ReadingOrder"), "OrderedGroup", id="order")
     number = 0
     for k, lines in enumerate(page.paragraphs):
-        add_child(order, "RegionRefIndexed", index=k, regionRef=f"region_{k + 1}")
-        region = add_child(page_element, "TextRegion", id=f"region_{k + 1}", type="paragraph")
-        box = box_polygon(*pixel_box(enclosing_box(bounding_box(line.polygon) for line in lines)))
-        add_child(region, "Coords", points=format_points(box))
-        for line in lines:
-            number += 1
-            _add_line(region, line, f"line_{number}", language_tag(line.language, page.language))
-        _add_text(region, "\n".join(line.text for line in lines if line.text))
+        region_id = f"region_{k + 1}"
+        add_child(order, "RegionRefIndexed", index=k, regionRef=region_id)
+        if lines[0].cell:
+            regions = _add_table(page_element, lines, region_id)
+        else:
+            regions = [(_add_region(page_element, "TextRegion", lines, id=region_id, type="paragraph"), lines)]
+        for region, members in regions:
+            for line in members:
+                number += 1
+                _add_line(region, line, f"line_{number}", language_tag(line.language, page.language))
+            _add_text(region, "\n".join(line.text for line in members if line.text))
     ElementTree.indent(root, " ")
     return serialize(root)
+
+
+def _add_region(parent: Element, tag: str, lines: Sequence[Line], **attributes: object) -> Element:
+    region = add_child(parent, tag, **attributes)
+    box = box_polygon(*pixel_box(enclosing_box(bounding_box(line.polygon) for line in lines)))
+    add_child(region, "Coords", points=format_points(box))
+    return region
+
+
+def _add_table(page_element: Element, lines: Sequence[Line], table_id: str) -> list[tuple[Element, list[Line]]]:
+    """Add the regions of a table. Returns the region of each cell that has lines, with these lines."""
+    grid = table_grid(lines)
+    table = _add_region(page_element, "TableRegion", lines, id=table_id, rows=len(grid), columns=len(grid[0]))
+    regions = []
+    for r, row in enumerate(grid):
+        for c, cell in enumerate(row):
+            if cell:
+                region = _add_region(table, "TextRegion", cell, id=f"{table_id}_{r + 1}_{c + 1}")
+                add_child(add_child(region, "Roles"), "TableCellRole", rowIndex=r, columnIndex=c)
+                regions.append((region, cell))
+    return regions
 
 
 def _timestamp() -> str:

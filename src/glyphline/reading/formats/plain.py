@@ -7,14 +7,17 @@ import io
 import json
 from collections.abc import Sequence
 
-from glyphline.page import Page
+from glyphline.page import Page, text_rows
 from glyphline.reading.formats.contract import PageImage
 
 
 def render_text(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Render the lines in reading order, one a line. Rejected and empty lines are left out."""
-    lines = [line for page in pages for line in page.lines]
-    return _replace_surrogates("\n".join(line.text for line in lines if line.text and not line.rejected))
+    """Render the lines in reading order, one a line. Rejected and empty lines are left out.
+
+    The cells of a row of a table are on one line, with a tab between them; an empty cell is empty between its tabs.
+    """
+    rows = (row for page in pages for row in text_rows(page.lines))
+    return _replace_surrogates("\n".join(row for row in rows if row))
 
 
 def render_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
@@ -24,16 +27,19 @@ def render_json(file: str, pages: Sequence[Page], image: PageImage) -> str:
 
 
 def render_tsv(file: str, pages: Sequence[Page], image: PageImage) -> str:
-    """Render a row a line: file, page, line, confidence, text.
+    """Render a row a line: file, page, line, confidence, text, table, row, column.
 
-    Pages and lines are numbered from 1. A rejected line has a row with an empty text. Tabs and quotes inside a text are
-    quoted as in Python's `excel-tab` dialect.
+    Pages, lines, tables, their rows and columns are numbered from 1. A rejected line has a row with an empty text. The
+    last three fields are empty for a line outside tables. Tabs and quotes inside a text are quoted as in Python's
+    `excel-tab` dialect.
     """
     out = io.StringIO()
     writer = csv.writer(out, dialect="excel-tab", lineterminator="\n")
     for page_number, page in enumerate(pages, 1):
         for line_number, line in enumerate(page.lines, 1):
-            writer.writerow([file, page_number, line_number, f"{line.confidence:.4f}", line.text])
+            cell = line.cell
+            place = ["", "", ""] if cell is None else [cell.table + 1, cell.row + 1, cell.column + 1]
+            writer.writerow([file, page_number, line_number, f"{line.confidence:.4f}", line.text, *place])
     return _replace_surrogates(out.getvalue().rstrip("\n"))
 
 

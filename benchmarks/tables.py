@@ -1,0 +1,822 @@
+"""Fits and measures tables: which blocks of a page are tables, and whether cells stand in their row and column.
+
+    make fonts && python benchmarks/tables.py --fit    # writes src/glyphline/models/tables.json
+    make fonts && python benchmarks/tables.py          # writes benchmarks/results/tables.json
+
+All pages are drawn here: tables ruled and unruled, with gaps, with an empty column, wide, with numbers aligned right
+and with cells of several lines; receipts; contents pages with and without leaders; forms; and pages without tables:
+prose in one to three columns, numbered lists, letters with short lines. The fit has the fonts recipes/fonts/documents,
+the test those of recipes/fonts/print, and other texts. A cell counts as right if the row that is matched with its row
+has its text in its column. Misread letters do not count: half of the characters have to be right, for cells of one or
+two characters only their number. RapidOCR gives no columns: its `to_markdown` gives rows, whose cells are what two
+spaces or more separate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import logging
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib.util import find_spec
+from itertools import pairwise
+from statistics import mean
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+from rapidfuzz.distance import Levenshtein
+
+from glyphline import open_reader
+from glyphline.composing.fetch import data_folder
+from glyphline.imaging.documents import ColourImage
+from glyphline.reading.detection.detectors import DbNetDetector
+from glyphline.reading.detection.reading_order import ink_finder, level_boxes
+from glyphline.reading.detection.tables import (
+    Block,
+    FindInk,
+    LevelBox,
+    gutter_features,
+    log_odds_of,
+    same_row_features,
+    separate_columns,
+    table_candidates,
+    table_features,
+)
+from reading import RESULTS, ROOT
+
+MODEL = ROOT / "src" / "glyphline" / "models" / "tables.json"
+L2_PENALTY = 0.1
+FIT_PAGES, TEST_PAGES, PROSE_PAGES = 200, 200, 60
+SPLITS = {"fit": ("documents", 0), "test": ("print", 1)}  # -> folder of fonts, seed
+LATIN = re.compile("-latin-400-")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of text that was drawn."""
+
+    text: str
+    box: tuple[float, float, float, float]  # left, top, right, bottom, px
+    place: tuple[int, int, int] | None  # number of the table, row, column; None outside tables
+    column: int = 0  # of prose
+
+
+@dataclass
+class ComposedPage:
+    """A drawn page: its image, its lines in reading order, its tables."""
+
+    kind: str
+    image: Image.Image
+    items: list[Item] = field(default_factory=list)
+    tables: int = 0
+
+    def put(
+        self, x: float, y: float, text: str, font: ImageFont.FreeTypeFont, place: tuple[int, int, int] | None = None,
+        align: str = "left", column: int = 0,
+    ) -> float:  # fmt: skip
+        """Draw a text at its left, right or middle x and at the top y of its line. Returns its width."""
+        width = font.getlength(text)
+        x -= {"left": 0.0, "right": width, "middle": width / 2}[align]
+        draw = ImageDraw.Draw(self.image)
+        draw.text((x, y), text, font=font, fill=(30, 30, 30))
+        left, top, right, bottom = draw.textbbox((x, y), text, font=font)
+        self.items.append(Item(text, (left, top, right, bottom), place, column))
+        return width
+
+    def rows(self, table: int) -> list[list[str]]:
+        """The texts of the cells of a table."""
+        members = [item for item in self.items if item.place and item.place[0] == table]
+        rows, columns = (1 + max(item.place[axis] for item in members if item.place) for axis in (1, 2))
+        grid = [[""] * columns for _ in range(rows)]
+        for item in members:
+            assert item.place
+            _, r, c = item.place
+            grid[r][c] = f"{grid[r][c]} {item.text}".strip()
+        return grid
+
+
+# ------------------------------------------------------------------------------------------------------------- texts
+
+
+@lru_cache(maxsize=1)
+def sentences() -> list[str]:
+    with gzip.open(data_folder() / "text" / "english.txt.gz", "rt", encoding="utf-8") as rows:
+        return [row.strip() for row, _ in zip(rows, range(12000), strict=False) if row.isascii()]
+
+
+class Words:
+    """Draws texts of a split: the sentences of the fit and of the test differ."""
+
+    def __init__(self, split: str, rng: np.random.Generator) -> None:
+        self.rng = rng
+        half = len(sentences()) // 2
+        self.sentences = sentences()[:half] if split == "fit" else sentences()[half:]
+
+    def phrase(self, low: int, high: int) -> str:
+        """A few words in a row of a sentence."""
+        words = self.sentences[int(self.rng.integers(len(self.sentences)))].split()
+        count = int(self.rng.integers(low, high + 1))
+        start = int(self.rng.integers(max(1, len(words) - count)))
+        text = " ".join(words[start : start + count]).strip(".,;:\"' ")
+        return text[:1].upper() + text[1:] if text else "Item"
+
+    def prose(self, font: ImageFont.FreeTypeFont, width: float, lines: int) -> list[str]:
+        """Lines of sentences, none wider than `width` px. A paragraph ends with a shorter line now and then."""
+        rows: list[str] = []
+        row = ""
+        while len(rows) < lines:
+            for word in self.sentences[int(self.rng.integers(len(self.sentences)))].split():
+                longer = f"{row} {word}".strip()
+                if font.getlength(longer) > width and row:
+                    rows.append(row)
+                    row = word
+                else:
+                    row = longer
+            if row and self.rng.random() < 0.2:
+                rows.append(row)
+                row = ""
+        return rows[:lines]
+
+    def number(self) -> str:
+        """A number as tables have them: a price, a count, a date, a code, a share."""
+        rng = self.rng
+        kind = int(rng.integers(7))
+        if kind == 0:
+            return f"{rng.integers(1, 100)}"
+        if kind == 1:
+            return f"{10 ** rng.uniform(0, 5):,.2f}"
+        if kind == 2:
+            return f"{int(10 ** rng.uniform(0, 6)):,}"
+        if kind == 3:
+            return f"{rng.integers(1, 29):02d}.{rng.integers(1, 13):02d}.20{rng.integers(10, 30)}"
+        if kind == 4:
+            return f"{rng.uniform(0, 100):.1f}%"
+        if kind == 5:
+            return f"{'ABCDEFGH'[rng.integers(8)]}{rng.integers(100, 9999)}"
+        return f"{rng.integers(1, 10)}"
+
+
+# -------------------------------------------------------------------------------------------------------------- pages
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column of a table is filled."""
+
+    align: str
+    cell: Callable[[], str]
+    title: str
+
+
+def sample_columns(words: Words, count: int) -> list[Column]:
+    """The first column holds texts or numbers, the others mostly numbers of one kind each."""
+    rng = words.rng
+    columns = []
+    for k in range(count):
+        if rng.random() < (0.75 if k == 0 else 0.3):
+            longest = int(rng.integers(1, 6))
+            cell: Callable[[], str] = partial(words.phrase, 1, longest)
+            align = "left" if rng.random() < 0.85 else "middle"
+        else:
+            kind = int(rng.integers(7))
+            digits = float(rng.uniform(0.5, 5))
+            cell = {
+                0: lambda: f"{rng.integers(1, 10)}",
+                1: lambda d=digits: f"{10 ** rng.uniform(0, d):,.2f}",
+                2: lambda d=digits: f"{int(10 ** rng.uniform(0, d)):,}",
+                3: lambda: f"{rng.integers(1, 29):02d}.{rng.integers(1, 13):02d}.20{rng.integers(10, 30)}",
+                4: lambda: f"{rng.uniform(0, 100):.1f}%",
+                5: lambda: f"{'ABCDEFGH'[rng.integers(8)]}{rng.integers(100, 9999)}",
+                6: lambda: ("yes", "no", "1", "-", "n/a", "2")[rng.integers(6)],
+            }[kind]
+            align = str(rng.choice(["right", "right", "middle", "left"]))
+        columns.append(Column(align, cell, words.phrase(1, 2)))
+    return columns
+
+
+def add_table(page: ComposedPage, words: Words, font: ImageFont.FreeTypeFont, top: float, max_rows: int = 22) -> float:
+    """Draw a table that begins at `top`. Returns its lower edge, px."""
+    rng = words.rng
+    size = font.size
+    number, page.tables = page.tables, page.tables + 1
+    columns = sample_columns(words, int(rng.integers(2, 8)))
+    rows = [[column.cell() for column in columns] for _ in range(int(rng.integers(2, max_rows)))]
+    if rng.random() < 0.25:  # the rows are numbered
+        columns[0] = Column(str(rng.choice(["left", "right", "middle"])), str, str(rng.choice(["No", "#", "Nr", "1"])))
+        rows = [[f"{k + 1}", *row[1:]] for k, row in enumerate(rows)]
+    gaps = float(rng.choice([0, 0, 0.1, 0.3]))
+    empty = int(rng.integers(1, len(columns))) if len(columns) > 2 and rng.random() < 0.15 else -1
+    for row in rows:
+        for k in range(len(row)):
+            if (k and rng.random() < gaps) or k == empty:
+                row[k] = ""
+    if rng.random() < 0.75 or empty >= 0:
+        rows.insert(0, [column.title for column in columns])
+    widths = [max(font.getlength(row[k]) for row in rows) for k in range(len(columns))]
+    width = page.image.width - 2 * 60.0
+    wrap = -1
+    if rng.random() < 0.25:  # the column with the widest texts is narrow: its cells have several lines
+        wrap = int(np.argmax(widths))
+        if " " not in max((row[wrap] for row in rows), key=font.getlength):
+            wrap = -1
+    lines = [[[cell] if cell else [] for cell in row] for row in rows]
+    if wrap >= 0:
+        longest = max(font.getlength(word) for row in rows for word in row[wrap].split()) if wrap >= 0 else 0
+        widths[wrap] = max(longest, widths[wrap] * float(rng.uniform(0.35, 0.6)))
+        for cells in lines:
+            if cells[wrap]:
+                cells[wrap] = wrap_text(cells[wrap][0], font, widths[wrap])
+    padding = float(rng.uniform(0.3, 1.6)) * size  # on each side of a cell
+    while sum(widths) + 2 * padding * len(widths) > width and len(widths) > 2:
+        dropped = len(widths) - 1
+        widths, columns = widths[:-1], columns[:-1]
+        lines = [cells[:dropped] for cells in lines]
+    if sum(widths) + 2 * padding * len(widths) < width and rng.random() < 0.4:  # wide
+        padding += (width - sum(widths) - 2 * padding * len(widths)) / 2 / len(widths) * float(rng.uniform(0.4, 1))
+    rules = str(rng.choice(["none", "none", "grid", "rows", "head"]))
+    pitch = size * float(rng.uniform(1.25, 1.4))  # of the lines of a cell
+    space = size * (float(rng.uniform(0.0, 0.25)) if rules == "none" and wrap < 0 else float(rng.uniform(0.3, 1.1)))
+    middle = bool(rng.random() < 0.6)  # cells are centred in their row
+    lefts = 60.0 + np.cumsum([0.0, *(w + 2 * padding for w in widths)])
+    draw, y = ImageDraw.Draw(page.image), top
+    grey = int(rng.integers(0, 190))
+    gap_share = float(rng.choice([0, 0, 0.15]))  # of the rows that a wider gap follows: groups of rows
+    head_gap = size * float(rng.choice([0, 0, 0.4, 1.0]))
+    for r, cells in enumerate(lines):
+        height = max(1, *(len(cell) for cell in cells)) * pitch + space
+        if y + height > page.image.height - 40:
+            break
+        for c, cell in enumerate(cells):
+            align = columns[c].align
+            x = {"left": lefts[c] + padding, "right": lefts[c + 1] - padding, "middle": (lefts[c] + lefts[c + 1]) / 2}[
+                align
+            ]
+            offset = (height - space - len(cell) * pitch) / 2 if middle else 0.0
+            for n, text in enumerate(cell):
+                page.put(x, y + space / 2 + offset + n * pitch, text, font, (number, r, c), align)
+        if rules in ("grid", "rows") or (rules == "head" and r == 0):
+            draw.line((lefts[0], y + height, lefts[-1], y + height), fill=(grey,) * 3, width=1 + int(size > 30))
+        y += height
+        if rules != "grid":
+            y += head_gap * (r == 0) + size * float(rng.uniform(0.3, 1.5)) * (rng.random() < gap_share)
+    if rules == "grid":
+        draw.line((lefts[0], top, lefts[-1], top), fill=(grey,) * 3)
+        for left in lefts:
+            draw.line((left, top, left, y), fill=(grey,) * 3, width=1 + int(size > 30))
+    return y
+
+
+def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """The words of a text in lines of at most `width` px, where the words allow it."""
+    rows = [""]
+    for word in text.split():
+        longer = f"{rows[-1]} {word}".strip()
+        if rows[-1] and font.getlength(longer) > width:
+            rows.append(word)
+        else:
+            rows[-1] = longer
+    return rows
+
+
+def add_prose(page: ComposedPage, words: Words, font: ImageFont.FreeTypeFont, top: float, lines: int) -> float:
+    """Draw a paragraph over the width of the page. Returns its lower edge, px."""
+    pitch = font.size * float(words.rng.uniform(1.25, 1.5))
+    for row in words.prose(font, page.image.width - 120, lines):
+        page.put(60, top, row, font)
+        top += pitch
+    return top
+
+
+def compose_table(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A page with a table, often with a heading or a paragraph above and below."""
+    page, font, rng = blank("table", words, fonts)
+    y = 40.0
+    if rng.random() < 0.5:
+        page.put(60, y, words.phrase(2, 4), font.font_variant(size=round(font.size * rng.uniform(1, 1.5))))
+        y += font.size * float(rng.uniform(1.8, 3.5))
+    if rng.random() < 0.4:
+        y = add_prose(page, words, font, y, int(rng.integers(1, 5))) + font.size * float(rng.uniform(0.6, 2))
+    y = add_table(page, words, font, y)
+    if rng.random() < 0.4 and y < page.image.height - 6 * font.size:
+        add_prose(page, words, font, y + font.size * float(rng.uniform(0.8, 2)), int(rng.integers(1, 4)))
+    return page
+
+
+def compose_receipt(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A receipt: heads in the middle, articles with prices or with quantities, rates and amounts, and sums."""
+    page, font, rng = blank("receipt", words, fonts, narrow=True)
+    width, size, y = page.image.width, font.size, 40.0
+    pitch = size * float(rng.uniform(1.25, 1.8))
+    for _ in range(int(rng.integers(1, 4))):
+        page.put(width / 2, y, words.phrase(1, 3), font, align="middle")
+        y += pitch
+    y += size * float(rng.uniform(0.5, 2))
+    edges = 50.0, width - 50.0
+    number, page.tables = page.tables, page.tables + 1
+    count = int(rng.integers(2, 10))
+    price = lambda: f"{10 ** rng.uniform(0, 3):.2f}"  # noqa: E731
+    prefix = str(rng.choice(["", "", "$", "EUR "]))
+    row = 0
+    if rng.random() < 0.5:
+        for row in range(count):
+            text = words.phrase(1, 3)
+            while font.getlength(text) > 0.6 * width:
+                text = text[: len(text) // 2]
+            page.put(edges[0], y, text, font, (number, row, 0))
+            page.put(edges[1], y, prefix + price(), font, (number, row, 1), "right")
+            y += pitch
+        last = 1
+    else:
+        rate = edges[1] - font.getlength("Amount") - size
+        numbers = bool(rng.random() < 0.5)  # the articles are numbered in a column of their own
+        first = edges[0] + numbers * (font.getlength("Sn") + size * float(rng.uniform(0.6, 1.2)))
+        places = [first, rate - font.getlength("999.99") - font.getlength("Qty") - size, rate, edges[1]]
+        for c, (x, title) in enumerate(zip(places, ("Item", "Qty", "Rate", "Amount"), strict=True), numbers):
+            page.put(x, y, title, font, (number, 0, c), "right" if x > places[1] else "left")
+        if numbers:
+            page.put(edges[0], y, str(rng.choice(["Sn", "No", "#"])), font, (number, 0, 0))
+        y += pitch
+        for row in range(1, count + 1):
+            text = words.phrase(1, 3)
+            while font.getlength(text) > places[1] - first - 0.7 * size and len(text) > 1:
+                text = text[: len(text) // 2]
+            quantity = int(rng.choice([1, 1, 1, 2, 3, 12]))
+            cells = text, f"{quantity}", price(), price()
+            for c, (x, cell) in enumerate(zip(places, cells, strict=True), numbers):
+                page.put(x, y, cell, font, (number, row, c), "right" if x > places[1] else "left")
+            if numbers:
+                page.put(edges[0], y, f"{row}", font, (number, row, 0))
+            y += pitch
+        last = 3 + numbers
+        edges = first, edges[1]
+    y += size * float(rng.choice([0, 0, 0.6, 1.5]))
+    for label in rng.permutation(["Total", "Subtotal", "Tax", "Change"])[: int(rng.integers(0, 4))]:
+        row += 1
+        page.put(edges[0], y, str(label), font, (number, row, int(last == 4)))
+        page.put(edges[1], y, prefix + price(), font, (number, row, last), "right")
+        y += pitch
+    y += size
+    if rng.random() < 0.7:
+        page.put(width / 2, y + size, "Thank you", font, align="middle")
+    return page
+
+
+def compose_contents(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A contents page: titles with indents, dots or blanks, page numbers at the right edge."""
+    page, font, rng = blank("contents", words, fonts)
+    width, size, y = page.image.width, font.size, 40.0
+    page.put(60, y, "Contents", font.font_variant(size=round(1.4 * size)))
+    y += 3 * size
+    number, page.tables = page.tables, page.tables + 1
+    leaders = str(rng.choice(["", ".", ". ", "."]))
+    edge = width - float(rng.uniform(60, 160))
+    pitch = size * float(rng.uniform(1.25, 1.9))
+    numbered, start = rng.random() < 0.6, 1
+    for row in range(int(rng.integers(5, 24))):
+        level = int(rng.integers(0, 3))
+        title = words.phrase(1, 6)
+        title = f"{row + 1}{'.' * (level > 0)}{level or ''} {title}" if numbered else title
+        start += int(rng.integers(0, 9))
+        x = 60 + level * size
+        page_width = font.getlength(f"{start}")
+        while x + font.getlength(title) > edge - page_width - 2 * size:
+            title = title.rpartition(" ")[0]
+        page.put(x, y, title, font, (number, row, 0))
+        page.put(edge, y, f"{start}", font, (number, row, 1), "right")
+        if leaders:
+            left, right = x + font.getlength(title) + 0.3 * size, edge - page_width - 0.3 * size
+            dots = leaders * int((right - left) / font.getlength(leaders * 50) * 50)
+            ImageDraw.Draw(page.image).text((right - font.getlength(dots), y), dots, font=font, fill=(30, 30, 30))
+        y += pitch
+        if y > page.image.height - 60:
+            break
+    return page
+
+
+def compose_form(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A form: labels, and the entries beside them in a column of their own."""
+    page, font, rng = blank("form", words, fonts)
+    y, number = 60.0, page.tables
+    page.tables += 1
+    x = 60 + font.size * float(rng.uniform(7, 14))
+    pitch = font.size * float(rng.uniform(1.3, 2.4))
+    for row in range(int(rng.integers(3, 12))):
+        label = words.phrase(1, 2)
+        while font.getlength(label) > x - 60 - font.size * 1.5:
+            label = label[: len(label) // 2]
+        page.put(60, y, f"{label}:", font, (number, row, 0))
+        page.put(x, y, words.phrase(1, 4) if rng.random() < 0.6 else words.number(), font, (number, row, 1))
+        y += pitch
+    return page
+
+
+def compose_columns(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """Prose in one to three columns, level or not, justified or ragged, with or without a heading."""
+    page, font, rng = blank("prose", words, fonts, small=True)
+    count = int(rng.integers(1, 4))
+    gap = font.size * float(rng.uniform(1.2, 3.5))
+    width = (page.image.width - 120 - (count - 1) * gap) / count
+    y = 40.0
+    if rng.random() < 0.5:
+        page.put(60, y, words.phrase(2, 5), font.font_variant(size=round(1.6 * font.size)))
+        y += 3 * font.size
+    pitch = font.size * float(rng.uniform(1.2, 1.6))
+    level, justify = rng.random() < 0.6, rng.random() < 0.4
+    for column in range(count):
+        top = y if level else y + float(rng.uniform(0, 1)) * pitch
+        rows = words.prose(font, width, int(rng.integers(4, 26)))
+        for k, row in enumerate(rows):
+            if top + pitch > page.image.height - 40:
+                break
+            x = 60 + column * (width + gap)
+            if justify and font.getlength(row) > 0.8 * width and " " in row:
+                put_justified(page, x, top, row, font, width, column)
+            else:
+                page.put(x, top, row, font, column=column)
+            top += pitch * (1.5 if len(rows[k]) < 0.5 * len(rows[0]) and rng.random() < 0.3 else 1)
+    return page
+
+
+def put_justified(
+    page: ComposedPage, x: float, y: float, row: str, font: ImageFont.FreeTypeFont, width: float, column: int
+) -> None:
+    """Draw a line whose spaces are widened to fill the width."""
+    row_words = row.split()
+    space = (width - sum(font.getlength(word) for word in row_words)) / max(1, len(row_words) - 1)
+    draw, left = ImageDraw.Draw(page.image), x
+    for word in row_words:
+        draw.text((left, y), word, font=font, fill=(30, 30, 30))
+        left += font.getlength(word) + space
+    _, top, _, bottom = draw.textbbox((x, y), row, font=font)
+    page.items.append(Item(row, (x, top, x + width, bottom), None, column))
+
+
+def compose_list(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A numbered list or one with bullets; its entries have one to three lines with a hanging indent."""
+    page, font, rng = blank("list", words, fonts)
+    y = 40.0
+    if rng.random() < 0.5:
+        page.put(60, y, words.phrase(2, 4), font)
+        y += 2 * font.size
+    indent = font.size * float(rng.uniform(1.2, 2.2))
+    pitch = font.size * float(rng.uniform(1.25, 1.6))
+    bullet = bool(rng.random() < 0.4)
+    for k in range(int(rng.integers(4, 12))):
+        mark = "-" if bullet else f"{k + 1}."
+        for n, row in enumerate(words.prose(font, page.image.width - 160, int(rng.integers(1, 4)))):
+            if n == 0:
+                ImageDraw.Draw(page.image).text((60, y), mark, font=font, fill=(30, 30, 30))
+                row_text, left = f"{mark} {row}", 60.0
+            else:
+                row_text, left = row, 60 + indent
+            ImageDraw.Draw(page.image).text((60 + indent, y), row, font=font, fill=(30, 30, 30))
+            _, top, right, bottom = ImageDraw.Draw(page.image).textbbox((60 + indent, y), row, font=font)
+            page.items.append(Item(row_text, (left, top, right, bottom), None))
+            y += pitch
+        y += font.size * float(rng.choice([0, 0.4]))
+        if y > page.image.height - 120:
+            break
+    return page
+
+
+def compose_letter(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A letter or a sign: short lines here and there, an address, a date at the right, a paragraph."""
+    page, font, rng = blank("letter", words, fonts)
+    y, pitch = 60.0, font.size * float(rng.uniform(1.3, 1.8))
+    for _ in range(int(rng.integers(2, 5))):
+        page.put(60, y, words.phrase(1, 3), font)
+        y += pitch
+    page.put(page.image.width - 80, y + 10, words.number(), font, align="right", column=1)
+    y += 3 * pitch
+    if rng.random() < 0.6:
+        y = add_prose(page, words, font, y, int(rng.integers(3, 12))) + 2 * pitch
+    for _ in range(int(rng.integers(1, 4))):
+        page.put(60 + float(rng.uniform(0, 0.5)) * page.image.width, y, words.phrase(1, 2), font)
+        y += pitch * float(rng.uniform(1, 3))
+    return page
+
+
+TABLE_KINDS = [compose_table] * 5 + [compose_receipt] * 2 + [compose_contents] * 2 + [compose_form]
+PROSE_KINDS = [compose_columns] * 3 + [compose_list] * 2 + [compose_letter]
+
+
+def blank(
+    kind: str, words: Words, fonts: Sequence[str], narrow: bool = False, small: bool = False
+) -> tuple[ComposedPage, ImageFont.FreeTypeFont, np.random.Generator]:
+    """An empty page, its font, and the random numbers of its words."""
+    rng = words.rng
+    font = ImageFont.truetype(str(rng.choice(fonts)), int(rng.integers(18, 26 if small else 32)))
+    width = int(rng.integers(480, 760) if narrow else rng.integers(900, 1300))
+    height = int(width * rng.uniform(0.8, 1.4))
+    paper = tuple(int(v) for v in rng.integers(225, 256, 3))
+    return ComposedPage(kind, Image.new("RGB", (width, height), paper)), font, rng
+
+
+def compose_page(split: str, index: int, has_table: bool) -> ComposedPage:
+    """Page `index` of a split, as a function of both."""
+    folder, seed = SPLITS[split]
+    fonts = [str(p) for p in sorted((ROOT / "recipes" / "fonts" / folder).glob("*.woff")) if LATIN.search(p.name)]
+    rng = np.random.default_rng((seed, int(has_table), index))
+    kinds = TABLE_KINDS if has_table else PROSE_KINDS
+    page: ComposedPage = kinds[index % len(kinds)](Words(split, rng), fonts)
+    lowest = max((item.box[3] for item in page.items), default=200.0)
+    page.image = page.image.crop((0, 0, page.image.width, min(page.image.height, int(lowest) + 60)))
+    return page
+
+
+def photograph(page: ComposedPage, split: str, index: int) -> tuple[ColourImage, npt.NDArray[np.float64]]:
+    """The image of a page and the transform (2, 3) of its points. Every third is rotated, blurred and noisy."""
+    image = np.asarray(page.image)
+    rng = np.random.default_rng((SPLITS[split][1], 7, index))
+    height, width = image.shape[:2]
+    transform = cv2.getRotationMatrix2D(
+        (width / 2, height / 2), float(rng.uniform(-2, 2)) if index % 3 == 2 else 0.0, 1
+    )
+    if index % 3 == 2:
+        image = cv2.warpAffine(
+            image, transform, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.8)))
+        noisy = image * rng.uniform(0.75, 1) + rng.normal(0, rng.uniform(0, 6), image.shape)
+        image = noisy.clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(image), np.asarray(transform, np.float64)
+
+
+# ---------------------------------------------------------------------------------------------------------------- fit
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The fragments that the detector found on a page, and the line of the page that each lies on."""
+
+    boxes: list[LevelBox]
+    find: FindInk | None
+    items: list[Item]
+    middles: npt.NDArray[np.float64]  # (N, 2) px, of the items
+    halves: npt.NDArray[np.float64]  # (N, 2) px, half of the widths and heights of the items
+
+    def item_of(self, box: LevelBox) -> Item | None:
+        """The line that a fragment lies on."""
+        offset = np.abs(box.region.corners.mean(0) - self.middles)
+        inside = (offset <= self.halves).all(axis=1)
+        return self.items[int(np.where(inside, offset[:, 1], np.inf).argmin())] if inside.any() else None
+
+
+def observe(split: str, index: int, has_table: bool, detector: DbNetDetector) -> Observed:
+    page = compose_page(split, index, has_table)
+    image, transform = photograph(page, split, index)
+    boxes, slope = level_boxes(detector(image), image)
+    parts = [part for box in boxes for part in box.parts]
+    middles = (
+        np.array([((i.box[0] + i.box[2]) / 2, (i.box[1] + i.box[3]) / 2) for i in page.items]) @ transform[:, :2].T
+    )
+    middles += transform[:, 2]
+    halves = np.array([((i.box[2] - i.box[0]) / 2 + 4, (i.box[3] - i.box[1]) / 2 + 4) for i in page.items])
+    return Observed(parts, ink_finder(boxes, slope, image), page.items, middles, halves)
+
+
+def gutter_label(block: Block, k: int, page: Observed) -> float | None:
+    """1 if the gap after column k separates cells or columns of prose, 0 if it separates words; None if unknown."""
+    votes = []
+    for row in block.grid():
+        if row[k] and row[k + 1]:
+            a, b = page.item_of(row[k][-1]), page.item_of(row[k + 1][0])
+            if a and b:
+                votes.append(a is not b and (a.place is None or a.place != b.place))
+    if votes:
+        return float(mean(votes) > 0.5)
+    left, right = ({i.place[2] for row in block.grid() for box in row[n] if (i := page.item_of(box)) and i.place}
+                   for n in (k, k + 1))  # fmt: skip
+    return None if not left or not right else float(not left & right)
+
+
+def table_label(block: Block, page: Observed) -> float | None:
+    """1 if a block is one table, 0 if it is none, or a table beside prose; None if it is a part of both."""
+    members = [page.item_of(box) for row in block.rows for box in row]
+    share = mean(bool(item and item.place) for item in members)
+    beside = sum(len({bool(i and i.place) for i in map(page.item_of, row)}) > 1 for row in block.rows)
+    if share > 0.8 and beside <= 0.1 * len(block.rows):
+        return 1.0
+    return 0.0 if share < 0.3 or beside > 0.3 * len(block.rows) else None
+
+
+def same_row_label(block: Block, k: int, page: Observed) -> float | None:
+    """1 if line k of a block and the one below are of one row; None if unknown."""
+    rows = [Counter(i.place[1] for box in block.rows[n] if (i := page.item_of(box)) and i.place) for n in (k, k + 1)]
+    if not rows[0] or not rows[1]:
+        return None
+    return float(rows[0].most_common(1)[0][0] == rows[1].most_common(1)[0][0])
+
+
+def fit_logistic(rows: list[list[float]], labels: list[float], balanced: bool) -> npt.NDArray[np.float64]:
+    """The weights of a logistic regression with an L2 penalty, by Newton's method.
+
+    balanced: both classes count alike; else by their numbers of examples.
+    """
+    x, y = np.array(rows), np.array(labels)
+    balance = np.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean())) if balanced else np.ones(len(y))
+    weights = np.zeros(x.shape[1])
+    penalty = L2_PENALTY * np.diag([0.0, *[1.0] * (x.shape[1] - 1)])
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-(x @ weights).clip(-30, 30)))
+        hessian = (x * (balance * p * (1 - p))[:, None]).T @ x + penalty
+        weights += np.linalg.solve(hessian, x.T @ (balance * (y - p)) - penalty @ weights)
+    return weights
+
+
+def examples_of(decision: str, pages: Sequence[Observed]) -> tuple[list[list[float]], list[float]]:
+    """The features and labels of a decision on pages. Decisions after "gutter" need its fitted weights."""
+    rows: list[list[float]] = []
+    labels: list[float] = []
+
+    def add(features: list[float], label: float | None) -> None:
+        if label is not None:
+            rows.append(features)
+            labels.append(label)
+
+    for page in pages:
+        for candidate in table_candidates(page.boxes, page.find):
+            if decision == "gutter":
+                for k in range(len(candidate.columns) - 1):
+                    add(gutter_features(candidate, k), gutter_label(candidate, k, page))
+                continue
+            block = separate_columns(candidate)
+            if len(block.columns) < 2:
+                continue
+            label = table_label(block, page)
+            if decision == "table":
+                add(table_features(block), label)
+            elif label == 1:
+                for k in range(len(block.rows) - 1):
+                    add(same_row_features(block, k), same_row_label(block, k, page))
+    return rows, labels
+
+
+def fit() -> None:
+    """Fit the three decisions, test them on the other split, and write the weights."""
+    detector = DbNetDetector()
+    started = time.perf_counter()
+    counts = {"fit": (FIT_PAGES, 150), "test": (30, 24)}
+    pages = {
+        split: [
+            observe(split, k, table, detector)
+            for table, n in zip((True, False), numbers, strict=True)
+            for k in range(n)
+        ]
+        for split, numbers in counts.items()
+    }
+    print(f"{sum(map(len, pages.values()))} pages, {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    weights: dict[str, list[float]] = {}
+    report: dict[str, Any] = {}
+    for decision in ("gutter", "table", "same_row"):
+        # Whether a page has tables depends on the page; the other two classes count as they occur in tables
+        fitted = fit_logistic(*examples_of(decision, pages["fit"]), balanced=decision == "table")
+        weights[decision] = [round(float(w), 4) for w in fitted]
+        text = json.dumps({"about": "Fitted by benchmarks/tables.py --fit, which states the data.", "weights": weights})
+        MODEL.write_text(text)
+        log_odds_of.__globals__["_fitted_weights"].cache_clear()
+        report[decision] = {}
+        for split, observed in pages.items():
+            rows, labels = examples_of(decision, observed)
+            positive = np.array(rows) @ fitted > 0
+            truth = np.array(labels) > 0
+            report[decision][split] = {"yes": int(truth.sum()), "missed": int((truth & ~positive).sum()),
+                                       "no": int((~truth).sum()), "wrong": int((~truth & positive).sum())}  # fmt: skip
+        print(decision, report[decision], file=sys.stderr)
+    about = "Fitted by benchmarks/tables.py --fit, which states the data."
+    MODEL.write_text(json.dumps({"about": about, "weights": weights, "report": report}, indent=1) + "\n")
+
+
+# ------------------------------------------------------------------------------------------------------------ measure
+
+
+def same_text(truth: str, read: str) -> bool:
+    """Whether a cell was found, whatever its letters were read as."""
+    a, b = ("".join(text.lower().split()) for text in (truth, read))
+    if len(a) <= 2:
+        return bool(b) and len(b) <= len(a) + 1
+    return Levenshtein.normalized_similarity(a, b) > 0.5
+
+
+def right_cells(truth: list[list[str]], read: list[list[str]]) -> tuple[int, int, int]:
+    """The numbers of cells with text in the right row and column, in the right row, and of all, over the best matching
+    of the rows in order."""
+    columns = [[sum(same_text(cell, row[c] if c < len(row) else "") for c, cell in enumerate(expected) if cell)
+                for row in read] for expected in truth]  # fmt: skip
+    rows = [[sum(any(same_text(cell, other) for other in row) for cell in expected if cell) for row in read]
+            for expected in truth]  # fmt: skip
+    return best_matching(columns), best_matching(rows), sum(bool(cell) for row in truth for cell in row)
+
+
+def best_matching(scores: list[list[int]]) -> int:
+    """The largest sum of scores (rows of the truth x rows that were read) of a matching that keeps the order."""
+    best = [0] * (len(scores[0]) + 1 if scores else 1)
+    for row in scores:
+        previous = best[:]
+        for k, score in enumerate(row, 1):
+            best[k] = max(previous[k], best[k - 1], previous[k - 1] + score)
+    return best[-1]
+
+
+def measure(pages: int, show: bool) -> dict[str, Any]:
+    """Read composed pages of the test split with glyphline and, where it is installed, RapidOCR."""
+    reader = open_reader()
+    rapidocr = None
+    if find_spec("rapidocr") is not None:
+        logging.disable(logging.CRITICAL)
+        from rapidocr import RapidOCR
+
+        rapidocr = RapidOCR()
+    sums: dict[tuple[str, str], list[float]] = {}
+    for index in range(pages):
+        page = compose_page("test", index, True)
+        image, _ = photograph(page, "test", index)
+        outputs: dict[str, tuple[list[list[str]], float]] = {}
+        started = time.perf_counter()
+        text = reader.read_image(image).text
+        outputs["glyphline"] = [line.split("\t") for line in text.split("\n")], time.perf_counter() - started
+        if rapidocr is not None:
+            started = time.perf_counter()
+            markdown = rapidocr(image[..., ::-1]).to_markdown()
+            seconds = time.perf_counter() - started
+            outputs["RapidOCR"] = [re.split(" {2,}", line) for line in markdown.split("\n") if line], seconds
+        for name, (rows, seconds) in outputs.items():
+            counts = np.sum([right_cells(page.rows(table), rows) for table in range(page.tables)], axis=0)
+            for kind in (page.kind, "all"):
+                total = sums.setdefault((kind, name), [0.0] * 5)
+                whole = float(counts[0] == counts[2])
+                for k, value in enumerate((*counts.tolist(), whole, seconds)):
+                    total[k] += value
+            if show and name == "glyphline" and counts[0] < counts[2]:
+                print(f"--- {index} {page.kind} {counts.tolist()}")
+                for table in range(page.tables):
+                    print("\n".join(" | ".join(row) for row in page.rows(table)))
+                print("  read:\n" + text.replace("\t", " | "))
+    counts_of = Counter({"all": pages})
+    for index in range(pages):
+        counts_of[compose_page("test", index, True).kind] += 1
+    return {"tables": [
+        {"kind": kind, "reader": name, "pages": counts_of[kind], "cells": int(total[2]),
+         "right_row_and_column": total[0] / total[2], "right_row": total[1] / total[2],
+         "whole_tables": total[3] / counts_of[kind], "seconds": total[4] / counts_of[kind]}
+        for (kind, name), total in sums.items()
+    ]}  # fmt: skip
+
+
+def measure_prose(pages: int, show: bool) -> dict[str, Any]:
+    """Pages without tables: the share that has no table, and the share of lines in the right order."""
+    reader = open_reader()
+    without, orders = 0, []
+    for index in range(pages):
+        page = compose_page("test", index, False)
+        image, _ = photograph(page, "test", index)
+        read = reader.read_image(image)
+        without += not read.tables
+        lines = [line.text for line in read.lines if line.text]
+        positions = []
+        for item in page.items:
+            best = max(
+                range(len(lines)), key=lambda k: Levenshtein.normalized_similarity(item.text, lines[k]), default=0
+            )
+            if lines and Levenshtein.normalized_similarity(item.text, lines[best]) > 0.7:
+                positions.append(best)
+        pairs = list(pairwise(positions))
+        if page.kind == "prose":
+            orders.append(mean(a < b for a, b in pairs) if pairs else 1.0)
+        if show and (read.tables or orders[-1:] < [1.0]):
+            print(f"--- {index} {page.kind} order {orders[-1:]}\n" + read.text.replace("\t", " | "))
+    return {"prose": {"pages": pages, "without_table": without / pages, "order": mean(orders)}}
+
+
+def main() -> None:
+    """Fit, or measure and write results/tables.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fit", action="store_true", help="fit the weights and write them")
+    parser.add_argument("--pages", type=int, default=TEST_PAGES, help="composed pages with tables")
+    parser.add_argument("--show", action="store_true", help="print what is wrong")
+    args = parser.parse_args()
+    if args.fit:
+        fit()
+        return
+    results = {**measure(args.pages, args.show), **measure_prose(min(args.pages, PROSE_PAGES), args.show)}
+    for row in results["tables"]:
+        print(f"{row['kind']:10s} {row['reader']:10s} {row['cells']:6d} cells, right row and column"
+              f" {row['right_row_and_column']:7.2%}, right row {row['right_row']:7.2%},"
+              f" whole tables {row['whole_tables']:7.2%}, {row['seconds']:.2f} s a page")  # fmt: skip
+    print(results["prose"])
+    if args.pages == TEST_PAGES:
+        (RESULTS / "tables.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Leaders: the rows of dots between a title and its page number. Detectors lose the text beside them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from glyphline.imaging.documents import ColourImage
+from glyphline.imaging.normalization import ink_is_bright, to_grey
+
+MIN_DOTS = 8  # of a row; an ellipsis has three, and texts have no row of eight full stops
+MAX_SIDE = 0.012  # share of the image's longer side that a dot is wide or high at most
+MAX_DISTANCE = 5.0  # between the centres of neighbouring dots, in sizes of a dot
+
+
+def erase_leaders(image: ColourImage) -> ColourImage:
+    """The image (H, W, 3) uint8 with paper instead of rows of dots. The same image where there is none.
+
+    A row has at least MIN_DOTS dots of about one size at about equal distances. It may slope a little.
+    """
+    grey = to_grey(image)
+    bright = ink_is_bright(grey)
+    dark_ink = 255 - grey if bright else grey
+    mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 20)
+    _, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    widths, heights = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    sides = np.maximum(widths, heights)
+    is_dot = (sides <= max(4.0, MAX_SIDE * max(grey.shape))) & (np.minimum(widths, heights) >= 0.5 * sides)
+    is_dot &= stats[:, cv2.CC_STAT_AREA] >= 2
+    dots = np.flatnonzero(is_dot)
+    erased = dots[_in_rows(np.asarray(centres[dots], np.float64), sides[dots].astype(np.float64))]
+    if len(erased) == 0:
+        return image
+    reach = int(sides[erased].max()) // 2 + 2
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    area = cv2.dilate(np.isin(labels, erased).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    paper = cv2.morphologyEx(image, cv2.MORPH_OPEN if bright else cv2.MORPH_CLOSE, kernel)
+    return np.where(area[..., None], paper, image)
+
+
+def _in_rows(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which dots (N, 2) px are part of a row of dots. sizes: (N,) px."""
+    order = np.lexsort((centres[:, 1], centres[:, 0]))
+    xs, ys, sizes_in_order = centres[order, 0], centres[order, 1], sizes[order]
+    following = np.full(len(order), -1)
+    has_previous = np.zeros(len(order), np.bool_)
+    for k in range(len(order)):
+        size = sizes_in_order[k]
+        near = np.arange(k + 1, int(np.searchsorted(xs, xs[k] + MAX_DISTANCE * size, side="right")))
+        near = near[
+            (np.abs(ys[near] - ys[k]) <= 0.5 * size + 0.5) & (np.abs(sizes_in_order[near] - size) <= 0.4 * size + 1)
+        ]
+        near = near[xs[near] > xs[k] + 0.8 * size]
+        if len(near) and not has_previous[near[0]]:
+            following[k] = near[0]
+            has_previous[near[0]] = True
+    member = np.zeros(len(order), np.bool_)
+    for start in np.flatnonzero(~has_previous):
+        row = [int(start)]
+        while following[row[-1]] >= 0:
+            row.append(int(following[row[-1]]))
+        distances = np.diff(xs[row])
+        if len(row) >= MIN_DOTS:
+            usual = np.median(distances)
+            even = np.abs(distances - usual) <= 0.25 * usual + 1
+            if even.mean() > 0.8:
+                member[row] = True
+    result = np.zeros(len(order), np.bool_)
+    result[order] = member
+    return result
