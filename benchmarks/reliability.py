@@ -103,7 +103,6 @@ MODELS = (PHOTO, "reader", PP_OCR)
 MIN_SIMILARITY = 0.6  # of the greedy text to the truth, for a line that can be read
 L2_PENALTY = 0.05
 MAX_REJECTED = 0.01  # share of the readable lines of the fit that are rejected
-MAX_INVENTED = 0.01  # share of the regions of background of the fit that are kept and legible
 MAX_SURE = 0.002  # share of the unreadable lines of the fit that are not looked at again
 MAX_REGIONS = 30  # of a picture; the ink detector finds hundreds on leaves
 READABLE = 0  # the class of a readable line; class k is OBSTACLES[k - 1]
@@ -609,9 +608,8 @@ def main() -> None:
     }
     x, y = np.array(rows["val"][0]), np.array(rows["val"][1])
     text_weights = binary_weights(x, y)
-    # 0.5 keeps a share of MAX_INVENTED of the background that would be printed, because it is legible
-    legible_background = np.sort((x @ np.array(text_weights))[(y == 0) & (x[:, 1] >= 0)])
-    text_weights[0] -= float(legible_background[-1 - int(MAX_INVENTED * (y == 0).sum())]) + 1e-3
+    # 0.5 drops a share of MAX_REJECTED of the regions of text
+    text_weights[0] -= float(np.quantile(x[y > 0] @ np.array(text_weights), MAX_REJECTED, method="lower"))
     document["text"] = rounded(text_weights)
     document["report"]["text"] = {}
     for split, (x, y) in rows.items():

@@ -173,7 +173,7 @@ def legibility_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("legibility_decides")
 def test_background_is_dropped() -> None:
     image = np.full((400, 400, 3), 255, np.uint8)
-    for legibility, expected in ((0.9, ["goes"]), (0.1, [])):
+    for legibility, expected in ((0.97, ["goes"]), (0.1, [])):
         reader = PageReader(ConstantReader("goes", legibility=legibility), FixedDetector(region(10, 10, 90, 50, 0.7)))
         assert [line.text for line in reader.read_image(image).lines] == expected
 
@@ -181,7 +181,7 @@ def test_background_is_dropped() -> None:
 @pytest.mark.usefixtures("legibility_decides")
 def test_page_without_text_is_not_rotated() -> None:
     level = [region(10, 10, 90, 50)]
-    for legibility, expected in ((0.1, ""), (0.9, "Fire")):
+    for legibility, expected in ((0.1, ""), (0.97, "Fire")):
         reader = PageReader(ConstantReader("Fire", legibility=legibility), DetectorByShape(level, []))
         page = reader.read_image(np.full((200, 100, 3), 255, np.uint8))
         assert page.text == expected and page.rotation == (90 if expected else 0)
@@ -247,7 +247,7 @@ def test_doubtful_single_line_is_detected_again_and_joined() -> None:
 def test_ink_that_is_no_text_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InkDetector, "__call__", lambda self, image: [region(10, 10, 90, 50, 1.0)])
     image = np.full((100, 400, 3), 255, np.uint8)
-    for legibility, expected in ((0.9, "Eggs"), (0.1, "")):
+    for legibility, expected in ((0.97, "Eggs"), (0.1, "")):
         for min_confidence in (0.5, 0.0):
             reader = ConstantReader("Eggs", 0.9, legibility=legibility)
             page = PageReader(reader, InkDetector(), min_confidence=min_confidence).read_image(image)
@@ -317,7 +317,7 @@ def test_joined_vertical_line_begins_at_its_upper_end() -> None:
 @pytest.mark.usefixtures("legibility_decides")
 def test_first_result_is_kept_if_the_second_is_background() -> None:
     image = np.full((60, 300, 3), 255, np.uint8)
-    for legibility, expected in ((0.1, "7"), (0.9, "T")):
+    for legibility, expected in ((0.1, "7"), (0.97, "T")):
         second = ConstantReader("T", 0.9, 0.98, legibility).line
         line_reader = ReaderByWidth(w300=ConstantReader("7", 0.9, 0.9).line, w80=second)
         reader = PageReader(line_reader, second_detector=FixedDetector(region(10, 10, 90, 50, 0.7)))

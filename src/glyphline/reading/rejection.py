@@ -20,7 +20,7 @@ from glyphline.reading.recognition.reliability import (
     fitted_text_weights,
 )
 
-MIN_TEXT_PROBABILITY = 0.5  # the fitted limit, see `text_probabilities`
+MIN_TEXT_PROBABILITY = 0.9  # to print what is no text is nine times as bad as to drop a region of text
 #: a reason of rejection, beside the obstacles of `reliability`
 UNRELIABLE = "too many characters are uncertain"
 _MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
