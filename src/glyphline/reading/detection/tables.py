@@ -284,9 +284,9 @@ def gutter_features(block: Block, k: int) -> list[float]:
     1 (the bias); the logs of the width of the gap that is free in all rows, of the one that is free in four fifths of
     them, and of the median gap between the cells beside it, heights; the share of the rows that have cells on both
     sides, and of those that have more than a word gap there; the shares of the rows that have a cell on its left and
-    on its right; the logs of the numbers of rows and of columns; the logs of the mean width of the cells on its left and
-    on its right, heights; and how far the cells of the column on its left and on its right are from being aligned at their
-    left, their right or their middle, heights.
+    on its right; the logs of the numbers of rows and of columns; the logs of the mean width of the cells on its left
+    and on its right, heights; and how far the cells of the column on its left and on its right are from being aligned
+    at their left, their right or their middle, heights.
     All but the bias are repeated, 0 for a block of two columns: in one of more, a narrow column is no list's.
     """
     cells = block.grid()
