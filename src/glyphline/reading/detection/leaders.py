@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.imaging.documents import ColourImage
-from glyphline.imaging.normalization import ink_is_bright, to_grey
+from glyphline.imaging.normalization import to_grey
 
 MIN_DOTS = 8  # of a row; an ellipsis has three, and texts have no row of eight full stops
-MAX_SIDE = 0.012  # share of the image's longer side that a dot is wide or high at most
+MAX_SIDE = 0.45  # usual letter heights that a dot is wide or high at most; letters are higher
+MIN_FILL = 0.65  # share of its bounding box that a dot fills; a disc fills pi / 4
 MAX_DISTANCE = 5.0  # between the centres of neighbouring dots, in sizes of a dot
 
 
@@ -20,14 +21,16 @@ def erase_leaders(image: ColourImage) -> ColourImage:
     A row has at least MIN_DOTS dots of about one size at about equal distances. It may slope a little.
     """
     grey = to_grey(image)
-    bright = ink_is_bright(grey)
+    paper = float(np.median(grey))
+    bright = float(grey.max()) - paper > paper - float(grey.min())
     dark_ink = 255 - grey if bright else grey
     mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 20)
     _, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
     widths, heights = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-    sides = np.maximum(widths, heights)
-    is_dot = (sides <= max(4.0, MAX_SIDE * max(grey.shape))) & (np.minimum(widths, heights) >= 0.5 * sides)
-    is_dot &= stats[:, cv2.CC_STAT_AREA] >= 2
+    sides, areas = np.maximum(widths, heights), stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas[0] = 0  # the background
+    is_dot = (sides <= MAX_SIDE * _letter_height(heights, areas)) & (np.minimum(widths, heights) >= 0.5 * sides)
+    is_dot &= (areas >= 2) & (areas >= MIN_FILL * widths * heights)
     dots = np.flatnonzero(is_dot)
     erased = dots[_in_rows(np.asarray(centres[dots], np.float64), sides[dots].astype(np.float64))]
     if len(erased) == 0:
@@ -35,8 +38,15 @@ def erase_leaders(image: ColourImage) -> ColourImage:
     reach = int(sides[erased].max()) // 2 + 2
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     area = cv2.dilate(np.isin(labels, erased).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    paper = cv2.morphologyEx(image, cv2.MORPH_OPEN if bright else cv2.MORPH_CLOSE, kernel)
-    return np.where(area[..., None], paper, image)
+    filled = cv2.morphologyEx(image, cv2.MORPH_OPEN if bright else cv2.MORPH_CLOSE, kernel)
+    return np.where(area[..., None], filled, image)
+
+
+def _letter_height(heights: npt.NDArray[np.int32], areas: npt.NDArray[np.float64]) -> float:
+    """The median height of components, px, weighted by the square of their areas: many dots weigh less than letters."""
+    order = np.argsort(heights)
+    weights = np.cumsum(areas[order] ** 2)
+    return float(heights[order[min(len(order) - 1, int(np.searchsorted(weights, weights[-1] / 2)))]])
 
 
 def _in_rows(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
