@@ -373,7 +373,7 @@ def test_read_prints_json(lines_folder: Path, model: Path, model_texts: dict[str
 def test_read_prints_tsv(lines_folder: Path, model: Path, model_texts: dict[str, str]) -> None:
     result = run("read", "--line", lines_folder, "--model", model, "--format", "tsv")
     rows = [row.split("\t") for row in result.out.splitlines()]
-    assert {Path(file).name: text for file, _, _, _, text in rows} == model_texts
+    assert {Path(file).name: text for file, _, _, _, text, *_ in rows} == model_texts
 
 
 def test_read_reads_standard_input(lines_folder: Path, model: Path, model_texts: dict[str, str]) -> None:
