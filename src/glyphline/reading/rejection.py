@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from glyphline.page import Line
-from glyphline.reading.recognition.calibration import log_odds, logistic
+from glyphline.reading.recognition.calibration import log_odds, regression_probability
 from glyphline.reading.recognition.reliability import (
     MIN_LEGIBILITY,
     NOT_TEXT,
     UNKNOWN_WRITING,
+    expected_share,
     fitted_text_weights,
 )
 
@@ -62,6 +63,7 @@ def text_features(
         line.legibility * line.visual_confidence * (1.0 if confidence is None else confidence) * (n >= _CONTEXT_LETTERS)
         for confidence, line, n in zip(detector_confidences, lines, letters, strict=True)
     ]
+    strongest = sorted(range(len(lines)), key=lambda k: -scores[k])[:2]
     rows = []
     for k, (confidence, line, n) in enumerate(zip(detector_confidences, lines, letters, strict=True)):
         characters = [c for word in line.words for c in word.text]
@@ -75,9 +77,9 @@ def text_features(
                 math.log(1 + n),
                 float(n == 1),
                 float(n == 2),
-                sum(word.confidence * len(word.text) for word in line.words) / max(1, n),
+                expected_share(line.words),
                 sum(c.isalnum() for c in characters) / max(1, n),
-                max((score for i, score in enumerate(scores) if i != k), default=0.0),
+                next((scores[i] for i in strongest if i != k), 0.0),
                 float(is_small and not is_rotated),
                 float(is_rotated),
             ]
@@ -95,7 +97,7 @@ def text_probabilities(
     weights = fitted_text_weights()
     rows = text_features(detector_confidences, lines, is_small, is_rotated)
     return [
-        1.0 if confidence == 1 or weights is None else logistic(sum(w * x for w, x in zip(weights, row, strict=True)))
+        1.0 if confidence == 1 or weights is None else regression_probability(weights, row)
         for confidence, row in zip(detector_confidences, rows, strict=True)
     ]
 

@@ -36,6 +36,11 @@ def logistic(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
 
 
+def regression_probability(weights: Sequence[float], features: Sequence[float]) -> float:
+    """The probability 0..1 that a logistic regression gives. weights, features: one number for each feature."""
+    return logistic(sum(w * x for w, x in zip(weights, features, strict=True)))
+
+
 def features(unit: Sequence[CharacterEvidence]) -> list[float]:
     """The FEATURE_COUNT features of a unit: a character, word or line, given as the evidence of its characters.
 
@@ -73,7 +78,7 @@ class Calibration:
         weights: tuple[float, ...] | None = getattr(self, kind)
         if weights is None:
             return float(min(probability for probability, _ in unit))
-        return logistic(sum(w * x for w, x in zip(weights, features(unit), strict=True)))
+        return regression_probability(weights, features(unit))
 
     def character_confidences(self, characters: Sequence[CharacterEvidence]) -> list[float]:
         """The probability 0..1 that each character is correct: `__call__("character", [c])` for all at once."""

@@ -28,7 +28,7 @@ from rapidfuzz.distance import Levenshtein
 from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import extract_ink, ink_bounds, to_grey
 from glyphline.page import Line, Word
-from glyphline.reading.recognition.calibration import log_odds, logistic
+from glyphline.reading.recognition.calibration import log_odds, regression_probability
 from glyphline.reading.recognition.languages import LANGUAGES, WEIGHTS, language_model_of, log_likelihoods
 from glyphline.reading.recognition.posteriors import Posteriors
 
@@ -83,8 +83,8 @@ def second_look_features(
     each copy the differences of its posterior features to those of the line, and the similarity of the texts, without
     case and spaces; then `image_features`.
     """
-    own, own_text = _posterior_features(posteriors), _without_case_and_spaces(posteriors.greedy.text)
-    features = legibility_features(posteriors)
+    features, own_text = legibility_features(posteriors), _without_case_and_spaces(posteriors.greedy.text)
+    _, _, *own = features  # those of the posteriors
     for copy in (mirrored, narrower):
         features += [a - b for a, b in zip(_posterior_features(copy), own, strict=True)]
         features.append(_similarity(own_text, _without_case_and_spaces(copy.greedy.text)))
@@ -146,6 +146,12 @@ def word_features(line: Line, posteriors: Posteriors, legibility: float) -> list
         ]
         for word, (start, end) in zip(line.words, places, strict=True)
     ]
+
+
+def expected_share(words: Sequence[Word]) -> float:
+    """The expected share (0..1) of the letters of words that stand in right words; 0 for no words."""
+    letters = sum(len(word.text) for word in words)
+    return sum(word.confidence * len(word.text) for word in words) / max(1, letters)
 
 
 def _seen_characters(text: str, posteriors: Posteriors) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -220,7 +226,7 @@ class Reliability:
         """The verdict on a line from its posteriors; None where it takes a second look."""
         if not self.is_fitted:
             return Verdict()
-        legibility = _logistic(self._weights["first"], legibility_features(posteriors))
+        legibility = regression_probability(self._weights["first"], legibility_features(posteriors))
         return Verdict(legibility) if legibility >= self._weights["sure"] else None
 
     def second_look(
@@ -239,9 +245,8 @@ class Reliability:
         A line cannot be read where the expected share of its letters that stand in right words is below the fitted
         limit.
         """
-        letters = sum(len(word.text) for word in words)
-        share = sum(word.confidence * len(word.text) for word in words) / max(1, letters)
-        if not letters or share >= self._weights.get("min_share", 0.0) or verdict.legibility < MIN_LEGIBILITY:
+        share = expected_share(words)
+        if not words or share >= self._weights.get("min_share", 0.0) or verdict.legibility < MIN_LEGIBILITY:
             return verdict
         return Verdict(min(share, MIN_LEGIBILITY / 2), UNCERTAIN_WORDS)
 
@@ -250,8 +255,4 @@ class Reliability:
         if "word" not in self._weights:
             return None
         rows = word_features(line, posteriors, legibility)
-        return [_logistic(self._weights["word"], row) for row in rows] if rows else None
-
-
-def _logistic(weights: Sequence[float], features: Sequence[float]) -> float:
-    return logistic(sum(w * x for w, x in zip(weights, features, strict=True)))
+        return [regression_probability(self._weights["word"], row) for row in rows] if rows else None
