@@ -9,11 +9,13 @@ Readable lines: nine languages (without Swedish) in print (recipes/fonts/print),
 effects, of EMNIST, generated codes, and short lines as on signs (recipes/fonts/signs and documents), all of the
 validation split. Lines that cannot be read: half of the scripts of Debian's fonts-noto-core, Chinese, Japanese and
 Korean characters (fonts-noto-cjk), mirrored and upside-down print, scribbles; print and handwriting that is blurred or
-shrunk so far that the recognizer does not read it; cuttings of textures and of wallpapers. Tested on Swedish, the
+shrunk, and handwriting that is bent so far that the recognizer does not read it; cuttings of textures and of
+wallpapers. Tested on Swedish, the
 held-out fonts, DejaVu, the other scripts, other wallpapers. A line that is not meant to be unreadable and of which the
-recognizer misreads more than 40 % of the characters is left out, unless it was blurred or shrunk.
+recognizer misreads more than 40 % of the characters is left out, unless it was blurred, shrunk or bent.
 
-Regions of text and of background: what the detectors find in drawn pages, in signs on wallpapers, and in wallpapers.
+Regions of text and of background: what the detectors find in drawn pages, in signs on wallpapers, and in wallpapers and
+their cuttings.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import random
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -51,14 +53,17 @@ from glyphline.reading.recognition.languages import LANGUAGES
 from glyphline.reading.recognition.posteriors import Posteriors
 from glyphline.reading.recognition.recognizers import PHOTO, PP_OCR
 from glyphline.reading.recognition.reliability import (
+    MIN_LEGIBILITY,
     NOT_TEXT,
     OBSTACLES,
     TOO_BLURRED,
     TOO_SMALL,
     UNKNOWN_WRITING,
     copies_of,
+    expected_share,
     fitted_models,
     legibility_features,
+    page_features,
     second_look_features,
     word_features,
 )
@@ -105,7 +110,14 @@ L2_PENALTY = 0.05
 MAX_REJECTED = 0.01  # share of the readable lines of the fit that are rejected
 MAX_SURE = 0.002  # share of the unreadable lines of the fit that are not looked at again
 MAX_REGIONS = 30  # of a picture; the ink detector finds hundreds on leaves
+MIN_REGION_HEIGHT = 4.0  # px; nobody can read lower ones, and long ones take minutes
+MAX_PRINTED = 0.005  # share of the regions of background of the fit whose text is printed
+CUTTINGS = 4  # of each wallpaper
+MAX_REJECTED_BY_PAGE = 0.003  # share of the readable lines that are rejected beside lines that cannot be read
+PAGES = 2000  # put together for this
 READABLE = 0  # the class of a readable line; class k is OBSTACLES[k - 1]
+BENT = "bent"  # handwriting that few can read. Its posteriors are those of readable handwriting: only its words tell it
+BENT_MISREAD = -1  # the class of a bent line that is not read
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class LabelledLine:
     image: ColourImage
     kind: str  # print, hand or signs; else why it cannot be read
     text: str = ""
-    may_be_readable: bool = False  # blurred or shrunk print: the recognizers decide whether it can be read
+    may_be_readable: bool = False  # blurred, shrunk or bent: the recognizer decides whether it can be read
 
 
 def composed_lines(
@@ -161,6 +173,7 @@ def fit_lines(wallpapers: dict[str, list[ColourImage]]) -> Iterator[LabelledLine
         yield from (LabelledLine(image, "print", text) for image, text in printed)
         yield from (LabelledLine(image, "hand", text) for image, text in written)
         yield from spoiled_lines(rng.sample(printed, 8) + rng.sample(written, 8), rng)
+        yield from bent_lines(written[::2], random.Random(f"bent/{code}"))
     codes = ("generated:9000", "signs:9000")
     for image, text in composed_lines(codes, f"fonts:{FONTS / 'print'}", {}, 120):
         yield LabelledLine(image, "print", text)
@@ -185,6 +198,7 @@ def test_lines(wallpapers: dict[str, list[ColourImage]]) -> Iterator[LabelledLin
     for kind, lines in (("print", printed), ("hand", written), ("signs", signs)):
         yield from (LabelledLine(image, kind, text) for image, text in lines)
         yield from spoiled_lines(rng.sample(lines, 20), rng)
+    yield from bent_lines(written[::2], random.Random("bent/test"))
     yield from lines_without_text(300, "test", None, wallpapers["test"])
 
 
@@ -199,6 +213,22 @@ def spoiled_lines(lines: Sequence[tuple[ColourImage, str]], rng: random.Random) 
             scale = rng.uniform(5, 14) / height
             size = (max(4, round(image.shape[1] * scale)), max(3, round(height * scale)))
             yield LabelledLine(cv2.resize(image, size, interpolation=cv2.INTER_AREA), TOO_SMALL, text, True)
+
+
+def bent_lines(lines: Sequence[tuple[ColourImage, str]], rng: random.Random) -> Iterator[LabelledLine]:
+    """Each line narrower and bent more or less, as a hand that few can read."""
+    for image, text in lines:
+        height = image.shape[0]
+        width = max(16, round(image.shape[1] * rng.uniform(0.35, 1)))
+        narrow = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        noise = np.random.default_rng(rng.randrange(2**32)).normal(size=(2, height, width))
+        scale, reach = height * rng.uniform(0.06, 0.2), height * rng.uniform(0, 0.18)
+        shifts = [cv2.GaussianBlur(plane, (0, 0), scale) for plane in noise]
+        dx, dy = (reach * shift / max(1e-9, shift.std()) for shift in shifts)
+        x, y = np.meshgrid(np.arange(width), np.arange(height))
+        maps = (x + dx).astype(np.float32), (y + dy).astype(np.float32)
+        bent = cv2.remap(narrow, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        yield LabelledLine(bent, BENT, text, may_be_readable=True)
 
 
 def lines_without_text(
@@ -251,6 +281,17 @@ def picture_cutting(rng: random.Random, wallpapers: Sequence[ColourImage]) -> Co
     width = min(picture.shape[1] - 1, round(height * rng.uniform(1, 9)))
     top, left = rng.randrange(picture.shape[0] - height), rng.randrange(picture.shape[1] - width)
     return np.ascontiguousarray(picture[top : top + height, left : left + width])
+
+
+def wallpaper_cutting(wallpaper: ColourImage, rng: random.Random) -> ColourImage:
+    """A cutting of a wallpaper, shrunk or enlarged, as a picture of its own: its sides are 150 to 1000 px long."""
+    height, width = wallpaper.shape[:2]
+    h, w = rng.randint(100, height - 1), rng.randint(100, width - 1)
+    top, left = rng.randrange(height - h), rng.randrange(width - w)
+    size = rng.randint(150, 1000), rng.randint(150, 1000)
+    cutting = wallpaper[top : top + h, left : left + w]
+    scale = min(size[0] / w, size[1] / h)
+    return cv2.resize(cutting, (max(16, round(w * scale)), max(16, round(h * scale))), interpolation=cv2.INTER_AREA)
 
 
 def draw_texture(rng: random.Random) -> ColourImage:
@@ -348,6 +389,10 @@ def rounded(weights: Sequence[float]) -> list[float]:
 # ---------------------------------------------------------------------------------------------------------- lines
 
 
+#: a line, its posteriors, its text, its kind and its legibility
+DecodedLine = tuple[Line, Posteriors, str, str, float]
+
+
 @dataclass
 class LineData:
     """The features and the labels of the lines of a set."""
@@ -355,7 +400,17 @@ class LineData:
     first: npt.NDArray[np.float64]
     second: npt.NDArray[np.float64]
     classes: npt.NDArray[np.int64]
-    decoded: list[tuple[Line, Posteriors, str, str]]  # of the readable lines: line, posteriors, text, kind
+    decoded: list[tuple[Line, Posteriors, str, str]]  # line, posteriors, text, kind
+
+    @property
+    def is_bent(self) -> npt.NDArray[np.bool_]:
+        """Whether each line is a bent one. Only the look at a page is fitted on these."""
+        return np.array([kind == BENT for _, _, _, kind in self.decoded])
+
+    def readable(self, legibilities: npt.NDArray[np.float64]) -> list[DecodedLine]:
+        """What is known of the readable lines, with their legibilities, without the bent ones."""
+        rows = zip(self.decoded, legibilities.tolist(), (self.classes == READABLE) & ~self.is_bent, strict=True)
+        return [(*decoded, legibility) for decoded, legibility, is_chosen in rows if is_chosen]
 
 
 def read_line_data(reader: LineReader, lines: Sequence[LabelledLine]) -> LineData:
@@ -370,22 +425,23 @@ def read_line_data(reader: LineReader, lines: Sequence[LabelledLine]) -> LineDat
             continue  # a line that should be readable and is not
         first.append(legibility_features(posteriors))
         second.append(second_look_features(line.image, posteriors, *copies[2 * k : 2 * k + 2]))
-        classes.append(READABLE if is_read else 1 + OBSTACLES.index(line.kind))
-        if is_read:
-            decoded.append((reader.decode(posteriors), posteriors, line.text, line.kind))
+        obstacle = BENT_MISREAD if line.kind == BENT else 1 + OBSTACLES.index(line.kind)
+        classes.append(READABLE if is_read else obstacle)
+        decoded.append((reader.decode(posteriors), posteriors, line.text, line.kind))
     return LineData(np.array(first), np.array(second), np.array(classes), decoded)
 
 
 def fit_line_models(sets: dict[str, LineData]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The weights of the two looks at a line and of its words, and the report on the fitted and on the test lines."""
-    fit = sets["fit"]
-    readable = (fit.classes == READABLE).astype(np.int64)
-    first = binary_weights(fit.first, readable)
-    sure = float(min(0.999, np.quantile(probability(first, fit.first)[readable == 0], 1 - MAX_SURE)))
-    doubtful = probability(first, fit.first) < sure
-    second = fit_logistic(fit.second, fit.classes, classes=1 + len(OBSTACLES))
+    usual = ~sets["fit"].is_bent
+    x_first, x_second, labels = (array[usual] for array in (sets["fit"].first, sets["fit"].second, sets["fit"].classes))
+    readable = (labels == READABLE).astype(np.int64)
+    first = binary_weights(x_first, readable)
+    sure = float(min(0.999, np.quantile(probability(first, x_first)[readable == 0], 1 - MAX_SURE)))
+    doubtful = probability(first, x_first) < sure
+    second = fit_logistic(x_second, labels, classes=1 + len(OBSTACLES))
     # the bias of "readable" is such that 0.5 rejects a share of MAX_REJECTED of all readable lines
-    odds = _log_odds_of_readable(second, fit.second)
+    odds = _log_odds_of_readable(second, x_second)
     readable_odds = np.where(doubtful, odds, math.inf)[readable > 0]
     second[0, 0] -= float(np.quantile(readable_odds, MAX_REJECTED, method="lower"))
     weights = {"first": rounded(first), "sure": round(sure, 5)}
@@ -396,24 +452,33 @@ def fit_line_models(sets: dict[str, LineData]) -> tuple[dict[str, Any], dict[str
         p_second = 1 / (1 + np.exp(-_log_odds_of_readable(second, data.second)))
         legibility = np.where(p_first >= sure, p_first, p_second)
         legibilities[name] = legibility
-        is_readable, accepted = data.classes == READABLE, legibility >= 0.5
-        told = (second @ data.second.T)[1:].argmax(axis=0) + 1
+        accepted, told = legibility >= 0.5, (second @ data.second.T)[1:].argmax(axis=0) + 1
+        is_readable, is_misread = (data.classes == READABLE) & ~data.is_bent, data.classes == BENT_MISREAD
+        is_unreadable = (data.classes != READABLE) & ~data.is_bent
         report[name] = {
-            "lines": len(is_readable), "looked at again": float((p_first < sure)[is_readable].mean()),
+            "lines": len(legibility), "looked at again": float((p_first < sure)[is_readable].mean()),
             "readable rejected": float((~accepted & is_readable).sum() / is_readable.sum()),
-            "unreadable accepted": int((accepted & ~is_readable).sum()), "unreadable": int((~is_readable).sum()),
-            "reason right": float((told == data.classes)[~is_readable & ~accepted].mean()),
+            "unreadable accepted": int((accepted & is_unreadable).sum()), "unreadable": int(is_unreadable.sum()),
+            "bent and misread accepted": int((accepted & is_misread).sum()), "bent and misread": int(is_misread.sum()),
+            "reason right": float((told == data.classes)[is_unreadable & ~accepted].mean()),
         }  # fmt: skip
-    words = {name: word_rows(data.decoded, legibilities[name][data.classes == READABLE]) for name, data in sets.items()}
+    words = {name: word_rows(data.readable(legibilities[name])) for name, data in sets.items()}
     x, y, _ = words["fit"]
     weights["word"] = rounded(binary_weights(x, y, balanced=False))
-    shares = {
-        name: expected_shares(weights["word"], data.decoded, legibilities[name][data.classes == READABLE])
-        for name, data in sets.items()
-    }
+    shares = {name: expected_shares(weights["word"], data.readable(legibilities[name])) for name, data in sets.items()}
     weights["min_share"] = round(float(np.quantile(shares["fit"], MAX_REJECTED)), 4)
     for name, share in shares.items():
         report[name]["readable with too few right words"] = float((share < weights["min_share"]).mean())
+    pages = {name: page_rows(weights, data, legibilities[name]) for name, data in sets.items()}
+    x, y = pages["fit"]
+    page = np.array(binary_weights(x, y))
+    page[0] -= float(np.quantile((x @ page)[y > 0], MAX_REJECTED_BY_PAGE, method="lower"))
+    weights["page"] = rounded(page)
+    for name, (x, y) in pages.items():
+        by_line, by_page = x[:, 1] >= 0, probability(weights["page"], x) >= MIN_LEGIBILITY  # log-odds of legibility
+        report[name]["readable rejected beside others"] = float((by_line & ~by_page)[y > 0].mean())
+        report[name]["unreadable accepted alone"] = float(by_line[y == 0].mean())
+        report[name]["unreadable accepted beside others"] = float((by_line & by_page)[y == 0].mean())
     x, y, kinds = words["test"]
     p = probability(weights["word"], x)
     for kind in ("print", "hand", "signs"):
@@ -429,7 +494,7 @@ def _log_odds_of_readable(weights: npt.NDArray[np.float64], x: npt.NDArray[np.fl
 
 
 def word_rows(
-    decoded: Sequence[tuple[Line, Posteriors, str, str]], legibilities: Sequence[float]
+    decoded: Sequence[DecodedLine],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
     """The features of the words of lines, whether each is right, case aside, and the kind of its line.
 
@@ -438,7 +503,7 @@ def word_rows(
     rows: list[list[float]] = []
     right: list[int] = []
     kinds: list[str] = []
-    for (line, posteriors, text, kind), legibility in zip(decoded, legibilities, strict=True):
+    for line, posteriors, text, kind, legibility in decoded:
         features = word_features(line, posteriors, legibility)
         if features:
             rows += features
@@ -448,17 +513,57 @@ def word_rows(
     return np.array(rows), np.array(right), np.array(kinds)
 
 
-def expected_shares(
-    weights: Sequence[float], decoded: Sequence[tuple[Line, Posteriors, str, str]], legibilities: Sequence[float]
-) -> npt.NDArray[np.float64]:
+def expected_shares(weights: Sequence[float], decoded: Sequence[DecodedLine]) -> npt.NDArray[np.float64]:
     """The expected share of its letters that stand in right words, of each line with words."""
-    shares = []
-    for (line, posteriors, _, _), legibility in zip(decoded, legibilities, strict=True):
-        features = word_features(line, posteriors, legibility)
-        if features:
-            letters = [len(word.text) for word in line.words]
-            shares.append(np.average(probability(weights, np.array(features)), weights=letters))
-    return np.array(shares)
+    lines = [_with_confidences(weights, row) for row in decoded]
+    return np.array([expected_share(line.words) for line in lines if line.words])
+
+
+def _with_confidences(weights: Sequence[float], decoded: DecodedLine) -> Line:
+    """The line of which the words have the confidences that the weights give."""
+    line, posteriors, _, _, legibility = decoded
+    features = word_features(line, posteriors, legibility)
+    if not features:
+        return line
+    confidences = probability(weights, np.array(features)).tolist()
+    return replace(line, words=tuple(replace(w, confidence=c) for w, c in zip(line.words, confidences, strict=True)))
+
+
+def page_rows(
+    weights: dict[str, Any], data: LineData, legibilities: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The features of the lines of pages that are put together of the lines of a set, and whether each is readable.
+
+    Half of the pages have readable lines of one kind, a quarter lines that cannot be read for one reason, a quarter any
+    lines.
+    """
+    rng = random.Random("pages")
+    judged = []
+    for decoded, legibility in zip(data.decoded, legibilities.tolist(), strict=True):
+        line = _with_confidences(weights["word"], (*decoded, legibility))
+        share = expected_share(line.words)
+        if legibility >= MIN_LEGIBILITY and share < weights["min_share"]:
+            legibility = min(share, MIN_LEGIBILITY / 2)
+        judged.append(replace(line, legibility=legibility))
+    groups: dict[tuple[bool, str], list[int]] = {}
+    for k, ((_, _, _, kind), label) in enumerate(zip(data.decoded, data.classes.tolist(), strict=True)):
+        groups.setdefault((label == READABLE, kind if label == READABLE else str(label)), []).append(k)
+    readable, unreadable = (
+        [group for (flag, _), group in groups.items() if flag == wanted] for wanted in (True, False)
+    )
+    rows: list[list[float]] = []
+    labels: list[int] = []
+    for number in range(PAGES):
+        pool = rng.choice(unreadable) if number % 4 == 0 else rng.choice(readable)
+        if number % 4 == 1:
+            pool = rng.choice(unreadable) + rng.choice(readable)
+        page = [rng.choice(pool) for _ in range(rng.randint(2, 40))]
+        features = page_features([judged[k] for k in page])
+        for k, row in zip(page, features, strict=True):
+            if judged[k].words:
+                rows.append(row)
+                labels.append(int(data.classes[k] == READABLE))
+    return np.array(rows), np.array(labels)
 
 
 # -------------------------------------------------------------------------------------------------------- regions
@@ -487,6 +592,8 @@ def upright_scenes(
     for wallpaper in wallpapers:
         yield wallpaper, []
         yield draw_texture(rng), []
+        for _ in range(CUTTINGS):
+            yield wallpaper_cutting(wallpaper, rng), []
     fonts = "signs" if split == "val" else "held-out"
     signs = list(sign_lines(fonts, 3 * len(wallpapers), split))
     for wallpaper in wallpapers:
@@ -538,12 +645,12 @@ def paste(scene: ColourImage, image: ColourImage, top: float, rng: random.Random
 
 @dataclass(frozen=True)
 class FewRegions:
-    """A detector that keeps at most MAX_REGIONS of the regions of another, drawn at random."""
+    """A detector that keeps at most MAX_REGIONS of the regions of another, drawn at random, and no very low ones."""
 
     detector: Detector
 
     def __call__(self, image: ColourImage) -> list[Region]:
-        regions = self.detector(image)
+        regions = [region for region in self.detector(image) if region.size[1] >= MIN_REGION_HEIGHT]
         return random.Random(len(regions)).sample(regions, min(len(regions), MAX_REGIONS))
 
 
@@ -608,8 +715,16 @@ def main() -> None:
     }
     x, y = np.array(rows["val"][0]), np.array(rows["val"][1])
     text_weights = binary_weights(x, y)
-    # 0.5 drops a share of MAX_REJECTED of the regions of text
-    text_weights[0] -= float(np.quantile(x[y > 0] @ np.array(text_weights), MAX_REJECTED, method="lower"))
+    # 0.5 prints a share of MAX_PRINTED of the regions of background, or drops a share of MAX_REJECTED of those of text,
+    # whichever drops more. The text of illegible regions is not printed anyway.
+    odds = x @ np.array(text_weights)
+    printed_odds = np.where(x[:, 1] >= 0, odds, -math.inf)[y == 0]
+    text_weights[0] -= float(
+        max(
+            np.quantile(odds[y > 0], MAX_REJECTED, method="lower"),
+            np.quantile(printed_odds, 1 - MAX_PRINTED, method="higher"),
+        )
+    )
     document["text"] = rounded(text_weights)
     document["report"]["text"] = {}
     for split, (x, y) in rows.items():

@@ -15,6 +15,7 @@ from glyphline.reading.rejection import (
     UNRELIABLE,
     reject,
     reject_unreliable,
+    reject_unreliable_lines,
     text_features,
     text_probabilities,
 )
@@ -34,6 +35,12 @@ def test_rejected_line_has_a_reason() -> None:
     assert reject_unreliable(make_line(legible=0.2, confidence=0.1), 0.0).text == "ab"  # 0 keeps every line
     assert reject_unreliable(Line("", 1.0, (), "a", legibility=0.0), 0.7).rejected is False
     assert (reject(make_line()).reason, reject(make_line()).words) == (NOT_TEXT, ())
+
+
+def test_lines_of_a_page_are_judged_beside_each_other() -> None:
+    lines = [make_line(), make_line(legible=0.2)]
+    assert [line.rejected for line in reject_unreliable_lines(lines, 0.7)] == [False, True]
+    assert reject_unreliable_lines(lines, 0.0) == lines and reject_unreliable_lines([], 0.7) == []
 
 
 def test_text_features_are_finite_and_know_the_page() -> None:

@@ -43,7 +43,7 @@ from glyphline.reading.rejection import (
     confident_letters,
     letter_count,
     reject,
-    reject_unreliable,
+    reject_unreliable_lines,
     text_probabilities,
 )
 from glyphline.reading.thresholds import THRESHOLDS
@@ -74,7 +74,7 @@ def open_reader(
     decoder: a spec such as "beam" or "beam:my.lm", see DECODERS.
     detector: a name in DETECTORS, or "auto": "photo". With the model "auto", "photo" and "none" also try each other
     where the result is doubtful (see `PageReader.second_detector`), but not with a constraint.
-    min_confidence: share of correct characters, 0..1; lines below it are rejected (see `reject_unreliable`). The
+    min_confidence: share of correct characters, 0..1; lines below it are rejected (see `reject_unreliable_lines`). The
     default is 0.7, or 0 where a recognizer has no calibration for the decoder.
     constraint: called with each recognizer; returns the constraint on the text of a line.
 
@@ -186,7 +186,7 @@ class PageReader:
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
             lines = [_join_lines(lines)]
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
-        kept = tuple(reject_unreliable(line, self.min_confidence) for line in number_cells(lines))
+        kept = tuple(reject_unreliable_lines(number_cells(lines), self.min_confidence))
         if self.min_confidence > 0 and isinstance(self.detector, InkDetector):
             probabilities = text_probabilities([None] * len(lines), lines, is_small(image), hypothesis.quarters != 0)
             kept = tuple(

@@ -17,11 +17,12 @@ from glyphline.reading.recognition.reliability import (
     MIN_LEGIBILITY,
     NOT_TEXT,
     UNKNOWN_WRITING,
+    Reliability,
     expected_share,
     fitted_text_weights,
 )
 
-MIN_TEXT_PROBABILITY = 0.9  # to print what is no text is nine times as bad as to drop a region of text
+MIN_TEXT_PROBABILITY = 0.5  # the fitted limit: its bias is such that hardly any background of the fit is printed
 #: a reason of rejection, beside the obstacles of `reliability`
 UNRELIABLE = "too many characters are uncertain"
 _MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
@@ -100,6 +101,15 @@ def text_probabilities(
         1.0 if confidence == 1 or weights is None else regression_probability(weights, row)
         for confidence, row in zip(detector_confidences, rows, strict=True)
     ]
+
+
+def reject_unreliable_lines(lines: Sequence[Line], min_confidence: float) -> list[Line]:
+    """The lines of a page, each judged beside the others and then by `reject_unreliable`, in the same order.
+
+    min_confidence: 0..1; 0 keeps every line.
+    """
+    judged = Reliability(lines[0].recognizer).page_look(lines) if lines and min_confidence > 0 else lines
+    return [reject_unreliable(line, min_confidence) for line in judged]
 
 
 def reject_unreliable(line: Line, min_confidence: float) -> Line:

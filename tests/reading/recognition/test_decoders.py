@@ -242,6 +242,21 @@ def test_language_model_does_not_change_certain_characters() -> None:
     assert open_decoder("beam", alphabet)(log_probs, alphabet).text == text
 
 
+@pytest.mark.parametrize(("p", "text"), [(0.98, "the publio house"), (0.6, "the public house")])
+def test_language_model_does_not_overrule_a_clear_line(p: float, text: str) -> None:
+    """An old spelling in clear print stays; the same letters seen less clearly become the usual word."""
+    alphabet, seen = Alphabet.from_name("english"), "the publio house"
+    log_probs = np.full((2 * len(seen), len(alphabet)), math.log(1e-5), np.float32)
+    log_probs[::2, BLANK] = math.log(0.999)
+    for step, character in enumerate(seen):
+        log_probs[2 * step + 1, alphabet.encode(character)[0]] = math.log(p)
+    log_probs[2 * seen.index("o") + 1, alphabet.encode("c")[0]] = math.log(0.01)
+    decoder = open_decoder("beam", alphabet)
+    assert isinstance(decoder, BeamSearchDecoder)
+    assert decoder(log_probs, alphabet).text == "the public house"
+    assert replace(decoder, clear_line=0.95)(log_probs, alphabet).text == text
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_beam_spans_are_near_the_greedy_spans(seed: int) -> None:
     log_probs = random_log_probs(seed)

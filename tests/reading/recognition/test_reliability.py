@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ from glyphline.reading.recognition import reliability as module
 from glyphline.reading.recognition.decoders import CharacterSpan, DecodedText
 from glyphline.reading.recognition.posteriors import Posteriors
 from glyphline.reading.recognition.reliability import (
+    ILLEGIBLE_PAGE,
     OBSTACLES,
     UNCERTAIN_WORDS,
     Reliability,
@@ -22,6 +24,7 @@ from glyphline.reading.recognition.reliability import (
     fitted_models,
     image_features,
     legibility_features,
+    page_features,
     second_look_features,
     word_features,
 )
@@ -52,7 +55,8 @@ def weights(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     second[OBSTACLES[1]][0] = 4.0
     second[OBSTACLES[0]][0] = 1.0
     fitted = {"a": {"first": [-16.0, 0, 20.0, 0, 0, 0, 0], "sure": 0.9, "second": second}}
-    fitted["a"]["word"] = [-5.0, 0, 0, 0, 8.0, 0, 0, 0]
+    fitted["a"]["word"] = [-5.0, 0, 0, 0, 8.0] + 10 * [0.0]
+    fitted["a"]["page"] = [0.0, 0.5, 0.5, 0, 1.0, 1.0]
     monkeypatch.setattr(module, "fitted_models", lambda: {"line": fitted})
     return fitted
 
@@ -138,6 +142,41 @@ def test_word_features_count_what_was_seen() -> None:
     assert word_features(line_of(""), posteriors_of("", 0.0), 0.9) == []
 
 
+def test_word_features_know_the_kind_of_the_word() -> None:
+    line = replace(line_of("A 35 cat"), language="none")
+    rows = word_features(line, posteriors_of("A 35 cat", 0.9), 0.9)
+    assert [row[8] for row in rows] == [pytest.approx(np.log(3))] * 3 and [row[-3] for row in rows] == [1, 1, 1]
+    assert [row[-2:] for row in rows] == [[0, 1], [1, 0], [0, 0]]  # has a digit, is in capitals
+    assert word_features(replace(line, language="en"), posteriors_of("A 35 cat", 0.9), 0.9)[0][-3] == 0
+
+
+def judged_line(text: str, legibility: float, confidence: float) -> Line:
+    return replace(line_of(text), legibility=legibility, words=(Word(text, confidence, 0, 1),))
+
+
+def test_page_features_describe_the_other_lines() -> None:
+    short, long = judged_line("cat", 0.9, 0.8), judged_line("dogs and cats", 0.2, 0.5)
+    first, second = page_features([short, long])
+    assert (first[1], second[1], first[2]) == pytest.approx((second[4], first[4], second[5]))
+    assert page_features([short])[0][4:] == [0, 0] and page_features([]) == []
+    *_, third = page_features([short, long, judged_line("", 0.0, 0.0)])
+    assert long.legibility < 1 / (1 + np.exp(-third[4])) < short.legibility  # by letters: nearer to the long line
+    assert third[4] < 0
+
+
+@pytest.mark.usefixtures("weights")
+def test_unsure_line_among_unreadable_lines_is_unreadable() -> None:
+    unsure, sure, none = (judged_line("a line", *p) for p in ((0.6, 0.6), (0.999, 0.999), (0.02, 0.1)))
+    alone, beside_unreadable, beside_readable = (
+        Reliability("a").page_look([unsure, *others])[0] for others in ([], [none] * 5, [sure] * 5)
+    )
+    assert alone == unsure and beside_readable == unsure
+    assert beside_unreadable.legibility < 0.5 and beside_unreadable.obstacle == ILLEGIBLE_PAGE
+    lines = [sure, *[none] * 5]
+    assert Reliability("a").page_look(lines) == lines  # a sure line stays, and the reasons of the others
+    assert Reliability("x").page_look([unsure, none]) == [unsure, none]  # a recognizer without weights
+
+
 def test_fitted_models_have_weights_for_the_bundled_recognizers() -> None:
     models = fitted_models()
     assert {"photo", "reader", "pp-ocr"} == set(models["line"])
@@ -147,5 +186,6 @@ def test_fitted_models_have_weights_for_the_bundled_recognizers() -> None:
         length = len(second_look_features(draw_line(), posteriors, posteriors, posteriors))
         lengths = {name: len(row) for name, row in weights["second"].items()}
         assert lengths == dict.fromkeys(("readable", *OBSTACLES), length)
+        assert len(weights["page"]) == len(page_features([line_of("abc")])[0])
         assert len(weights["word"]) == len(word_features(line_of("abc"), posteriors, 0.5)[0])
     assert len(models["text"]) == TEXT_FEATURE_COUNT

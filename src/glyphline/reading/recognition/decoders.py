@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -113,6 +114,9 @@ class BeamSearchDecoder:
       order - 1 characters, order being that of the language model, only the best is kept: the language model scores
       every continuation of them alike. A constraint or a `beam_threshold` of 0 turns off all pruning after
       `min_probability` except `width`.
+    - Clear lines: where the greedy characters have a mean probability of at least `clear_line`,
+      `clear_min_probability` takes the place of `min_probability`. The language model then chooses among characters
+      that were seen, and cannot overrule one that was seen clearly.
     - Random text: a line is decoded greedily where the greedy text scores higher with `random_text_log_prob` for each
       character than the beam's text with its language model score. This needs a language model and no constraint.
     - Constraint: only texts that it accepts are returned. Where none is found, the text is empty and its confidence 0.
@@ -128,6 +132,8 @@ class BeamSearchDecoder:
     random_text_log_prob: float = -3.4  # nats a character of codes and random strings; -inf turns random text off
     temperature: float = 1.25  # error rates with and without it: docs/reader.md
     min_probability: float = 2e-3  # of a character at a step, after the temperature
+    clear_line: float = math.inf  # mean probability of the greedy characters, before the temperature; inf: never
+    clear_min_probability: float = 0.02  # of a character at a step of a clear line, after the temperature
     extension_threshold: float = 2e-4  # extensions below this share of the step's best are dropped before LM scoring
     beam_threshold: float = 1e-4  # prefixes below this share of the best prefix are dropped
     kind: ClassVar[str] = "beam"
@@ -137,18 +143,18 @@ class BeamSearchDecoder:
             return DecodedText("", 1.0, ())
         probabilities = np.exp(log_probs / self.temperature)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        prefixes = self._search(probabilities, alphabet)
+        greedy = GreedyDecoder()(log_probs, alphabet)
+        is_clear = bool(greedy.spans) and fmean(span.confidence for span in greedy.spans) >= self.clear_line
+        prefixes = self._search(probabilities, alphabet, is_clear)
         accepted = [p for p in prefixes if self.constraint is None or self.constraint.accepts(p.text)]
         if not accepted:
             return DecodedText("", 0.0, ())
         best = max(accepted, key=lambda p: p.p_blank + p.p_non_blank)
         decoded = self._decode_prefix(best, log_probs, alphabet)
-        if self.constraint is None and self.language_model is not None:
-            greedy = GreedyDecoder()(log_probs, alphabet)
-            if greedy.text != decoded.text:
-                softened = np.log(np.maximum(probabilities, 1e-30))
-                if self._is_random_text(decoded, greedy, softened, alphabet):
-                    return self.add_lm_log_probs(greedy)
+        if self.constraint is None and self.language_model is not None and greedy.text != decoded.text:
+            softened = np.log(np.maximum(probabilities, 1e-30))
+            if self._is_random_text(decoded, greedy, softened, alphabet):
+                return self.add_lm_log_probs(greedy)
         return decoded
 
     def score_text(self, text: str) -> float:
@@ -204,9 +210,10 @@ class BeamSearchDecoder:
         greedy_score = float(log_probs.max(axis=1).sum()) + self.random_text_score * len(greedy.text)
         return beam_score < greedy_score
 
-    def _search(self, probabilities: npt.NDArray[np.floating], alphabet: Alphabet) -> list[_Prefix]:
+    def _search(self, probabilities: npt.NDArray[np.floating], alphabet: Alphabet, is_clear: bool) -> list[_Prefix]:
         """The prefixes after the last step. probabilities: (T, C), after the temperature."""
-        likely = probabilities > (self.min_probability if self.constraint is None else CONSTRAINED_MIN_PROBABILITY)
+        minimum = self.clear_min_probability if is_clear else self.min_probability
+        likely = probabilities > (minimum if self.constraint is None else CONSTRAINED_MIN_PROBABILITY)
         likely[:, BLANK] = False
         indices = np.flatnonzero(likely)
         rows, classes = (part.tolist() for part in np.divmod(indices, likely.shape[1]))

@@ -3,7 +3,8 @@
 A recognizer of Latin letters gives letters for anything: another script, a scribble, mirrored print. What tells them
 apart is known before any language model: the posteriors are low, and the text is in no language. A line that is not
 clearly legible is looked at again: its mirror image and a narrower copy are read too, and its height and sharpness are
-measured. A word is the likelier to be right the surer the recognizer saw its letters before any language model.
+measured. An unsure line among lines that cannot be read is rejected like them. A word is the likelier to be right the
+surer the recognizer saw its letters before any language model.
 
 All of this is decided by logistic regressions in models/reliability.json, a set for each recognizer.
 `python benchmarks/reliability.py` fits them and states the data.
@@ -15,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -29,7 +30,7 @@ from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import extract_ink, ink_bounds, to_grey
 from glyphline.page import Line, Word
 from glyphline.reading.recognition.calibration import log_odds, regression_probability
-from glyphline.reading.recognition.languages import LANGUAGES, WEIGHTS, language_model_of, log_likelihoods
+from glyphline.reading.recognition.languages import LANGUAGES, NONE, WEIGHTS, language_model_of, log_likelihoods
 from glyphline.reading.recognition.posteriors import Posteriors
 
 #: what keeps a line from being read, as a person is told
@@ -38,6 +39,7 @@ TOO_BLURRED = "too blurred"
 TOO_SMALL = "too small"
 NOT_TEXT = "probably not text"
 UNCERTAIN_WORDS = "too many words are uncertain"
+ILLEGIBLE_PAGE = "the lines around it cannot be read"
 #: the classes of the model of a line that are not legible, in the order of its weights
 OBSTACLES = (UNKNOWN_WRITING, TOO_BLURRED, TOO_SMALL, NOT_TEXT)
 
@@ -127,31 +129,53 @@ def word_features(line: Line, posteriors: Posteriors, legibility: float) -> list
     1 (the bias), the log-odds of the word's calibrated confidence, the log of its length, the log-odds of the line's
     legibility. Then, from the probabilities of the characters of the greedy text that are aligned with equal characters
     of the line (0 where there is none): their mean in the word, the log-odds of the lowest, the number of greedy
-    characters within the word that the text lacks, as a share of its length, and their mean in the line.
+    characters within the word that the text lacks, as a share of its length, and their mean in the line. Then the log
+    of the number of words, the squares of the log-odds of the lowest and of the confidence, the product of the latter
+    and the mean in the word; and whether the line is in no known language, and whether the word has a digit and is in
+    capitals.
     """
     places = [match.span() for match in _WORDS.finditer(line.text)]
     if [line.text[start:end] for start, end in places] != [word.text for word in line.words]:
         return []
     line_odds, (seen, missing) = log_odds(legibility, _MIN_PROBABILITY), _seen_characters(line.text, posteriors)
-    return [
-        [
-            1.0,
-            log_odds(word.confidence, _MIN_PROBABILITY),
-            math.log(len(word.text)),
-            line_odds,
-            float(seen[start:end].mean()),
+    words, is_unknown = math.log(max(1, len(places))), float(line.language == NONE)
+    rows = []
+    for word, (start, end) in zip(line.words, places, strict=True):
+        confidence, mean = log_odds(word.confidence, _MIN_PROBABILITY), float(seen[start:end].mean())
+        lowest, lacking = (
             log_odds(float(seen[start:end].min()), _MIN_PROBABILITY),
-            float(missing[start : end + 1].sum()) / (end - start),
-            float(seen.mean()),
-        ]
-        for word, (start, end) in zip(line.words, places, strict=True)
-    ]
+            float(missing[start : end + 1].sum()),
+        )
+        rows.append(
+            [1.0, confidence, math.log(len(word.text)), line_odds, mean, lowest, lacking / (end - start),
+             float(seen.mean()), words, lowest**2, confidence**2, confidence * mean, is_unknown,
+             float(any(c.isdigit() for c in word.text)), float(word.text.isupper())]
+        )  # fmt: skip
+    return rows
 
 
 def expected_share(words: Sequence[Word]) -> float:
     """The expected share (0..1) of the letters of words that stand in right words; 0 for no words."""
     letters = sum(len(word.text) for word in words)
     return sum(word.confidence * len(word.text) for word in words) / max(1, letters)
+
+
+def page_features(lines: Sequence[Line]) -> list[list[float]]:
+    """The features of each line of a page beside the others, from the verdicts on all of them.
+
+    1 (the bias), the log-odds of its legibility and of the expected share of its letters in right words, the log of its
+    number of letters, and the log-odds of the mean legibility and of the mean share of the other lines, by their
+    letters; 0 where no other line has a letter.
+    """
+    letters = np.array([sum(len(word.text) for word in line.words) for line in lines], np.float64)
+    shown = np.array([(line.legibility, expected_share(line.words)) for line in lines]).reshape(-1, 2)
+    others = letters.sum() - letters
+    context = ((letters @ shown) - letters[:, None] * shown) / np.maximum(1, others)[:, None]
+    rows = []
+    for own, around, n, count in zip(shown.tolist(), context.tolist(), letters.tolist(), others.tolist(), strict=True):
+        odds = [log_odds(p, _MIN_PROBABILITY) for p in (*own, *around)]
+        rows.append([1.0, *odds[:2], math.log(1 + n), *(odds[2:] if count else (0.0, 0.0))])
+    return rows
 
 
 def _seen_characters(text: str, posteriors: Posteriors) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -195,8 +219,8 @@ def fitted_models() -> dict[str, Any]:
 
     "line": name of the recognizer -> the weights of each model. "first": of `legibility_features`. "sure": the
     legibility from which no second look is taken. "second": for "readable" and each of OBSTACLES the weights of
-    `second_look_features`. "word": of `word_features`. "min_share": the limit of `Reliability.with_words`. "text": of
-    `glyphline.reading.rejection`.
+    `second_look_features`. "word": of `word_features`. "min_share": the limit of `Reliability.with_words`. "page": of
+    `page_features`. "text": of `glyphline.reading.rejection`.
     """
     file = resources.files("glyphline.models") / "reliability.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -256,3 +280,18 @@ class Reliability:
             return None
         rows = word_features(line, posteriors, legibility)
         return [regression_probability(self._weights["word"], row) for row in rows] if rows else None
+
+    def page_look(self, lines: Sequence[Line]) -> list[Line]:
+        """The lines of a page, of which those that cannot be read beside the others have a low legibility.
+
+        A sure line stays readable among others that are not. An unsure one is one more that cannot be read.
+        """
+        if "page" not in self._weights or len(lines) < 2:
+            return list(lines)
+        probabilities = [regression_probability(self._weights["page"], row) for row in page_features(lines)]
+        return [
+            replace(line, legibility=min(line.legibility, p), obstacle=ILLEGIBLE_PAGE)
+            if p < MIN_LEGIBILITY <= line.legibility and line.words
+            else line
+            for line, p in zip(lines, probabilities, strict=True)
+        ]
