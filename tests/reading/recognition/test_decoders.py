@@ -250,7 +250,7 @@ def test_language_model_does_not_overrule_a_clear_line(p: float, text: str) -> N
     log_probs[::2, BLANK] = math.log(0.999)
     for step, character in enumerate(seen):
         log_probs[2 * step + 1, alphabet.encode(character)[0]] = math.log(p)
-    log_probs[2 * seen.index("o") + 1, alphabet.encode("c")[0]] = math.log(0.01)
+    log_probs[2 * seen.index("o") + 1, alphabet.encode("c")[0]] = math.log(0.005)
     decoder = open_decoder("beam", alphabet)
     assert isinstance(decoder, BeamSearchDecoder)
     assert decoder(log_probs, alphabet).text == "the public house"
