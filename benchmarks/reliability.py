@@ -425,8 +425,10 @@ def read_line_data(reader: LineReader, lines: Sequence[LabelledLine]) -> LineDat
             continue  # a line that should be readable and is not
         first.append(legibility_features(posteriors))
         second.append(second_look_features(line.image, posteriors, *copies[2 * k : 2 * k + 2]))
-        obstacle = BENT_MISREAD if line.kind == BENT else 1 + OBSTACLES.index(line.kind)
-        classes.append(READABLE if is_read else obstacle)
+        if is_read:
+            classes.append(READABLE)
+        else:
+            classes.append(BENT_MISREAD if line.kind == BENT else 1 + OBSTACLES.index(line.kind))
         decoded.append((reader.decode(posteriors), posteriors, line.text, line.kind))
     return LineData(np.array(first), np.array(second), np.array(classes), decoded)
 
@@ -472,7 +474,8 @@ def fit_line_models(sets: dict[str, LineData]) -> tuple[dict[str, Any], dict[str
     pages = {name: page_rows(weights, data, legibilities[name]) for name, data in sets.items()}
     x, y = pages["fit"]
     page = np.array(binary_weights(x, y))
-    page[0] -= float(np.quantile((x @ page)[y > 0], MAX_REJECTED_BY_PAGE, method="lower"))
+    accepted_alone = (y > 0) & (x[:, 1] >= 0)  # the log-odds of legibility
+    page[0] -= float(np.quantile((x @ page)[accepted_alone], MAX_REJECTED_BY_PAGE, method="lower"))
     weights["page"] = rounded(page)
     for name, (x, y) in pages.items():
         by_line, by_page = x[:, 1] >= 0, probability(weights["page"], x) >= MIN_LEGIBILITY  # log-odds of legibility
