@@ -66,8 +66,9 @@ def test_quantized_network_is_restored_up_to_rounding(tmp_path: Path, monkeypatc
     quantize(tmp_path / "model.onnx", tmp_path / "small.onnx", network.recipe)
     restored = restore_network(tmp_path / "small.onnx")
     assert compare(restored, tmp_path / "model.onnx") < 0.05
-    compress_weights(tmp_path / "model.onnx", tmp_path / "half.onnx")
-    assert compare(restore_network(tmp_path / "half.onnx"), tmp_path / "model.onnx") < 0.05
+    for bits in (16, 8):
+        compress_weights(tmp_path / "model.onnx", tmp_path / "compressed.onnx", bits)
+        assert compare(restore_network(tmp_path / "compressed.onnx"), tmp_path / "model.onnx") < 0.05
 
 
 def test_training_starts_from_an_onnx_file_with_new_characters(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ from glyphline.training.export import write_model_info
 CALIBRATION_LINES = 64  # the first validation lines; they give the ranges of the activations
 MEASURED_LINES = 300  # the validation lines after these; they give the CER before and after quantization
 MAX_CER_INCREASE = 0.002  # in fractions of a character
-OPSET_OF_CHANNELS = 13  # the opset that has a scale for each channel
 COMPRESSED_MIN_VALUES = 256  # weights of fewer values stay in fp32
 HALF_RANGE = (float(np.finfo(np.float16).min), float(np.finfo(np.float16).max))
 MAX_RELATIVE_CER_INCREASE = 0.03  # in fractions of the CER; the larger of the two limits counts
@@ -124,18 +123,13 @@ def compress_weights(source: Path, out: Path, bits: int = 16) -> None:
 
     source: any ONNX model. out: the file to write, which may be `source`; its folder must exist. The metadata are kept.
     bits: 16, or 8 with a scale for each output channel. The weights are converted when the model is opened.
-    Raises UserError when `source` cannot be read or is too old for 8 bits, and when `out` cannot be written; `out` is
-    then as it was before.
+    Raises UserError when `source` cannot be read, and when `out` cannot be written; `out` is then as it was before.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     try:
         model = onnx.load(str(source))
-        if bits == 8 and model.opset_import[0].version < OPSET_OF_CHANNELS:
-            raise UserError(
-                f"{source} has opset {model.opset_import[0].version}: 8 bits need {OPSET_OF_CHANNELS}, use 16"
-            )
         graph, nodes = model.graph, []
         axes = {
             node.input[1]: int(node.op_type == "MatMul") for node in graph.node if node.op_type in ("Conv", "MatMul")
@@ -151,14 +145,12 @@ def compress_weights(source: Path, out: Path, bits: int = 16) -> None:
                 scale = np.maximum(np.abs(values).max(axis=others), 1e-12) / 127
                 shape = [-1 if k == axis else 1 for k in range(values.ndim)]
                 rounded = np.round(values / scale.reshape(shape)).astype(np.int8)
-                stored = [
-                    (rounded, "int8"),
-                    (scale.astype(np.float32), "scale"),
-                    (np.zeros(len(scale), np.int8), "zero"),
-                ]
-                names = [f"{name}.{part}" for _, part in stored]
-                graph.initializer.extend(numpy_helper.from_array(v, n) for (v, _), n in zip(stored, names, strict=True))
-                nodes.append(helper.make_node("DequantizeLinear", names, [name], axis=axis))
+                integers, scales = f"{name}.int8", f"{name}.scale"
+                graph.initializer.append(numpy_helper.from_array(rounded, integers))
+                graph.initializer.append(numpy_helper.from_array(scale.reshape(shape).astype(np.float32), scales))
+                # Not DequantizeLinear: onnxruntime computes that again in each run, but a product of constants once
+                nodes.append(helper.make_node("Cast", [integers], [f"{name}.float"], to=TensorProto.FLOAT))
+                nodes.append(helper.make_node("Mul", [f"{name}.float", scales], [name]))
             else:
                 half = numpy_helper.from_array(values.clip(*HALF_RANGE).astype(np.float16), f"{name}.half")
                 graph.initializer.append(half)

@@ -56,9 +56,11 @@ def restore_network(path: Path) -> Network:
         )
     graph = onnx.load(str(path)).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    for node in graph.node:  # weights in half precision stand behind a Cast
+    for node in graph.node:  # weights of `compress_weights` stand behind a Cast, in 8 bits behind a Mul too
         if node.op_type == "Cast" and node.input[0] in initializers:
             initializers[node.output[0]] = initializers[node.input[0]].astype(np.float32)
+        elif node.op_type == "Mul" and all(name in initializers for name in node.input):
+            initializers[node.output[0]] = initializers[node.input[0]] * initializers[node.input[1]]
     producers = {output: node for node in graph.node for output in node.output}
 
     def read(name: str) -> Weights:
