@@ -53,6 +53,7 @@ bench: $(VENV)/ready fonts  ## speeds and accuracies beside their peers, into be
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/pages.py
+	$(BIN)/python benchmarks/orientation.py
 	$(BIN)/python benchmarks/languages.py
 	$(BIN)/python benchmarks/results.py
 

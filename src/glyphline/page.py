@@ -195,6 +195,7 @@ class Page:
     number: int = 1  # in its file, from 1
     rotation: int = 0  # degrees anticlockwise, a multiple of 90, that turn the page upright
     language: str | None = None  # of most of its characters, as in `Line`
+    rotation_confidence: float | None = None  # 0..1, that `rotation` is right; None: no other was considered
 
     @property
     def text(self) -> str:
@@ -244,6 +245,7 @@ class Page:
             "width": self.width,
             "height": self.height,
             "rotation": self.rotation,
+            "rotation_confidence": None if self.rotation_confidence is None else round(self.rotation_confidence, 4),
             "language": self.language,
             "lines": [line.to_dict() for line in self.lines],
             "tables": [

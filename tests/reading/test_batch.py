@@ -38,6 +38,9 @@ class WidthReader:
     def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
         return [Line(f"{image.shape[1]} px", 1.0, (), "width") for image in images]
 
+    def draft_lines(self, images: Sequence[ColourImage]) -> list[Line]:
+        return self.read_lines(images)
+
 
 @dataclass
 class FailingPageReader(PageReader):

@@ -44,8 +44,8 @@ def open_session(path: Path) -> Any:
 def rapidocr_model_path(kind: str) -> Path:
     """The path of a PP-OCR model inside the wheel of rapidocr. The code of rapidocr is not imported.
 
-    kind: "det" for detection, "rec" for recognition. Raises MissingPackage where rapidocr is not installed, DataError
-    where its version does not contain the model.
+    kind: "det" for detection, "rec" for recognition, "cls" for the orientation of lines. Raises MissingPackage where
+    rapidocr is not installed, DataError where its version does not contain the model.
     """
     if find_spec("rapidocr") is None:
         raise MissingPackage("rapidocr", "photo", "reading photographs of print, signs and pages")

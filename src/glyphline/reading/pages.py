@@ -1,4 +1,4 @@
-"""Page pipeline: detect lines, find the orientation, rectify each line, recognize it, reject what is unreliable."""
+"""Page pipeline: detect lines, find which way up they stand, rectify each, recognize it, reject what is unreliable."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import compress, pairwise
+from itertools import compress, islice, pairwise
+from math import log
 from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from glyphline.errors import ImageError, UserError
 from glyphline.imaging.documents import ColourImage, Document, GreyImage, ImageSource
@@ -23,15 +25,18 @@ from glyphline.reading.detection.detectors import (
     open_detector,
 )
 from glyphline.reading.detection.orientation import (
-    is_clearly_upright,
-    is_orientation_doubtful,
-    is_rotation_better,
-    is_sideways,
-    is_upside_down,
+    DIRECTIONS,
+    DRAFT_ASPECT,
+    DRAFT_LINES,
+    SUFFICIENT_PROBABILITY,
+    crop_middle,
+    direction_probabilities,
+    draft_features,
+    orientation_features,
     rotate_points,
     rotate_quarters,
 )
-from glyphline.reading.detection.reading_order import OrderedRegion, order_regions
+from glyphline.reading.detection.reading_order import OrderedRegion, order_mixed_directions
 from glyphline.reading.detection.rectification import expand_outline, map_to_page, rectify
 from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle
 from glyphline.reading.lines import LineReader, open_line_reader
@@ -40,8 +45,6 @@ from glyphline.reading.recognition.languages import ENGLISH, main_language
 from glyphline.reading.recognition.recognizers import PHOTO, Recognizer
 from glyphline.reading.rejection import (
     MIN_TEXT_PROBABILITY,
-    confident_letters,
-    letter_count,
     reject,
     reject_unreliable_lines,
     text_probabilities,
@@ -62,6 +65,9 @@ class LineReaderProtocol(Protocol):
 
     def read_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
         """One Line for each image (H, W) or (H, W, 3) uint8, in the same order."""
+
+    def draft_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
+        """As `read_lines`, but faster: nothing but the texts and the confidences is needed."""
 
 
 def open_reader(
@@ -106,16 +112,7 @@ class PageHypothesis:
     regions: list[OrderedRegion]  # on the rotated page
     crops: list[ColourImage]  # of the regions, rectified
     lines: list[Line]  # of the crops, positions in px of the crop
-
-    @property
-    def letters(self) -> int:
-        """The number of characters in words."""
-        return sum(letter_count(line) for line in self.lines)
-
-    @property
-    def confident_letters(self) -> float:
-        """The expected number of letters in correct words, weighted by visual confidence."""
-        return confident_letters(self.lines)
+    rotation_confidence: float | None = None  # 0..1, the probability of `quarters`; None if others were not considered
 
     @property
     def visible_characters(self) -> float:
@@ -193,7 +190,8 @@ class PageReader:
                 line if p >= MIN_TEXT_PROBABILITY else reject(line) for line, p in zip(kept, probabilities, strict=True)
             )
         language = main_language([(line.language, line.text) for line in kept if line.text])
-        return Page(width, height, kept, number, rotation, language)
+        rotation_confidence = hypothesis.rotation_confidence if lines else None
+        return Page(width, height, kept, number, rotation, language, rotation_confidence)
 
     def _best_hypothesis(self, image: ColourImage) -> PageHypothesis:
         """The text of a page in its best orientation.
@@ -215,6 +213,7 @@ class PageReader:
                 confidence = max(ordered.region.confidence for ordered in detected.regions)
                 rotated = rotate_quarters(image, detected.quarters)
                 second = self._recognize_whole(rotated, detected.quarters, confidence)
+                second = replace(second, rotation_confidence=detected.rotation_confidence)
         except ImageError:  # the whole image is too long for a line
             return first
         second = _drop_background(second, small)
@@ -222,50 +221,125 @@ class PageReader:
         return second if is_better else first
 
     def best_orientation(self, image: ColourImage, detector: Detector) -> PageHypothesis:
-        """The text that a detector finds on a page, in the page's best orientation.
+        """The text that a detector finds on a page, in the orientation in which it is upright.
 
-        Vertical text means that the page lies on its side. Its lines are then detected again on the rotated page,
-        because detectors find horizontal text best. Where the result is doubtful, the other axis is tried too.
+        The direction is chosen before the lines are recognized (see `_find_orientation`). The lines of a page on its
+        side are detected again on the rotated page, because detectors find horizontal text best.
         """
         regions = detector(image)
         if not self.correct_orientation:
-            return self._recognize_regions(image, regions, 0)
-        sideways = is_sideways(regions)
+            return self._recognize_regions(image, regions, 0, None)
+        regions_by_axis = {0: regions}
+        quarters, confidence = self._find_orientation(image, regions_by_axis, detector)
+        rotated = rotate_quarters(image, quarters)
+        if quarters % 2:
+            regions = regions_by_axis[1] if 1 in regions_by_axis else detector(rotate_quarters(image, 1))
+        if quarters > 1:
+            half_turn = partial(rotate_points, quarters=2, shape=rotated.shape)
+            regions = [region.transform(half_turn) for region in regions]
+        return self._recognize_regions(rotated, regions, quarters, confidence)
 
-        def recognize(quarters: int) -> PageHypothesis:
-            rotated = rotate_quarters(image, quarters)
-            return self._upright_or_upside_down(rotated, detector(rotated) if quarters else regions, quarters)
+    def _find_orientation(
+        self, image: ColourImage, regions_by_axis: dict[int, list[Region]], detector: Detector
+    ) -> tuple[int, float | None]:
+        """The quarter turns that make a page upright, and their probability 0..1. None without evidence.
 
-        first = recognize(int(sideways))
-        if not is_orientation_doubtful(first.confident_letters, first.letters, is_small(image)):
-            return first
-        if len(first.regions) > THRESHOLDS.max_lines_to_reread:
-            return first
-        second = recognize(int(not sideways))
-        return second if is_rotation_better(first.confident_letters, second.confident_letters) else first
-
-    def _upright_or_upside_down(self, rotated: ColourImage, regions: list[Region], quarters: int) -> PageHypothesis:
-        """The text of a page that was rotated by 0 or 1 quarter turns: as it is, or rotated by two more.
-
-        The widest lines are recognized both ways and decide.
+        regions_by_axis: 0 -> the regions of the image. 1 -> those of the image rotated by a quarter turn; they are
+        added where they are needed. A large image without a region is most often a photograph without text.
         """
-        upright = self._recognize_regions(rotated, regions, quarters)
-        if not upright.regions or is_clearly_upright(upright.confident_letters, upright.letters, quarters):
-            return upright
-        widest = sorted(range(len(upright.regions)), key=lambda k: -upright.regions[k].region.size[0])
-        probes = widest[: THRESHOLDS.probe_lines]
-        upside_down = self.line_reader.read_lines([rotate_quarters(upright.crops[k], 2) for k in probes])
-        upright_letters = confident_letters([upright.lines[k] for k in probes])
-        if not is_upside_down(upright_letters, confident_letters(upside_down), quarters):
-            return upright
-        half_turn = partial(rotate_points, quarters=2, shape=rotated.shape)
-        turned_regions = [region.transform(half_turn) for region in regions]
-        return self._recognize_regions(rotate_quarters(rotated, 2), turned_regions, quarters + 2)
+        regions = regions_by_axis[0]
+        if not regions and not is_small(image):
+            return 0, None
+        probabilities = direction_probabilities("page", orientation_features(image, regions))
+        best = int(probabilities.argmax())
+        if probabilities[best] >= SUFFICIENT_PROBABILITY:
+            return best, float(probabilities[best])
+        candidates = [q for q in DIRECTIONS if probabilities[q] > 1 - SUFFICIENT_PROBABILITY]
+        if any(q % 2 for q in candidates):
+            regions_by_axis[1] = detector(rotate_quarters(image, 1))
+        rows = self.draft_rows(image, regions_by_axis, candidates, probabilities)
+        probabilities = direction_probabilities("page draft", rows)
+        best = int(probabilities.argmax())
+        return candidates[best], float(probabilities[best])
 
-    def _recognize_regions(self, rotated: ColourImage, regions: list[Region], quarters: int) -> PageHypothesis:
-        """Recognize the regions of a page that was rotated by quarter turns, in reading order."""
-        lines = [ordered for ordered in order_regions(regions, rotated) if _is_line(ordered.region)]
-        return self._recognize(quarters, THRESHOLDS.line_margin, lines, rotated)
+    def draft_rows(
+        self, image: ColourImage, regions_by_axis: dict[int, list[Region]], candidates: Sequence[int],
+        probabilities: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        """The features of the candidates, directions of a page, by what a few of its lines read (see `draft_features`).
+
+        regions_by_axis: of the image, and of the image rotated by a quarter turn, where a candidate needs them.
+        probabilities: (4,), of each direction by `orientation_features`.
+        """
+        rotated = {axis: rotate_quarters(image, axis) for axis in {q % 2 for q in candidates}}
+        crops: list[ColourImage] = []
+        counts = []
+        for q in candidates:
+            probes = sorted(regions_by_axis[q % 2], key=lambda region: -region.size[0])[:DRAFT_LINES]
+            crops += [rotate_quarters(crop_middle(rotated[q % 2], r, DRAFT_ASPECT), q - q % 2) for r in probes]
+            counts.append(len(probes))
+        drafts = iter(self.line_reader.draft_lines(crops))
+        return np.array(
+            [
+                draft_features(log(probabilities[q]), list(islice(drafts, count)))
+                for q, count in zip(candidates, counts, strict=True)
+            ]
+        )
+
+    def _recognize_regions(
+        self, rotated: ColourImage, regions: list[Region], quarters: int, confidence: float | None
+    ) -> PageHypothesis:
+        """Recognize the regions of a page that was rotated by quarter turns, in reading order, each its own way up."""
+        directions = [0] * len(regions)
+        if self.correct_orientation:
+            vertical = [k for k, region in enumerate(regions) if region.is_vertical]
+            found = self._find_directions(rotated, [regions[k] for k in vertical], (0, 1, 3))
+            for k, direction in zip(vertical, found, strict=True):
+                directions[k] = direction
+        lines = [o for o in order_mixed_directions(regions, directions, rotated) if _is_line(o.region)]
+        hypothesis = self._recognize(quarters, THRESHOLDS.line_margin, lines, rotated)
+        hypothesis = replace(hypothesis, rotation_confidence=confidence)
+        return self._turn_upside_down_lines(hypothesis, rotated) if self.correct_orientation else hypothesis
+
+    def _find_directions(
+        self, rotated: ColourImage, regions: Sequence[Region], candidates: tuple[int, ...]
+    ) -> list[int]:
+        """The direction of each region of an upright page, one of the candidates."""
+        chosen: list[int] = []
+        doubtful: list[tuple[int, npt.NDArray[np.float64]]] = []
+        for k, region in enumerate(regions):
+            rows = orientation_features(rotated, [region])[list(candidates)]
+            probabilities = direction_probabilities("region", rows)
+            chosen.append(candidates[int(probabilities.argmax())])
+            if probabilities.max() < SUFFICIENT_PROBABILITY:
+                doubtful.append((k, probabilities))
+        if not doubtful:
+            return chosen
+        crops = [crop_middle(rotated, regions[k], DRAFT_ASPECT) for k, _ in doubtful]
+        drafts = self.line_reader.draft_lines([rotate_quarters(crop, q) for crop in crops for q in candidates])
+        for n, (k, probabilities) in enumerate(doubtful):
+            read = drafts[n * len(candidates) : (n + 1) * len(candidates)]
+            rows = np.array([draft_features(log(p), [d]) for p, d in zip(probabilities, read, strict=True)])
+            chosen[k] = candidates[int(direction_probabilities("region draft", rows).argmax())]
+        return chosen
+
+    def _turn_upside_down_lines(self, hypothesis: PageHypothesis, rotated: ColourImage) -> PageHypothesis:
+        """The hypothesis with its upside-down lines recognized the right way up.
+
+        They are looked for among the lines that would be rejected.
+        """
+        regions, crops, lines = list(hypothesis.regions), list(hypothesis.crops), list(hypothesis.lines)
+        rejected = [k for k, line in enumerate(lines) if reject_unreliable(line, self.min_confidence).rejected]
+        directions = self._find_directions(rotated, [regions[k].region for k in rejected], (0, 2))
+        turned = [k for k, direction in zip(rejected, directions, strict=True) if direction]
+        if not turned:
+            return hypothesis
+        for k in turned:
+            regions[k] = replace(regions[k], region=regions[k].region.begin_at_other_end())
+            crops[k] = rotate_quarters(crops[k], 2)
+        for k, line in zip(turned, self.line_reader.read_lines([crops[k] for k in turned]), strict=True):
+            lines[k] = line
+        return replace(hypothesis, regions=regions, crops=crops, lines=lines)
 
     def _recognize_whole(self, rotated: ColourImage, quarters: int = 0, confidence: float = 1.0) -> PageHypothesis:
         """Recognize a whole image, rotated by quarter turns, as one line with the given detector confidence."""

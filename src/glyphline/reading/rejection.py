@@ -35,15 +35,6 @@ def letter_count(line: Line) -> int:
     return sum(len(word.text) for word in line.words)
 
 
-def confident_letters(lines: Sequence[Line]) -> float:
-    """The expected number of letters in correct words, each line weighted by its visual confidence.
-
-    Upside-down text reads as pseudo-words with a low confidence. Words that a language model made of noise have a low
-    visual confidence.
-    """
-    return sum(line.visual_confidence * word.confidence * len(word.text) for line in lines for word in line.words)
-
-
 def text_features(
     detector_confidences: Sequence[float | None], lines: Sequence[Line], is_small: bool, is_rotated: bool
 ) -> list[list[float]]:

@@ -52,13 +52,8 @@ class PageThresholds:
     line_margin: float = 0.06  # heights added above and below a line before it is rectified
     max_line_height: int = 128  # px; higher lines are shrunk: the recognizers use 40 and 48 px
 
-    # -------------------------------------------- orientation, chosen on photographs rotated by quarter turns
+    # ------------------------------------------------------------------ orientation, chosen on photographs
     vertical_aspect: float = 1.5  # times as high as wide; such a region holds vertical text
-    probe_lines: int = 4  # widest lines that are recognized upside down too
-    upside_down_ratio: float = 1.5  # times as many confident letters must be read for a page to be turned upside down
-    upright_share: float = 0.85  # share of confident letters above which the other orientation is not tried
-    sideways_share: float = 0.5  # share of confident letters below which the page is also read sideways
-    max_lines_to_reread: int = 300  # lines; a page with more is not read sideways as well, because that takes long
 
     # ------------------------------------------------------------------ rejection, chosen on photographs
     min_confidence: float = 0.7  # calibrated share of correct characters; lines below it are rejected

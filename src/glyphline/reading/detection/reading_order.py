@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from functools import partial
+from itertools import combinations, groupby, pairwise
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from glyphline.imaging.documents import ColourImage
 from glyphline.page import Cell
 from glyphline.reading.detection.cell_ink import find_ink, ink_contrast, split_at_blanks
+from glyphline.reading.detection.orientation import rotate_points
 from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle, side_lengths
 from glyphline.reading.detection.tables import (
     FindInk,
@@ -85,6 +87,38 @@ def order_regions(regions: Sequence[Region], image: ColourImage | None = None) -
                 lines += [OrderedRegion(region, paragraph, Cell(table, *place)) for place, region in cells]
                 table += 1
     return lines
+
+
+def order_mixed_directions(
+    regions: Sequence[Region], directions: Sequence[int], image: ColourImage
+) -> list[OrderedRegion]:
+    """The lines of an upright page (H, W, 3) uint8 on which some regions run up, down or on their head.
+
+    directions: for each region the quarter turns, 0 to 3, that make its text upright. The lines of one direction are
+    ordered as `order_regions` does; their regions begin at the start of the text. Those of another direction than 0
+    are paragraphs outside tables. Each stands before the first paragraph that begins below it.
+    """
+    level = [region for region, direction in zip(regions, directions, strict=True) if direction == 0]
+    blocks = [list(group) for _, group in groupby(order_regions(level, image), lambda line: line.paragraph)]
+    for direction in sorted(set(directions) - {0}):
+        turn = partial(rotate_points, quarters=direction, shape=image.shape)
+        turned_shape = image.shape[1::-1] if direction % 2 else image.shape[:2]
+        turn_back = partial(rotate_points, quarters=-direction, shape=turned_shape)
+        turned = [r.transform(turn) for r, d in zip(regions, directions, strict=True) if d == direction]
+        lines = [
+            OrderedRegion(
+                replace(r, corners=turn_back(r.corners), curve=r.curve if r.curve is None else turn_back(r.curve)),
+                line.paragraph,
+            )
+            for line in order_regions(turned)
+            for r in (line.region,)
+        ]
+        for _, group in groupby(lines, lambda line: line.paragraph):
+            block = list(group)
+            bottom = max(line.region.corners[:, 1].max() for line in block)
+            below = (k for k, b in enumerate(blocks) if min(line.region.corners[:, 1].min() for line in b) >= bottom)
+            blocks.insert(next(below, len(blocks)), block)
+    return [replace(line, paragraph=k) for k, block in enumerate(blocks) for line in block]
 
 
 def level_boxes(regions: Sequence[Region], image: ColourImage | None = None) -> tuple[list[LevelBox], float]:

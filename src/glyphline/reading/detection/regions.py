@@ -52,6 +52,12 @@ class Region:
         curve = None if self.curve is None else orient_left_to_right(mapping(self.curve))
         return replace(self, corners=order_corners(mapping(self.corners)), curve=curve)
 
+    def begin_at_other_end(self) -> Region:
+        """The region of the same text if that is upside down: it begins at the lower right corner."""
+        return replace(
+            self, corners=np.roll(self.corners, -2, 0), curve=None if self.curve is None else self.curve[::-1, ::-1]
+        )
+
 
 def side_lengths(corners: Corners) -> tuple[float, float]:
     """Mean width along the text and mean height across it, px."""

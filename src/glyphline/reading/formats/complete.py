@@ -46,7 +46,8 @@ def complete_page(page: Page) -> Page:
     height = page.height / max(1, len(page.lines))
     fallbacks = (box_polygon(0.0, k * height, float(page.width), (k + 1) * height) for k in range(len(page.lines)))
     lines = (_complete_line(line, fallback, page) for line, fallback in zip(page.lines, fallbacks, strict=True))
-    return replace(page, lines=tuple(lines))
+    certainty = None if page.rotation_confidence is None else _clip_to_unit(page.rotation_confidence)
+    return replace(page, lines=tuple(lines), rotation_confidence=certainty)
 
 
 def _complete_line(line: Line, fallback: Polygon, page: Page) -> Line:
