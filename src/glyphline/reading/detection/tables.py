@@ -26,7 +26,6 @@ from glyphline.reading.thresholds import THRESHOLDS
 #: below 0, because a gutter that is missed spoils every row of a table, while most gaps that are taken for gutters are
 #: in numbered lists, which the decision `table` refuses; on the composed pages of benchmarks/tables.py
 MIN_GUTTER_LOG_ODDS = -1.0
-MIN_PROSE_WIDTH = 4.0  # heights; no column of prose is narrower, numbers are
 Interval = tuple[float, float]  # left, right or top, bottom, px of the levelled page
 
 
@@ -324,9 +323,7 @@ def table_features(block: Block) -> list[float]:
     filled cell; the mean distance of a cell's centre from that of its row, heights; the least and the largest share of
     the cells of a column that fill its width; the logs of the mean width of the narrowest and of the widest column and
     of the narrowest gutter's median gap, heights; the log of the median distance of rows, heights; the mean and the
-    least over the columns of (share that fills the width x log of the width above MIN_PROSE_WIDTH), because columns of
-    prose are filled and wide; by how much the most right-aligned column is better aligned at its right than at its
-    left, heights up to 2.
+    least over the columns of (share that fills the width x log of the width): columns of prose are filled and wide.
     """
     cells = block.grid()
     height = block.height
@@ -348,16 +345,11 @@ def table_features(block: Block) -> list[float]:
     ]
     middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
     distance = float(np.median(np.diff(middles))) / height
-    prose = [share * max(0.0, width - math.log(MIN_PROSE_WIDTH)) for share, width in zip(full, widths, strict=True)]
-    rightness = []
-    for k in range(columns):
-        edges = np.array([(cell[0].left, cell[-1].right) for cell in (row[k] for row in cells) if cell])
-        left, right = np.abs(edges - np.median(edges, axis=0)).mean(axis=0).clip(0, 2 * height)
-        rightness.append(float(left - right) / height)
+    prose = [share * max(0.0, width) for share, width in zip(full, widths, strict=True)]
     return [1.0, math.log(rows), math.log(columns), sum(filled) / rows / columns,
             sum(count == 1 for count in filled) / rows, float(np.mean(offsets)) if offsets else 0.0, min(full),
             max(full), min(widths), max(widths), math.log(max(0.1, min(gaps) / height)), math.log(max(0.3, distance)),
-            float(np.mean(prose)), min(prose), max(rightness)]  # fmt: skip
+            float(np.mean(prose)), min(prose)]  # fmt: skip
 
 
 def same_row_features(block: Block, k: int) -> list[float]:
