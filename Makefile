@@ -22,7 +22,7 @@ $(VENV)/ready: $(VENV)/base
 
 setup: $(VENV)/ready  ## a .venv with everything for development
 
-demo: $(VENV)/base  ## compose lines, read them and the examples, show them here and in demo/demo.html
+demo: $(VENV)/base  ## draw photographs and lines, read them and the examples, show them here and in demo/demo.html
 	$(BIN)/glyphline demo
 
 test: $(VENV)/ready  ## all tests

@@ -1,4 +1,4 @@
-"""Tests of the demo: the terminal and the HTML page show the composed lines and the recognized texts."""
+"""Tests of the demo: the terminal and the HTML page show the photographs, the lines and the recognized texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from glyphline.cli import demonstration
-from glyphline.cli.demonstration import DemoLine, render_half_blocks, run_demonstration
+from glyphline.cli.demo_photographs import draw_photographs
+from glyphline.cli.demonstration import DemoLine, read_photographs, render_half_blocks, run_demonstration
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import UserError
 from glyphline.imaging.documents import GreyImage, load
@@ -47,7 +48,12 @@ def examples(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def demo_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> list[DemoLine]:
+def no_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demonstration, "read_photographs", lambda: [])
+
+
+@pytest.fixture
+def demo_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path, no_photographs: None) -> list[DemoLine]:
     monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
     return run_demonstration(tmp_path / "page" / "demo.html", 4, examples, 0)
 
@@ -79,6 +85,7 @@ def test_page_holds_every_image_and_its_texts(demo_lines: list[DemoLine], tmp_pa
     assert "http" not in page and "<script" not in page  # the page loads nothing
 
 
+@pytest.mark.usefixtures("no_photographs")
 def test_terminal_shows_truth_and_recognized_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,11 +97,13 @@ def test_terminal_shows_truth_and_recognized_text(
     assert f"({len(demo_lines)} lines)" in output and "CER" in output
 
 
+@pytest.mark.usefixtures("no_photographs")
 def test_demo_runs_without_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
     assert len(run_demonstration(tmp_path / "demo.html", 2, tmp_path / "missing", 0)) == 2
 
 
+@pytest.mark.usefixtures("no_photographs")
 def test_unwritable_page_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path) -> None:
     monkeypatch.setattr(demonstration, "open_line_reader", ImperfectReader)
     for out in (tmp_path, examples / "labels.tsv" / "demo.html"):
@@ -123,7 +132,37 @@ def test_half_blocks_keep_grey_values() -> None:
     ]
 
 
+def test_half_blocks_keep_colours() -> None:
+    rendered = render_half_blocks(np.array([[(1, 2, 3)], [(4, 5, 6)]], np.uint8), rows=1, columns=1)
+    assert [str(span.style) for span in rendered.spans] == ["rgb(1,2,3) on rgb(4,5,6)"]
+
+
+# ---------------------------------------------------------------------------------------------------------- photographs
+
+
+def test_photographs_are_the_same_at_every_call() -> None:
+    for first, second in zip(draw_photographs(), draw_photographs(), strict=True):
+        assert first.name == second.name and np.array_equal(first.image, second.image)
+        assert first.image.dtype == np.uint8 and first.image.ndim == 3
+
+
 # ------------------------------------------------------------------------------------------------------- bundled reader
+
+
+@NEEDS_BUNDLED_READER
+def test_default_reader_reads_the_photographs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = read_photographs()
+    assert [result.text for result in results] == [result.photograph.truth for result in results]
+    monkeypatch.setattr(demonstration, "read_photographs", lambda: results)
+    run_demonstration(tmp_path / "demo.html", 1, tmp_path / "missing", 0)
+    page, output = (tmp_path / "demo.html").read_text(encoding="utf-8"), capsys.readouterr().out
+    overlays = re.findall(r'<section>.*?src="data:image/jpeg;base64,([^"]+)"', page)
+    for result, overlay in zip(results, overlays, strict=True):
+        assert load(base64.b64decode(overlay)).shape == result.overlay.shape[:2]
+        assert html.escape(result.photograph.truth) in page
+        assert all(f"read     {line.expandtabs(14)}" in output for line in result.text.split("\n"))
 
 
 @NEEDS_BUNDLED_READER

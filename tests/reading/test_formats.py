@@ -8,6 +8,8 @@ import json
 import math
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -692,6 +694,20 @@ def test_pdf_text_separates_touching_words() -> None:
     )
     touching = Line("one two", 0.9, make_line("onetwo", 50, 100).polygon, "", words=words)
     assert extract_text(open_pdf([Page(1000, 700, (touching,))])) == "one two"
+
+
+@pytest.mark.skipif(
+    shutil.which("pdftotext") is None, reason="pdftotext is not installed: apt-get install poppler-utils"
+)
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_pdf_of_a_table_keeps_its_rows_in_pdftotext(rotation: int, tmp_path: Path) -> None:
+    document = open_format("pdf").render("bill.png", [rotate_page(TABLE_PAGE, rotation)], blank_image)
+    assert isinstance(document, bytes)
+    (tmp_path / "bill.pdf").write_bytes(document)
+    command = ["pdftotext", "-layout", str(tmp_path / "bill.pdf"), "-"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [re.split(" {2,}", line.strip()) for line in output.replace("\f", "").split("\n") if line.strip()]
+    assert rows == [["Bill"], *([cell for cell in row if cell] for row in TABLE_ROWS), ["Thanks"]]
 
 
 def test_pdf_text_can_be_searched() -> None:

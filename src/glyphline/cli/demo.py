@@ -1,4 +1,4 @@
-"""`glyphline demo`: compose lines, read them, and show the results."""
+"""`glyphline demo`: draw photographs and lines, read them, and show the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def demo(
     examples: Annotated[Path, typer.Option(help="folder of example images with labels.tsv")] = Path("examples/lines"),
     seed: Annotated[int, typer.Option(help="seed of the composed lines")] = 0,
 ) -> None:
-    """Compose lines, read them, and show the results.
+    """Draw photographs and compose lines, read them, and show the results.
 
     The example images are read too. The results are printed and written to one HTML page.
     """

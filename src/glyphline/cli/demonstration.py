@@ -1,4 +1,4 @@
-"""The demo: composes lines, reads them and the example images, and shows images and texts side by side.
+"""The demo: composes lines, draws photographs, reads them and the example images, and shows images and texts.
 
 It needs no torch.
 """
@@ -12,18 +12,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from glyphline.cli.demo_photographs import DemoPhotograph, draw_photographs
 from glyphline.composing.line_sets import LineSet, read_labels
 from glyphline.errors import UserError
-from glyphline.imaging.documents import GreyImage, load
+from glyphline.imaging.documents import ColourImage, GreyImage, load
 from glyphline.reading.lines import open_line_reader
+from glyphline.reading.overlay import draw_overlay
+from glyphline.reading.pages import open_reader
 from glyphline.recipe import LinesRecipe
 from glyphline.score import character_error_rate, fold_none, score
 
 TERMINAL_ROWS = 5  # for each image; a row shows two rows of pixels
 TERMINAL_COLUMNS = 100  # for each image, at most
+PHOTOGRAPH_ROWS = 20  # for a photograph and its overlay
+JPEG_QUALITY = 85  # of photographs on the HTML page, 0..100
 #: lines of the bundled sentences and glyphs, each from the beginning of a sentence
 DEMO_RECIPE = LinesRecipe(start="head", length=(18, 44))
 
@@ -38,19 +44,32 @@ class DemoLine(NamedTuple):
     confidence: float
 
 
-def render_half_blocks(image: GreyImage, rows: int = TERMINAL_ROWS, columns: int = TERMINAL_COLUMNS) -> Text:
+class PhotographResult(NamedTuple):
+    """A photograph of the demo, as it was read."""
+
+    photograph: DemoPhotograph
+    overlay: ColourImage  # the photograph with the outlines of its lines, and their texts beside it
+    text: str
+    seconds: float  # that it took to read
+
+
+def render_half_blocks(
+    image: GreyImage | ColourImage, rows: int = TERMINAL_ROWS, columns: int = TERMINAL_COLUMNS
+) -> Text:
     """Render an image for a terminal, with two pixels a character cell.
 
-    image: (H, W), uint8. rows, columns: the largest size in character cells; smaller images are enlarged to it, aspect
-    kept.
+    image: (H, W) or (H, W, 3), uint8. rows, columns: the largest size in character cells; smaller images are enlarged
+    to it, aspect kept.
     """
     scale = min(2 * rows / image.shape[0], columns / image.shape[1])
     size = max(1, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale) // 2 * 2)
     resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    colours = resized if resized.ndim == 3 else np.repeat(resized[..., None], 3, axis=2)
     text = Text()
-    for upper_row, lower_row in zip(resized[0::2], resized[1::2], strict=True):
+    for upper_row, lower_row in zip(colours[0::2].tolist(), colours[1::2].tolist(), strict=True):
         for upper, lower in zip(upper_row, lower_row, strict=True):
-            text.append("▀", style=f"rgb({upper},{upper},{upper}) on rgb({lower},{lower},{lower})")
+            upper_colour, lower_colour = (f"rgb({','.join(map(str, colour))})" for colour in (upper, lower))
+            text.append("▀", style=f"{upper_colour} on {lower_colour}")
         text.append("\n")
     return text
 
@@ -72,8 +91,12 @@ PAGE_HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="
 padding: 0 1rem }} figure {{ margin: 1.5rem 0; border-left: 3px solid #8886; padding-left: 1rem }}
 img {{ max-width: 100%; height: auto; max-height: 6rem; display: block; margin-bottom: .4rem }}
 dl {{ display: grid; grid-template-columns: 9rem 1fr; margin: 0; gap: 0 1rem }} dt {{ opacity: .65 }} dd {{ margin: 0 }}
-mark {{ background: #fa04; color: inherit; border-bottom: 2px solid #e60 }}</style>
-<h1>glyphline demo</h1><p>{summary}</p>{figures}</html>
+mark {{ background: #fa04; color: inherit; border-bottom: 2px solid #e60 }}
+section img {{ max-height: none }} pre {{ margin: 0; tab-size: 14; overflow-x: auto }}</style>
+<h1>glyphline demo</h1>
+<h2>Photographs</h2><p>Drawn by the demo, read by the default reader. Left: the detected lines in reading order, green
+for a confidence from 0.9, amber from 0.7, red below. Right: the recognized text where it stands.</p>{photographs}
+<h2>Lines</h2><p>{summary}</p>{figures}</html>
 """
 
 
@@ -89,13 +112,49 @@ def _render_figure(line: DemoLine) -> str:
     )
 
 
+def _render_photograph(result: PhotographResult) -> str:
+    _, jpeg = cv2.imencode(".jpg", result.overlay[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    data = base64.b64encode(jpeg.tobytes()).decode()
+    name = html.escape(result.photograph.name)
+    return (
+        f'<section><h3>{name}</h3><img alt="{name} and its text" src="data:image/jpeg;base64,{data}"><dl>'
+        f"<dt>written</dt><dd><pre>{html.escape(result.photograph.truth)}</pre></dd>"
+        f"<dt>read</dt><dd><pre>{_mark_differences(result.photograph.truth, result.text)}</pre></dd>"
+        f"<dt>time</dt><dd>{result.seconds * 1000:.0f} ms</dd></dl></section>\n"
+    )
+
+
+def read_photographs() -> list[PhotographResult]:
+    """The photographs of the demo, read with the default reader."""
+    reader = open_reader()
+    results = []
+    for photograph in draw_photographs():
+        started = time.perf_counter()
+        page = reader.read_image(photograph.image)
+        seconds = time.perf_counter() - started
+        results.append(PhotographResult(photograph, draw_overlay(photograph.image, page), page.text, seconds))
+    return results
+
+
+def _show_photograph(console: Console, result: PhotographResult) -> None:
+    if console.is_terminal:
+        console.print(render_half_blocks(result.overlay, PHOTOGRAPH_ROWS), end="")
+    console.print(f"{result.photograph.name}, {result.seconds * 1000:.0f} ms")
+    for label, text in (("written", result.photograph.truth), ("read   ", result.text)):
+        console.print("\n".join(f"{label}  {line}" for line in text.expandtabs(14).split("\n")), markup=False)
+    console.print()
+
+
 def run_demonstration(out: Path, count: int, examples: Path, seed: int) -> list[DemoLine]:
-    """Compose lines, read them and the example images, and show the results in the terminal and on an HTML page.
+    """Read photographs, composed lines and the example images; show them in the terminal and on an HTML page.
 
     out: the HTML file. count: number of composed lines. examples: a folder of images with labels.tsv; it may be
     missing. Returns the composed lines, then the examples. Raises UserError when the page cannot be written.
     """
     console = Console(highlight=False)
+    photographs = read_photographs()
+    for photograph in photographs:
+        _show_photograph(console, photograph)
     reader = open_line_reader()
     line_set = LineSet(DEMO_RECIPE, "test", seed)
     samples = [(f"composed {k}", line_set.line(k).image, line_set.text(k)) for k in range(count)]
@@ -119,7 +178,11 @@ def run_demonstration(out: Path, count: int, examples: Path, seed: int) -> list[
     console.print(summary, markup=False)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        page = PAGE_HTML.format(summary=html.escape(summary), figures="".join(map(_render_figure, demo_lines)))
+        page = PAGE_HTML.format(
+            photographs="".join(map(_render_photograph, photographs)),
+            summary=html.escape(summary),
+            figures="".join(map(_render_figure, demo_lines)),
+        )
         out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None

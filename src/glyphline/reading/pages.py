@@ -16,6 +16,7 @@ import numpy.typing as npt
 from glyphline.errors import ImageError, UserError
 from glyphline.imaging.documents import ColourImage, Document, GreyImage, ImageSource
 from glyphline.page import Cell, Character, Line, Page, Word
+from glyphline.reading.cell_reliability import assess_cells, is_short_cell
 from glyphline.reading.detection.detectors import (
     DbNetDetector,
     Detector,
@@ -43,9 +44,11 @@ from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.languages import ENGLISH, main_language
 from glyphline.reading.recognition.recognizers import PHOTO, Recognizer
+from glyphline.reading.recognition.reliability import MIN_LEGIBILITY
 from glyphline.reading.rejection import (
     MIN_TEXT_PROBABILITY,
     reject,
+    reject_unreliable,
     reject_unreliable_lines,
     text_probabilities,
 )
@@ -111,7 +114,7 @@ class PageHypothesis:
     margin: float  # heights that were added above and below each line before it was rectified
     regions: list[OrderedRegion]  # on the rotated page
     crops: list[ColourImage]  # of the regions, rectified
-    lines: list[Line]  # of the crops, positions in px of the crop
+    lines: list[Line]  # of the crops, positions in px of the crop; with the cells of the regions
     rotation_confidence: float | None = None  # 0..1, the probability of `quarters`; None if others were not considered
 
     @property
@@ -350,19 +353,27 @@ class PageReader:
         self, quarters: int, margin: float, regions: list[OrderedRegion], rotated: ColourImage
     ) -> PageHypothesis:
         crops = [rectify(rotated, ordered.region.outline, margin) for ordered in regions]
-        return PageHypothesis(quarters, margin, regions, crops, self.line_reader.read_lines(crops))
+        lines = zip(self.line_reader.read_lines(crops), regions, strict=True)
+        return PageHypothesis(quarters, margin, regions, crops, [replace(line, cell=r.cell) for line, r in lines])
 
 
 def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothesis:
-    """The hypothesis without the regions that are background. is_small: the image is small, or one line."""
+    """The hypothesis without the regions that are background, with the short cells of tables assessed.
+
+    is_small: the image is small, or one line.
+    """
     confidences = [ordered.region.confidence for ordered in hypothesis.regions]
     probabilities = text_probabilities(confidences, hypothesis.lines, is_small, hypothesis.quarters != 0)
-    mask = [p >= MIN_TEXT_PROBABILITY for p in probabilities]
+    lines = assess_cells(confidences, hypothesis.lines)
+    mask = [
+        p >= MIN_TEXT_PROBABILITY or (is_short_cell(line) and line.legibility >= MIN_LEGIBILITY)
+        for p, line in zip(probabilities, lines, strict=True)
+    ]
     return replace(
         hypothesis,
         regions=list(compress(hypothesis.regions, mask)),
         crops=list(compress(hypothesis.crops, mask)),
-        lines=list(compress(hypothesis.lines, mask)),
+        lines=list(compress(lines, mask)),
     )
 
 
@@ -458,6 +469,6 @@ def _map_line_to_page(
     points = outline if outline.ndim == 2 else np.concatenate([outline[:, 0], outline[::-1, 1]])
     return replace(
         line, polygon=tuple((float(x), float(y)) for x, y in rotate_back(points)),
-        paragraph=ordered.paragraph, cell=ordered.cell,
+        paragraph=ordered.paragraph,
         characters=tuple(map(map_part, line.characters)), words=tuple(map(map_part, line.words)),
     )  # fmt: skip

@@ -69,6 +69,19 @@ def test_title_above_and_prose_below_are_outside() -> None:
     assert sorted(n for row in grid for cell in row for n in cell) == list(range(1, 11))
 
 
+def test_words_of_a_head_in_the_middle_take_no_row_of_a_receipt() -> None:
+    """Wide spaces between monospaced words look like gutters."""
+    head: list[Text] = [(137, 18, 106), (120, 37, 141), (119, 56, 39), (165, 56, 41), (211, 56, 60)]
+    lefts = (330, 322, 322, 331, 322, 330, 313, 313)
+    widths = (88, 89, 116, 145, 145, 62, 52, 42)
+    rows = [
+        ((17.0, 91.0 + 18.5 * k, w), (x, 91.0 + 18.5 * k, 372.0 - x))
+        for k, (x, w) in enumerate(zip(lefts, widths, strict=True))
+    ]
+    (grid,) = grids_of([*head, *(text for row in rows for text in row)])
+    assert grid == [[[5 + 2 * k], [6 + 2 * k]] for k in range(len(rows))]
+
+
 def test_cell_of_two_lines_is_one_cell() -> None:
     """Each row is as high as its text of two lines; the other cells are centred beside it."""
     texts = [

@@ -146,7 +146,9 @@ def find_ink(image: ColourImage, corners: Corners, letter_height: float, ink: In
     for left, top, w, h, area in stats[1:].tolist():
         is_edge = top == 0 or top + h == height
         is_thin = h > 0.9 * height or w > 0.9 * width
-        if not is_edge and not is_thin and max(w, h) > 0.25 * letter_height * scale and area > 5:
+        is_dash = w >= 2 * h and w > 0.12 * letter_height * scale
+        is_large = max(w, h) > 0.25 * letter_height * scale and area > 5
+        if not is_edge and not is_thin and (is_dash or is_large):
             letters.append((left, top, left + w, top + h))
     if not letters:
         return None

@@ -274,7 +274,10 @@ def _fitted_weights() -> dict[str, list[float]]:
 
 
 def log_odds_of(decision: str, features: Sequence[float]) -> float:
-    """The log-odds of a fitted decision: "gutter", "table" or "same_row"; above 0 it is more likely than not."""
+    """The log-odds of a fitted decision; above 0 it is more likely than not.
+
+    decision: "gutter", "table", "same_row", or "cell" (see `glyphline.reading.cell_reliability`).
+    """
     return sum(w * x for w, x in zip(_fitted_weights()[decision], features, strict=True))
 
 
@@ -356,7 +359,10 @@ def same_row_features(block: Block, k: int) -> list[float]:
     of the median distance, and of the least distance of two lines that are both mostly filled, so two rows; whether a
     column is filled in both; whether the first column is; the shares of columns that are filled in the one with fewer
     and in the one with more of them; and the columns filled in both as a share of those filled in one: a continued cell
-    stands alone.
+    stands alone; where the distance is between the least and the largest of the block, 0..1, and the log of the ratio
+    of these two: lines of a cell are closer than rows; the share of columns that are filled only in the lower line;
+    and the largest blank beside the upper line in a column filled in both, heights up to 5: a cell is continued where
+    its line is full.
     """
     cells = block.grid()
     middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
@@ -366,13 +372,22 @@ def same_row_features(block: Block, k: int) -> list[float]:
     shares = sorted(sum(row) / len(row) for row in (upper, lower))
     distance = float(distances[k])
     full = [sum(map(bool, row)) >= max(2.0, 0.6 * len(row)) for row in cells]
+    low, high = float(np.min(distances)), float(np.max(distances))
+    blanks = [
+        (right - left - (cells[k][c][-1].right - cells[k][c][0].left)) / block.height
+        for c, (left, right) in enumerate(block.columns)
+        if upper[c] and lower[c]
+    ]
     of_rows = float(
         min((d for d, pair in zip(distances, pairwise(full), strict=True) if all(pair)), default=np.max(distances))
     )
     return [1.0, min(3.0, distance / block.height), min(3.0, distance / max(1.0, max(around, default=distance))),
             min(3.0, distance / max(1.0, float(np.median(distances)))), min(3.0, distance / max(1.0, of_rows)),
             float(any(a and b for a, b in zip(upper, lower, strict=True))), float(upper[0] and lower[0]), *shares,
-            sum(a and b for a, b in zip(upper, lower, strict=True)) / sum(map(max, upper, lower))]  # fmt: skip
+            sum(a and b for a, b in zip(upper, lower, strict=True)) / sum(map(max, upper, lower)),
+            (distance - low) / (high - low + 0.1 * block.height), math.log(max(1.0, high) / max(1.0, low)),
+            sum(b and not a for a, b in zip(upper, lower, strict=True)) / len(upper),
+            min(5.0, max(0.0, *blanks, 0.0))]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -384,12 +399,49 @@ def find_tables(boxes: Sequence[LevelBox], find_ink: FindInk | None = None) -> l
     boxes: fragments of lines in any order. find_ink: looks for what the detector missed in empty cells. A table has at
     least two rows and two columns.
     """
+    rows, taken = level_rows(boxes), set[int]()
     tables = []
-    for candidate in table_candidates(boxes, find_ink):
-        block = separate_columns(candidate)
-        if len(block.columns) > 1 and log_odds_of("table", table_features(block)) > 0:
+    for candidate in reversed(table_candidates(boxes, find_ink)):  # a table takes the rows above that continue it
+        left_over = _without(candidate, taken)
+        block = None if left_over is None else table_of(left_over)
+        if left_over is not None and block is not None:
+            members = {id(box) for row in left_over.rows for box in row}
+            first = next(k for k, row in enumerate(rows) if any(id(box) in members for box in row))
+            block = _add_rows_above(left_over, block, rows[:first])
+            taken |= {id(box) for row in block.rows for box in row}
             tables.append(TableBlock(join_rows(block), tuple(block.columns)))
-    return tables
+    return tables[::-1]
+
+
+def _without(candidate: Block, taken: set[int]) -> Block | None:
+    """The candidate without the rows that have a box in `taken`, a set of ids; None where no candidate is left."""
+    rows = [row for row in candidate.rows if not any(id(box) in taken for box in row)]
+    return candidate if len(rows) == len(candidate.rows) else _trim(Block(rows, candidate.height)) if rows else None
+
+
+def table_of(candidate: Block) -> Block | None:
+    """The candidate with its columns separated; None where it is no table."""
+    block = separate_columns(candidate)
+    return block if len(block.columns) > 1 and log_odds_of("table", table_features(block)) > 0 else None
+
+
+def _add_rows_above(candidate: Block, block: Block, above: Sequence[list[LevelBox]]) -> Block:
+    """The table with the rows above it that continue its columns.
+
+    The head of a receipt may be taken for a block of its own, and the first articles with it. candidate: the table
+    before its columns were separated. block: the table. above: the rows above it, from the top.
+    """
+    for row in reversed(above):
+        middles = [float(np.mean([box.middle for box in members])) for members in (row, *candidate.rows)]
+        distances = np.diff(middles)
+        if len(row) < 2 or _extend(candidate, row) is None or distances[0] > 1.15 * float(np.median(distances[1:])):
+            break
+        candidate = Block([row, *candidate.rows], candidate.height)
+        extended = table_of(candidate)
+        if extended is None or len({extended.column_of(box) for box in row}) < 2:
+            break
+        block = extended
+    return block
 
 
 def fill_cells(block: Block, find_ink: FindInk | None) -> Block:

@@ -1,0 +1,100 @@
+"""Reliability of short cells: whether the few characters of a cell of a table are right.
+
+A line of one character is little evidence by itself: its posteriors may be those of a scribble, and no language tells.
+In a table there is more: the other cells are legible, and the column holds others of its kind. A logistic regression
+weighs this (`cell` in models/tables.json). `python benchmarks/tables.py --fit` fits it and states the data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import mean
+
+from glyphline.page import Cell, Line
+from glyphline.reading.detection.tables import log_odds_of
+from glyphline.reading.recognition.calibration import log_odds, logistic
+
+MAX_CHARACTERS = 5  # of a short cell
+_MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
+_DASHES = "-–—−"
+
+
+def _kind(text: str) -> str:
+    """What a short cell holds: "dash", "digits" with a sign or a unit, "letters" or "other"."""
+    if all(c in _DASHES for c in text):
+        return "dash"
+    return "digits" if text.strip("+-−.,%$€£").isdigit() else "letters" if text.isalpha() else "other"
+
+
+def is_short_cell(line: Line) -> bool:
+    """Whether a line is a cell of at most MAX_CHARACTERS characters."""
+    return line.cell is not None and 0 < len(line.text) <= MAX_CHARACTERS
+
+
+def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) -> list[list[float]]:
+    """The features of each short cell of a page, in the order of the lines.
+
+    1 (the bias); the log-odds of its visual confidence, of its legibility and of the detector's confidence; whether it
+    has one, two and three characters; whether it is of dashes, of digits and of letters; the log of the number of cells
+    of its table that are longer, the mean of their legibility x visual confidence; the shares of the other cells of its
+    column that are of its kind, and that have its text; of those of its kind, the greatest visual confidence; and the
+    mean visual confidence of the other cells of its row, and whether they are of its kind.
+    """
+    rows = []
+    for k, (confidence, line) in enumerate(zip(detector_confidences, lines, strict=True)):
+        if not is_short_cell(line):
+            continue
+        place = line.cell
+        assert place is not None
+        others = [other for n, other in enumerate(lines) if n != k and other.text and _is_in(other, place)]
+        longer = [other.legibility * other.visual_confidence for other in others if not is_short_cell(other)]
+        column = [other for other in others if other.cell and other.cell.column == place.column]
+        kind = _kind(line.text)
+        row = [other for other in others if other.cell and other.cell.row == place.row]
+        alike = [other for other in column if _kind(other.text) == kind]
+        rows.append(
+            [
+                1.0,
+                log_odds(line.visual_confidence, _MIN_PROBABILITY),
+                log_odds(line.legibility, _MIN_PROBABILITY),
+                log_odds(confidence, _MIN_PROBABILITY),
+                *(float(len(line.text) == length) for length in (1, 2, 3)),
+                *(float(kind == name) for name in ("dash", "digits", "letters")),
+                math.log(1 + len(longer)),
+                mean(longer) if longer else 0.0,
+                len(alike) / max(1, len(column)),
+                sum(other.text == line.text for other in column) / max(1, len(column)),
+                max((other.visual_confidence for other in alike), default=0.0),
+                mean([other.visual_confidence for other in row]) if row else 0.0,
+                sum(_kind(other.text) == kind for other in row) / max(1, len(row)),
+            ]
+        )
+    return rows
+
+
+def _is_in(line: Line, place: Cell) -> bool:
+    return line.cell is not None and line.cell.table == place.table
+
+
+def assess_cells(detector_confidences: Sequence[float], lines: Sequence[Line]) -> list[Line]:
+    """The lines with the probability that a short cell is right as its confidence and its legibility.
+
+    detector_confidences: 0..1, one a line. The confidences of its characters and words become the same, such that their
+    product is the confidence of the cell. Other lines are not changed.
+    """
+    rows = iter(cell_features(detector_confidences, lines))
+    return [_with_probability(line, next(rows)) if is_short_cell(line) else line for line in lines]
+
+
+def _with_probability(line: Line, features: Sequence[float]) -> Line:
+    probability = logistic(log_odds_of("cell", features))
+    share = probability ** (1 / len(line.text))
+    return replace(
+        line,
+        confidence=probability,
+        legibility=probability,
+        characters=tuple(replace(c, confidence=share) for c in line.characters),
+        words=tuple(replace(w, confidence=share ** len(w.text)) for w in line.words),
+    )
