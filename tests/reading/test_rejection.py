@@ -13,6 +13,7 @@ from glyphline.reading.rejection import (
     MIN_TEXT_PROBABILITY,
     TEXT_FEATURE_COUNT,
     UNRELIABLE,
+    is_unreadable_text,
     reject,
     reject_unreliable,
     reject_unreliable_lines,
@@ -35,6 +36,13 @@ def test_rejected_line_has_a_reason() -> None:
     assert reject_unreliable(make_line(legible=0.2, confidence=0.1), 0.0).text == "ab"  # 0 keeps every line
     assert reject_unreliable(Line("", 1.0, (), "a", legibility=0.0), 0.7).rejected is False
     assert (reject(make_line()).reason, reject(make_line()).words) == (NOT_TEXT, ())
+
+
+def test_unreadable_text_is_told_from_background() -> None:
+    unreadable = replace(make_line(legible=0.2), obstacle=UNKNOWN_WRITING)
+    assert is_unreadable_text(unreadable) and is_unreadable_text(replace(unreadable, obstacle=TOO_BLURRED))
+    assert not is_unreadable_text(replace(unreadable, obstacle=NOT_TEXT)) and not is_unreadable_text(make_line())
+    assert not is_unreadable_text(make_line(legible=0.2))  # nothing is known of it
 
 
 def test_lines_of_a_page_are_judged_beside_each_other() -> None:

@@ -47,6 +47,7 @@ from glyphline.reading.recognition.recognizers import PHOTO, Recognizer
 from glyphline.reading.recognition.reliability import MIN_LEGIBILITY
 from glyphline.reading.rejection import (
     MIN_TEXT_PROBABILITY,
+    is_unreadable_text,
     reject,
     reject_unreliable,
     reject_unreliable_lines,
@@ -119,8 +120,9 @@ class PageHypothesis:
 
     @property
     def visible_characters(self) -> float:
-        """The number of characters, spaces included, each weighted by the visual confidence of its line."""
-        return sum(line.visual_confidence * len(line.characters) for line in self.lines)
+        """The number of characters of legible lines, each weighted by the visual confidence of its line."""
+        legible = [line for line in self.lines if line.legibility >= MIN_LEGIBILITY]
+        return sum(line.visual_confidence * len(line.characters) for line in legible)
 
     @property
     def is_doubtful(self) -> bool:
@@ -366,7 +368,9 @@ def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothes
     probabilities = text_probabilities(confidences, hypothesis.lines, is_small, hypothesis.quarters != 0)
     lines = assess_cells(confidences, hypothesis.lines)
     mask = [
-        p >= MIN_TEXT_PROBABILITY or (is_short_cell(line) and line.legibility >= MIN_LEGIBILITY)
+        p >= MIN_TEXT_PROBABILITY
+        or (is_short_cell(line) and line.legibility >= MIN_LEGIBILITY)
+        or is_unreadable_text(line)
         for p, line in zip(probabilities, lines, strict=True)
     ]
     return replace(

@@ -94,6 +94,11 @@ def text_probabilities(
     ]
 
 
+def is_unreadable_text(line: Line) -> bool:
+    """Whether a line is probably text that its recognizer cannot read: it is reported, not dropped as background."""
+    return line.legibility < MIN_LEGIBILITY and line.obstacle not in (None, NOT_TEXT)
+
+
 def reject_unreliable_lines(lines: Sequence[Line], min_confidence: float) -> list[Line]:
     """The lines of a page, each judged beside the others and then by `reject_unreliable`, in the same order.
 
