@@ -37,7 +37,7 @@ def join_lines(lines: Sequence[Line], indexes: Sequence[int]) -> Passage:
     >>> join_lines([Line("infor-", 1.0, (), ""), Line("mation desk", 1.0, (), "")], [0, 1]).text
     'information desk'
     """
-    text, spans = "", []
+    text, spans = "", list[tuple[int, int]]()
     for index in indexes:
         piece = " ".join(lines[index].text.split())
         if re.search(r"[^\W\d_]-$", text) and piece[:1].islower():

@@ -70,9 +70,11 @@ class Firefox:
             return []
         cached = {entry["name"]: entry["bytes"] / 1e6 for entry in _require_package().Cache().list_cached()}
         known = [*(f"{code}-en" for code in LANGUAGES), *(f"en-{code}" for code in LANGUAGES)]
+        names = sorted({*known, *cached})
+        codes = [name.partition("-")[::2] for name in names]
         return [
-            Pair(*name.split("-", 1), self.name, name in cached, cached.get(name, MEGABYTES))
-            for name in sorted({*known, *(name for name in cached if name.count("-") == 1)})
+            Pair(source, target, self.name, name in cached, cached.get(name, MEGABYTES))
+            for name, (source, target) in zip(names, codes, strict=True)
         ]
 
     def translate(self, sentences: Sequence[str], source: str, target: str) -> list[Translation | None]:
