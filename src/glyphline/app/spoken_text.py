@@ -382,7 +382,8 @@ SPOKEN = {
             "mm millimetre millimetres, m metre metres, ft foot feet, mi mile miles, yds yard yards, "
             "kg kilogram kilograms, mg milligram milligrams, g gram grams, lbs pound pounds, lb pound pounds, "
             "oz ounce ounces, t ton tons, ml millilitre millilitres, l litre litres, "
-            "°c degree_Celsius degrees_Celsius, °f degree_Fahrenheit degrees_Fahrenheit, ° degree degrees, % per_cent per_cent, h hour hours, "
+            "°c degree_Celsius degrees_Celsius, °f degree_Fahrenheit degrees_Fahrenheit, "
+            "° degree degrees, % per_cent per_cent, h hour hours, "
             "hrs hour hours, hr hour hours, min minute minutes, mins minute minutes, sec second seconds, "
             "v volt volts, kv kilovolt kilovolts, w watt watts, kw kilowatt kilowatts, m² square_metre square_metres"
         ),

@@ -155,21 +155,26 @@ def _say_by(voice: Voice, said: list[Segment], language: str, speed: float) -> S
     if peak < MIN_PEAK or len(sound.samples) / sound.rate < MIN_SECONDS_PER_CHARACTER * characters / speed:
         raise CannotSay(f"the voice {voice.name} gave no sound for this text")
     samples = np.round(sound.samples * (PEAK / peak) * 32767).astype(np.int16)
-    spans = sound.spans or _estimate_spans(said, sound)
+    loud = [position / sound.rate for position in _loud_range(sound.samples)]
+    spans = _estimate_spans(said, *loud)
+    if sound.spans is not None:  # the last sound fades before its duration is over
+        spans = tuple((max(loud[0], start), max(start, min(loud[1], end))) for start, end in sound.spans)
     words = [word for segment, span in zip(said, spans, strict=True) for word in _divide(segment, span)]
     return Speech(samples, sound.rate, voice.name, tuple(words), sound.spans is not None)
 
 
-def _estimate_spans(said: Sequence[Segment], sound: Sound) -> tuple[TimeSpan, ...]:
-    """The times of segments in proportion to the lengths of what is said, between the first and the last sound."""
-    loud = _loud_range(sound.samples)
-    start, end = loud[0] / sound.rate, loud[1] / sound.rate
+def _estimate_spans(said: Sequence[Segment], start: float, end: float) -> tuple[TimeSpan, ...]:
+    """The times of segments in proportion to the lengths of what is said.
+
+    start, end: of the first and the last sound, seconds.
+    """
     ends = np.cumsum([0, *(len(segment.spoken) + 1 for segment in said)])
     times = start + (end - start) * ends / max(1, ends[-1])
     return tuple((float(times[k]), float(times[k + 1])) for k in range(len(said)))
 
 
 def _loud_range(samples: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """The first sample of the sound and the one after the last."""
     loud = np.flatnonzero(np.abs(samples) > MIN_PEAK)
     return (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, len(samples))
 

@@ -88,4 +88,4 @@ class Espeak:
             raise CannotSay(f"{PROGRAM} cannot say this in {language}: {reason}")
         rate = int.from_bytes(header[24:28], "little")
         pcm = data[4 : 4 + (len(data) - 4) // 2 * 2]
-        return Sound(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768, rate)
+        return Sound(np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768), rate)

@@ -18,9 +18,10 @@ from glyphline.errors import MissingPackage
 
 DURATIONS_NODE = "/Cast_32_output_0"  # tensor of hibari.onnx 0.2.1: the steps that each phoneme takes
 STEP_SECONDS = 0.025  # two of its frames of 12.5 ms
-#: seconds by which the words are heard before the durations say so; measured against pocketsphinx's forced alignment on
-#: twelve signs (python benchmarks/speech.py)
-LEAD_SECONDS = 0.075
+#: seconds by which a word is heard to start and to end before the durations say so: the median against pocketsphinx's
+#: forced alignment of twelve signs (python benchmarks/speech.py)
+START_LEAD = 0.085
+END_LEAD = 0.045
 MAX_PHONEMES = 400  # of one run of the network
 MIN_SPEED, MAX_SPEED = 0.5, 2.0  # of the network
 SEED = 0  # of the noise, so that a text always sounds the same
@@ -137,7 +138,7 @@ def _say_group(engine: _Engine, words: Sequence[str], speed: float) -> tuple[Any
         count = len(engine.tts.ids(word)) - 2
         voiced = len(engine.tts.ids(word.rstrip(' .,;:!?—…"“”()'))) - 2
         last = first + max(1, voiced) - 1 if count else first - 1
-        times = [float(ends[max(0, first - 1)]) - LEAD_SECONDS, float(ends[last]) - LEAD_SECONDS]
+        times = [float(ends[max(0, first - 1)]) - START_LEAD, float(ends[last]) - END_LEAD]
         length = len(samples) / engine.tts.sample_rate
         spans.append((min(length, max(0.0, times[0])), min(length, max(0.0, times[1]))))
         first += count

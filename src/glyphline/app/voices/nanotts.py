@@ -42,4 +42,4 @@ class NanoTts:
                 pcm = NanoTTS().speak(text, voice=VOICES[language], speed=speed, volume=VOLUME)
         except (ValueError, RuntimeError) as error:
             raise CannotSay(f"the voice {self.name} failed: {error}") from None
-        return Sound(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768, RATE)
+        return Sound(np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768), RATE)
