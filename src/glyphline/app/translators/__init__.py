@@ -261,22 +261,27 @@ def _translate_around(route: _Route, sentence: str, kept: regex.Pattern[str]) ->
         if LETTER.search(between):
             translation = _translate_in_case(route, between.strip()) or Translation(between.strip())
             unknown += translation.unknown
-            is_lower = between.strip()[0].islower()
-            text = translation.text[:1].lower() + translation.text[1:] if is_lower else translation.text
-            between = between.replace(between.strip(), text)
+            between = between.replace(between.strip(), translation.text)
         result += between + sentence[start:end]
         position = end
     return Translation(result, tuple(unknown))
 
 
 def _translate_in_case(route: _Route, sentence: str) -> Translation | None:
-    """Translate a sentence; one in capitals in lower case, which all translators know better."""
-    if not is_capitals(sentence):
-        return route.translate([sentence])[0]
-    translation = route.translate([sentence.capitalize()])[0]
+    """Translate a sentence; one in capitals in lower case, which all translators know better.
+
+    A translation does not start with a capital where the sentence does not: translators add one.
+    """
+    capitals = is_capitals(sentence)
+    translation = route.translate([sentence.capitalize() if capitals else sentence])[0]
     if translation is None:
         return None
-    return Translation(translation.text.upper(), tuple(word.upper() for word in translation.unknown))
+    if capitals:
+        return Translation(translation.text.upper(), tuple(word.upper() for word in translation.unknown))
+    text = translation.text
+    if sentence[:1].islower() and text[1:2].islower() and route.legs[-1][1] != "de":  # a German noun keeps its capital
+        text = text[:1].lower() + text[1:]
+    return Translation(text, translation.unknown)
 
 
 #: name -> translator, best first

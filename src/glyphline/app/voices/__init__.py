@@ -19,7 +19,6 @@ from glyphline.app.sentences import paragraphs, passages
 from glyphline.app.spoken_text import Segment, segments, spoken_text
 from glyphline.app.voices.contract import (
     CannotSay,
-    Sound,
     Speech,
     SpokenWord,
     TimeSpan,
@@ -40,6 +39,7 @@ __all__ = [
 AUTO = "auto"
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 PEAK = 0.9  # of the loudest sample; all voices are set to it
+QUIET_BEFORE, QUIET_AFTER = 0.1, 0.2  # seconds of silence that are kept around the sound
 MIN_PEAK = 0.01  # a sound that is nowhere louder is silence
 MIN_SECONDS_PER_CHARACTER = 0.01  # of a text at speed 1; real voices take 0.05 to 0.1
 MIN_WORD_CONFIDENCE = (
@@ -154,11 +154,14 @@ def _say_by(voice: Voice, said: list[Segment], language: str, speed: float) -> S
     characters = sum(len(segment.spoken) for segment in said)
     if peak < MIN_PEAK or len(sound.samples) / sound.rate < MIN_SECONDS_PER_CHARACTER * characters / speed:
         raise CannotSay(f"the voice {voice.name} gave no sound for this text")
-    samples = np.round(sound.samples * (PEAK / peak) * 32767).astype(np.int16)
-    loud = [position / sound.rate for position in _loud_range(sound.samples)]
-    spans = _estimate_spans(said, *loud)
+    loud = _loud_range(sound.samples)
+    first, last = max(0, loud[0] - round(QUIET_BEFORE * sound.rate)), loud[1] + round(QUIET_AFTER * sound.rate)
+    samples = np.round(sound.samples[first:last] * (PEAK / peak) * 32767).astype(np.int16)
+    begin, finish = ((position - first) / sound.rate for position in loud)
+    spans = _estimate_spans(said, begin, finish)
     if sound.spans is not None:  # the last sound fades before its duration is over
-        spans = tuple((max(loud[0], start), max(start, min(loud[1], end))) for start, end in sound.spans)
+        moved = ((start - first / sound.rate, end - first / sound.rate) for start, end in sound.spans)
+        spans = tuple((max(begin, start), max(begin, start, min(finish, end))) for start, end in moved)
     words = [word for segment, span in zip(said, spans, strict=True) for word in _divide(segment, span)]
     return Speech(samples, sound.rate, voice.name, tuple(words), sound.spans is not None)
 
