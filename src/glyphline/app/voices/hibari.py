@@ -133,13 +133,14 @@ def _say_group(engine: _Engine, words: Sequence[str], speed: float) -> tuple[Any
         return np.zeros(0, np.float32), [(0.0, 0.0)] * len(words)
     samples, durations = engine.run(text, speed)
     ends = np.cumsum(durations) * STEP_SECONDS  # of every id, the first one a pad
-    spans, first = [], 1
+    length = len(samples) / engine.tts.sample_rate
+    spans, first = list[TimeSpan](), 1
     for word in words:
         count = len(engine.tts.ids(word)) - 2
         voiced = len(engine.tts.ids(word.rstrip(' .,;:!?—…"“”()'))) - 2
         last = first + max(1, voiced) - 1 if count else first - 1
         times = [float(ends[max(0, first - 1)]) - START_LEAD, float(ends[last]) - END_LEAD]
-        length = len(samples) / engine.tts.sample_rate
         spans.append((min(length, max(0.0, times[0])), min(length, max(0.0, times[1]))))
         first += count
-    return samples, spans
+    nexts = [start for start, _ in spans[1:]] + [length]
+    return samples, [(start, max(start, min(end, limit))) for (start, end), limit in zip(spans, nexts, strict=True)]
