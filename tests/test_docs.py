@@ -77,7 +77,7 @@ def test_links_have_targets(page: Path) -> None:
 def test_named_files_exist() -> None:
     """Paths of the repository that are named in code style exist."""
     roots = ("src/", "tests/", "benchmarks/", "recipes/", "docs/", "examples/")
-    modules = ("imaging/", "composing/", "training/", "reading/", "cli/")
+    modules = ("imaging/", "composing/", "training/", "reading/", "app/", "cli/")
     for page in PAGES:
         for path in re.findall(r"`([\w./-]+\.(?:py|yaml|json|md|txt))`", page.read_text(encoding="utf-8")):
             if path.startswith(roots):
@@ -108,6 +108,6 @@ def test_examples_of_family_members_run() -> None:
     """The code of docs/contributing.md runs from top to bottom, in a process of its own: it adds rows to the tables."""
     text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 10  # one for each family
+    assert len(blocks) == 12  # one for each family
     done = subprocess.run([sys.executable, "-"], input="\n".join(blocks), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

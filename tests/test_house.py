@@ -16,6 +16,10 @@ import pytest
 
 import glyphline
 from glyphline.alphabet import ALPHABETS, Alphabet
+from glyphline.app.translators import TRANSLATORS, open_translator
+from glyphline.app.translators.contract import Translator
+from glyphline.app.voices import VOICES
+from glyphline.app.voices.contract import Voice
 from glyphline.composing.effects import EFFECTS, Effect
 from glyphline.composing.fetch import DATASETS, Dataset
 from glyphline.composing.glyphs import GLYPHS
@@ -101,6 +105,8 @@ def test_public_names() -> None:
     "module",
     [
         "glyphline",
+        "glyphline.app.translators",
+        "glyphline.app.voices",
         "glyphline.reading.lines",
         "glyphline.cli.demonstration",
         "glyphline.composing.line_sets",
@@ -127,7 +133,7 @@ def test_import_contracts_hold() -> None:
         pytest.skip("import-linter is not installed beside this Python: pip install import-linter")
     result = subprocess.run([str(linter), "--no-cache"], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "4 kept, 0 broken" in result.stdout
+    assert "5 kept, 0 broken" in result.stdout
 
 
 def test_reading_and_composing_do_not_import_each_other() -> None:
@@ -221,6 +227,19 @@ def test_trackers_implement_the_contract() -> None:
             assert list(inspect.signature(getattr(tracker, method)).parameters) == list(
                 inspect.signature(getattr(trackers.Tracker, method)).parameters
             )
+
+
+def test_translators_and_voices_implement_their_contracts() -> None:
+    for table, contract in ((TRANSLATORS, Translator), (VOICES, Voice)):
+        for name, member in table.items():
+            assert member.name == name and public_methods(contract) <= public_methods(member)
+            for method in public_methods(contract):  # the same parameters as the contract's
+                assert list(inspect.signature(getattr(member, method)).parameters) == list(
+                    inspect.signature(getattr(contract, method)).parameters
+                )
+    for name in TRANSLATORS:
+        pairs = open_translator(name).pairs()
+        assert all(pair.translator == name and pair.source != pair.target for pair in pairs)
 
 
 def test_encoders_and_contexts_return_the_declared_shapes() -> None:

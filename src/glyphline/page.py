@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -46,6 +46,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class LineTranslation:
+    """The text of a line in another language."""
+
+    language: str  # BCP 47 code of the language it was translated to
+    text: str  # empty for a rejected line
+    translator: str  # names joined by "+"; empty where the text is the original
+    is_gist: bool = False  # True: it gives the gist only
+    unknown: tuple[str, ...] = ()  # words that are left as in the original
+
+
+@dataclass(frozen=True)
 class Line:
     """One line of text, or of a cell of a table. If no words are passed, `characters` are split into words at spaces.
 
@@ -70,6 +81,7 @@ class Line:
     obstacle: str | None = None  # what keeps a line of low legibility from being read, see `reliability`
     reason: str | None = None  # why the line was rejected, for people
     cell: Cell | None = None  # its place in a table; None outside tables
+    translation: LineTranslation | None = None  # None where no translation was asked for
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -88,9 +100,10 @@ class Line:
         """The line as plain data, as `read --format json` prints it.
 
         Confidences are rounded to 4 decimals, positions to 0.1 px. `visual_confidence`, `legibility` and `obstacle` are
-        left out. Words and characters without a polygon have no key "polygon".
+        left out. Words and characters without a polygon have no key "polygon", lines without a translation no key
+        "translation".
         """
-        return {
+        data = {
             "text": self.text,
             "confidence": round(self.confidence, 4),
             "polygon": _round_polygon(self.polygon),
@@ -103,6 +116,7 @@ class Line:
             "reason": self.reason,
             "cell": None if self.cell is None else asdict(self.cell),
         }
+        return data if self.translation is None else {**data, "translation": asdict(self.translation)}
 
 
 def _to_dict(element: Character | Word) -> dict[str, Any]:
@@ -207,6 +221,23 @@ class Page:
         'one\\ntwo'
         """
         return "\n".join(text_rows(self.lines))
+
+    @property
+    def translated(self) -> Page:
+        """The page with its translations in place of the texts of the lines. Those lines have no words and characters.
+
+        >>> line = Line("Ausgang", 1.0, (), "", translation=LineTranslation("en", "Exit", "phrase-book"))
+        >>> Page(10, 10, (line,)).translated.text
+        'Exit'
+        """
+
+        def translate(line: Line) -> Line:
+            new = line.translation
+            if new is None or new.text == line.text:
+                return line
+            return replace(line, text=new.text, language=new.language, words=(), characters=())
+
+        return replace(self, lines=tuple(translate(line) for line in self.lines))
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -21,10 +21,11 @@ from glyphline.cli.models import models
 from glyphline.cli.read import read
 from glyphline.cli.terminal import print_status
 from glyphline.cli.train import train
+from glyphline.cli.translate import translate
 from glyphline.errors import GlyphlineError
 
 #: the verbs in the order in which `glyphline --help` lists them
-VERBS = (fetch, compose, train, evaluate, read, export, language, models, demo)
+VERBS = (fetch, compose, train, evaluate, read, export, language, models, translate, demo)
 
 app = typer.Typer(
     help="Compose handwritten lines, train a reader on them, and read images with it.",

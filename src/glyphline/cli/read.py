@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from glyphline.cli.options import DecoderName, model_or_recognizer
+from glyphline.cli.speech_and_translation import Speaker, TranslatingReader
 from glyphline.cli.terminal import print_status, progress_bar, write_output
 from glyphline.errors import GlyphlineError, ImageError, UserError
 
@@ -34,10 +35,11 @@ class ReaderOptions:
     lexicon: Path | None
     pattern: str | None
     language: str = "auto"
+    translate: str | None = None  # language to translate to
 
 
 def open_page_reader(options: ReaderOptions) -> Any:
-    """Open the PageReader of these options.
+    """Open the PageReader of these options, in a TranslatingReader if they say so.
 
     Where both a lexicon and a pattern are given, the lexicon counts. Raises UserError or DataError, which name the
     choices, for a wrong option, and MissingPackage.
@@ -53,7 +55,8 @@ def open_page_reader(options: ReaderOptions) -> Any:
         constraint = lambda recognizer: RegexConstraint(pattern)  # noqa: E731
     recognizer = model_or_recognizer(options.model)
     minimum = options.min_confidence
-    return open_reader(recognizer, options.decoder, options.detector, minimum, constraint, options.language)
+    reader = open_reader(recognizer, options.decoder, options.detector, minimum, constraint, options.language)
+    return TranslatingReader(reader, options.translate) if options.translate else reader
 
 
 def read(
@@ -97,6 +100,13 @@ def read(
         Path | None,
         typer.Option(help="also write the image with its lines outlined: .png file, or folder for several images"),
     ] = None,
+    translate: Annotated[
+        str | None, typer.Option(metavar="LANGUAGE", help="language to translate to: en, de, ...; with text and json")
+    ] = None,
+    speak: Annotated[bool, typer.Option("--speak", help="also say the text, or its translation, aloud")] = False,
+    speech_out: Annotated[
+        Path | None, typer.Option(help="write what is said of one image to this .wav file instead")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="number of processes for --out FOLDER; 0: one for each core")] = 0,
     allow_urls: Annotated[bool, typer.Option("--allow-urls", help="fetch images from http and https URLs")] = False,
 ) -> None:
@@ -116,11 +126,19 @@ def read(
         raise UserError(f"--line means --detector none, which contradicts --detector {detector}: give one of them")
     if overlay and not _is_folder(overlay) and overlay.suffix.lower() != ".png":
         raise UserError(f"--overlay {overlay}: an overlay is a PNG; name it something.png, or give a folder")
-    options = ReaderOptions(model, decoder, "none" if line else detector, min_confidence, lexicon, pattern, language)
+    if translate is not None and format_name not in ("text", "json"):
+        raise UserError(f"--translate goes with --format text and json, not with {format_name}")
+    detector = "none" if line else detector
+    options = ReaderOptions(model, decoder, detector, min_confidence, lexicon, pattern, language, translate)
+    speaker = Speaker(speech_out) if speak or speech_out else None
     names, missing = _expand(images)
     if not names:
         raise typer.Exit(2)
     folders = [Path(name) for name in images if Path(name).is_dir()]
+    if speaker and (len(names) > 1 or (out and _is_folder(out))) and speech_out:
+        raise UserError(f"--speech-out {speech_out} is one file: give one image, and no folder for --out")
+    if speaker and out and _is_folder(out):
+        raise UserError("--speak says what is read one image after the other: leave out --out FOLDER")
     if out and _is_folder(out):
         _read_into_folder(out, names, missing, folders, format_name, options, overlay, jobs)
         return
@@ -137,7 +155,7 @@ def read(
         )
     if format_name == "pdf" and not out:
         raise UserError("--format pdf writes a file: give its name with --out FILE.pdf")
-    _read_to_stream(names, missing, output_format, open_page_reader(options), out, overlays, allow_urls)
+    _read_to_stream(names, missing, output_format, open_page_reader(options), out, overlays, allow_urls, speaker)
 
 
 def _is_folder(path: Path) -> bool:
@@ -168,11 +186,12 @@ def _expand(arguments: list[str]) -> tuple[list[str], int]:
 
 def _read_to_stream(
     names: list[str], missing: int, output_format: Any, reader: Any, out: Path | None, overlays: dict[str, Path],
-    allow_urls: bool,
+    allow_urls: bool, speaker: Speaker | None,
 ) -> None:  # fmt: skip
     """Print the results of each image as soon as it is read, or write all of them to one file.
 
-    overlays: image -> the file of its overlay. Raises typer.Exit if an image could not be read.
+    overlays: image -> the file of its overlay. speaker: says the text, None for silence.
+    Raises typer.Exit if an image could not be read.
     """
     from glyphline.imaging.documents import URL_SCHEMES, fetch
     from glyphline.reading.batch import read_and_render
@@ -216,6 +235,8 @@ def _read_to_stream(
             print(document.decode(), end="", flush=True)
         else:
             rendered.append(document)
+        if speaker:
+            speaker.say(pages)
     if out is not None and read_count:
         write_output(out, b"".join(rendered))
     if failed_count:

@@ -178,7 +178,7 @@ def _absolute(path: Path) -> Path:
 
 
 #: settings that folders of older versions do not name, and the value that they had
-DEFAULT_SETTINGS: dict[str, Any] = {"language": "auto"}
+DEFAULT_SETTINGS: dict[str, Any] = {"language": "auto", "translate": None}
 
 
 def prepare_folder(out: Path, settings: dict[str, Any]) -> None:

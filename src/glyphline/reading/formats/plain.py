@@ -15,8 +15,9 @@ def render_text(file: str, pages: Sequence[Page], image: PageImage) -> str:
     """Render the lines in reading order, one a line. Rejected and empty lines are left out.
 
     The cells of a row of a table are on one line, with a tab between them; an empty cell is empty between its tabs.
+    Translations take the place of the lines.
     """
-    rows = (row for page in pages for row in text_rows(page.lines))
+    rows = (row for page in pages for row in text_rows(page.translated.lines))
     return _replace_surrogates("\n".join(row for row in rows if row))
 
 
