@@ -125,7 +125,11 @@ def test_picture_with_too_many_pixels_is_refused(client: TestClient) -> None:
         ("multipart/form-data", b"", 415),
         ("multipart/form-data; boundary=b", b"--c\r\n", 400),
         ("multipart/form-data; boundary=b", b"--b--\r\n", 422),
-        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n', 422),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n',
+            422,
+        ),
         (
             "multipart/form-data; boundary=b",
             b'--b\r\nContent-Disposition: form-data; name="x"; filename="a"\r\n\r\n\r\n' * 9 + b"--b--\r\n",
@@ -274,8 +278,12 @@ def test_missing_parts_say_so(
 
 @pytest.mark.parametrize(
     "body",
-    [{"text": "", "language": "en"}, {"text": "a" * 5001, "language": "en"}, {"text": "a", "language": "en", "speed": 9}],
-)  # fmt: skip
+    [
+        {"text": "", "language": "en"},
+        {"text": "a" * 5001, "language": "en"},
+        {"text": "a", "language": "en", "speed": 9},
+    ],
+)
 def test_wrong_speech_requests_are_refused(client: TestClient, body: dict[str, Any]) -> None:
     answer = client.post("/api/speak", json=body)
     assert answer.status_code == 422 and answer.json()["error"]

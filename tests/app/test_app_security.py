@@ -86,9 +86,7 @@ def test_names_of_other_machines_are_refused(released: tuple[TestClient, StandIn
         {"sec-fetch-site": "same-site"},
     ],
 )
-def test_posts_of_other_sites_are_refused(
-    released: tuple[TestClient, StandInReader], headers: dict[str, str]
-) -> None:
+def test_posts_of_other_sites_are_refused(released: tuple[TestClient, StandInReader], headers: dict[str, str]) -> None:
     client, reader = released
     answer = post(client, **headers)
     assert answer.status_code == 403 and not reader.jobs

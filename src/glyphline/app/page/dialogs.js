@@ -170,7 +170,9 @@ export async function askCorrection(canvas, line) {
   [shown.width, shown.height] = [picture.width, picture.height];
   shown.getContext("2d").drawImage(picture, 0, 0);
   $("correct-text").value = line.text;
-  const answer = await ask($("correct"));
+  const answered = ask($("correct"));
+  $("correct-text").select();
+  const answer = await answered;
   const text = $("correct-text").value.replaceAll(/\s+/g, " ").trim();
   if (answer !== "save" || !text) return null;
   try {

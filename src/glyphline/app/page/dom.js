@@ -49,7 +49,8 @@ const SECTIONS = ["start", "camera", "busy", "result"];
 /** Show one section of the page and hide the others. focus: the element that gets the focus. */
 export function showSection(name, focus = null) {
   for (const section of SECTIONS) $(section).hidden = section !== name;
+  $("dock").hidden = name !== "result";
   document.body.dataset.section = name;
-  window.scrollTo(0, 0);
+  for (const scrolled of [window, $("main")]) scrolled.scrollTo(0, 0);
   focus?.focus({ preventScroll: true });
 }

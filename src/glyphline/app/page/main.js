@@ -245,7 +245,10 @@ function showLines() {
   $("summary").textContent = [count(read, "line") + " read", rejected ? `${rejected} not read` : "", language].filter(Boolean).join(" · ");
   overlay.draw(page, canvas, shownTranslation);
   $("overlay-help").hidden = page.lines.length === 0;
+  const focused = document.activeElement.closest(".line button");
+  const place = focused && `.line[data-line="${focused.parentElement.dataset.line}"] .${focused.classList.contains("edit") ? "edit" : "say"}`;
   $("lines").replaceChildren(...page.lines.map((line, number) => lineItem(line, number, shownTranslation)));
+  if (place) document.querySelector(place)?.focus();
   $("lines").lang = (shownTranslation ? shownTranslation.target : page.language) ?? "";
   const isEmpty = read === 0;
   for (const id of ["copy", "play"]) $(id).disabled = isEmpty;
