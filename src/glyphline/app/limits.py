@@ -16,7 +16,7 @@ class Limits:
     send_seconds: float = 60.0  # until a client has taken a part of the response
     read_seconds: float = 60.0  # of one picture in the reader, which is then ended and started anew
     pages: int = 20  # of one document; longer ones are for `glyphline read`
-    waiting: int = 16  # requests that wait for the reader or are read; translation and speech have a queue each
+    waiting: int = 64  # requests that wait for the reader or are read; translation and speech have a queue each
     characters: int = 5000  # of a text that is translated or spoken
     connections: int = 4000  # open at once, also those that send nothing
     shutdown_seconds: int = 30  # that running requests get to end
