@@ -59,6 +59,7 @@ async def load(app: AppProcess, pictures: list[bytes], clients: int, seconds: fl
                     await asyncio.sleep(min(2.0, float(answer.headers["retry-after"])))
             except httpx2.HTTPError as error:
                 statuses[type(error).__name__] += 1
+                await asyncio.sleep(0.2)
             turn += 1
 
     async def watch() -> None:

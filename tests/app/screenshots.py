@@ -10,9 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from app_process import AppProcess
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from app_process import AppProcess
 
 ROOT = Path(__file__).parents[2]
 SIGN = ROOT / "examples" / "sign.jpg"

@@ -210,7 +210,8 @@ def translate_lines(lines: list[Line], source: str, target: str, translator: str
         )
         for line in lines
     ]
-    return SimpleNamespace(source=source, target=target, lines=tuple(translated))
+    advice = "glyphline translate install en xx" if target == "xx" else None
+    return SimpleNamespace(source=source, target=target, lines=tuple(translated), advice=advice)
 
 
 def test_translation_is_laid_over_the_page(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +222,8 @@ def test_translation_is_laid_over_the_page(client: TestClient, monkeypatch: pyte
         {"text": TEXT.upper(), "translator": "shout", "is_gist": False, "unknown": ["then"]}
     ]
     assert post(client, LINE, translate="fr", format="text").text == TEXT.upper() + "\n"
+    missing = post(client, LINE, translate="xx", format="text")
+    assert missing.status_code == 422 and missing.json()["error"] == "glyphline translate install en xx"
     lines = [{**line, "extra": 1} for line in page["lines"]] + [{"text": "", "rejected": True}]
     answer = client.post("/api/translate", json={"lines": lines, "source": "en", "target": "fr"})
     assert [line["text"] for line in answer.json()["lines"]] == [TEXT.upper(), ""]

@@ -82,7 +82,7 @@ def open_page(app: AppProcess, browser: Any) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda m: problems.append(m.text) if "Security Policy" in m.text else None)
         page.goto(address)
@@ -104,7 +104,7 @@ def wait_for_result(page: Any) -> None:
     page.wait_for_selector("#result:not([hidden])")
 
 
-def wait_until(page: Any, expression: str, seconds: float = 30) -> None:
+def wait_until(page: Any, expression: str, seconds: float = 60) -> None:
     """Wait until an expression is true. Playwright's own way evaluates strings, which the page's policy forbids."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
@@ -167,7 +167,7 @@ def stand_in_translator(page: Any) -> None:
              "unknown": []}
             for line in request["lines"]
         ]  # fmt: skip
-        route.fulfill(json={"source": request["source"], "target": request["target"], "lines": lines})
+        route.fulfill(json={"source": "en", "target": request["target"], "advice": None, "lines": lines})
 
     page.route("**/api/translate", translate)
 
@@ -390,6 +390,8 @@ def test_translation_is_laid_over_the_picture(open_page: OpenPage) -> None:
     page.select_option("#target", "de")
     page.wait_for_selector("#view:not([hidden])")
     assert page.locator("#overlay .translated").all_text_contents() == [text.upper() + "!" for text in TEXTS]
+    covers = page.eval_on_selector_all("#overlay .cover", "x => x.map((e) => getComputedStyle(e).fill)")
+    assert len(covers) == 5 and all(fill.startswith("rgb(") for fill in covers)  # opaque, of the sign's colour
     assert lines_of(page)[1] == TEXTS[1].upper() + "!"
     assert "gist" in page.inner_text("#translation-note")
     page.locator("#overlay [data-line='1']").click()
@@ -403,11 +405,24 @@ def test_translation_is_laid_over_the_picture(open_page: OpenPage) -> None:
 
 def test_missing_translation_says_what_to_do(open_page: OpenPage) -> None:
     page = open_page()
-    message = "no translation from en to de is installed: glyphline translate install en de"
-    page.route("**/api/translate", lambda route: route.fulfill(status=422, json={"error": message}))
+    advice = "no translator from en to de is installed: glyphline translate install en de"
+
+    def translate(route: Any) -> None:
+        lines = [
+            {"text": x["text"], "translator": "", "is_gist": False, "unknown": []}
+            for x in route.request.post_data_json["lines"]
+        ]
+        route.fulfill(json={"source": "en", "target": "de", "advice": advice, "lines": lines})
+
+    page.route("**/api/translate", translate)
+    pair = {"source": "en", "target": "de", "translator": "firefox", "installed": False, "megabytes": 30.2}
+    known = {"reading": [{"code": "en"}, {"code": "de"}], "translation": [pair], "voices": []}
+    page.route("**/api/languages", lambda route: route.fulfill(json=known))
+    page.reload()
     read_sign(page)
     page.select_option("#target", "de")
     wait_until(page, "document.getElementById('translation-note').textContent.includes('translate install en de')")
+    assert "English to German (30 MB)" in page.inner_text("#install") and page.is_hidden("#view")
     assert lines_of(page) == TEXTS
 
 

@@ -7,7 +7,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,11 +62,15 @@ class LineText(BaseModel):
     text: str = Field(max_length=LIMITS.characters)
     rejected: bool = False
     paragraph: int = 0
+    language: str | None = Field(None, max_length=20)
     polygon: list[tuple[float, float]] = Field(default=[], max_length=64)
 
     def to_line(self) -> Line:
         """The line of a page that a translator takes."""
-        return Line(self.text, 1.0, tuple(self.polygon), "", rejected=self.rejected, paragraph=self.paragraph)
+        return Line(
+            self.text, 1.0, tuple(self.polygon), "", rejected=self.rejected, paragraph=self.paragraph,
+            language=self.language,
+        )  # fmt: skip
 
 
 class TranslateRequest(BaseModel):
@@ -100,7 +104,7 @@ class Service:
 
     reader: has `start`, `read` and `close`, as `ReaderProcess`. on_ready: called once the reader is warm. authority:
     the certificate of the authority as PEM, which /ca.crt gives to phones; None without https. picture: a file that the
-    page opens at first, None for none.
+    page opens at first, None for none. warms_voices: load the English voice at the start, so that nobody waits for it.
     """
 
     limits: Limits = LIMITS
@@ -110,6 +114,7 @@ class Service:
     log: Callable[[dict[str, Any]], None] = log_to_stderr
     authority: bytes | None = None
     picture: Path | None = None
+    warms_voices: bool = False
     reading: Queue = field(init=False)
     translating: Queue = field(init=False)
     speaking: Queue = field(init=False)
@@ -137,6 +142,7 @@ class Service:
         return {
             "source": result.source,
             "target": result.target,
+            "advice": result.advice,
             "lines": [
                 {"text": x.text, "translator": x.translator, "is_gist": x.is_gist, "unknown": list(x.unknown)}
                 for x in result.lines
@@ -156,7 +162,10 @@ def create_app(service: Service) -> Gate:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.reader.start)
         service.on_ready()
+        warming = asyncio.create_task(asyncio.to_thread(_warm_voice)) if service.warms_voices else None
         yield
+        if warming:
+            warming.cancel()
         await asyncio.to_thread(service.reader.close)
 
     app = FastAPI(
@@ -173,6 +182,14 @@ def create_app(service: Service) -> Gate:
     _add_speech(app, service)
     _add_page(app, service)
     return Gate(app, service.access, service.limits, service.log)
+
+
+def _warm_voice() -> None:
+    """Load the English voice. Where there is none, the first request to speak says so."""
+    with suppress(ImportError, GlyphlineError):
+        from glyphline.app.voices import speak
+
+        speak("ready", "en")
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -258,6 +275,9 @@ async def _translated(
         data["translation"] = await _translate_page(service, page, target)
     if format_name == "json":
         return JSONResponse(document, headers=headers)
+    for page in document["pages"]:
+        if advice := page["translation"]["advice"]:  # text has no place for it, and an original is no translation
+            raise HTTPException(422, advice)
     texts = [line["text"] for page in document["pages"] for line in page["translation"]["lines"] if line["text"]]
     return Response("\n".join([*texts, ""]), media_type="text/plain; charset=utf-8", headers=headers)
 

@@ -58,7 +58,7 @@ def serve(
     names = LOOPBACK_NAMES | host_names([host, *(allow_host or [])])
     if picture is not None and not picture.is_file():
         raise UserError(f"--picture {picture} does not exist: give the path of an image")
-    service = Service(access=Access(token, names if is_local else None), picture=picture)
+    service = Service(access=Access(token, names if is_local else None), picture=picture, warms_voices=True)
     certificate = None
     if https:
         certificate, service.authority, fingerprint = _certify(host)

@@ -404,10 +404,14 @@ async function translate() {
     try {
       const translation = await withKey(() => reader.translate(page, settings.target));
       if (current !== shown) return;
-      shown.translation = translation;
+      const isTranslated = translation.lines.some((line) => line.translator);
       showTranslationNote(noteOf(translation));
-      document.querySelector('input[name="view"][value="translation"]').checked = true;
-      say(`Translated to ${languageName(translation.target)}.`, false);
+      if (translation.advice) offerInstall(page.language, settings.target);
+      if (isTranslated) {
+        shown.translation = translation;
+        document.querySelector('input[name="view"][value="translation"]').checked = true;
+        say(`Translated to ${languageName(translation.target)}.`, false);
+      }
     } catch (error) {
       if (current !== shown) return;
       showTranslationNote(message(error));
@@ -420,7 +424,9 @@ async function translate() {
 /** Which translators were at work, and what they could not do. */
 function noteOf(translation) {
   const makers = new Set(translation.lines.map((line) => line.translator).filter(Boolean));
-  const notes = makers.size ? [`Translated by ${[...makers].join(", ")}.`] : [];
+  const notes = makers.size ? [`Translated by ${[...makers].join(", ").replaceAll("-", " ")}.`] : [];
+  if (translation.advice) notes.push(`${translation.advice[0].toUpperCase()}${translation.advice.slice(1)}.`);
+  else if (!makers.size) notes.push("There was nothing to translate.");
   if (translation.lines.some((line) => line.is_gist)) notes.push("Only the gist: do not rely on its details.");
   if (translation.lines.some((line) => line.unknown.length)) notes.push("Underlined words are not translated.");
   return notes.join(" ");
@@ -432,10 +438,14 @@ function showTranslationNote(text) {
 }
 
 function offerInstall(source, target) {
-  const pair = available.translation.find((p) => p.source === source && p.target === target && !p.installed);
-  $("install").hidden = !pair;
-  if (!pair) return;
-  const size = pair.megabytes ? ` (${Math.round(pair.megabytes)} MB)` : "";
+  const missing = (from, to) => available.translation.find((p) => p.source === from && p.target === to && !p.installed);
+  // a pair without English is translated by way of it
+  const steps = [source, target].includes("en") ? [missing(source, target)] : [missing(source, "en"), missing("en", target)];
+  const found = steps.filter(Boolean);
+  $("install").hidden = found.length === 0;
+  if (!found.length) return;
+  const megabytes = found.reduce((sum, step) => sum + (step.megabytes ?? 0), 0);
+  const size = megabytes ? ` (${Math.round(megabytes)} MB)` : "";
   $("install").textContent = `Install ${languageName(source)} to ${languageName(target)}${size} on the reader's machine`;
   $("install").onclick = async () => {
     $("install").disabled = true;

@@ -47,7 +47,11 @@ export class Overlay {
     const attributes = { role: "button", tabindex: number ? -1 : 0,
       "aria-label": `Line ${number + 1} of ${this.page.lines.length}: ${what}`, "data-line": number };
     for (const [name, value] of Object.entries(attributes)) group.setAttribute(name, value);
-    if (translated && !line.rejected) group.append(...translationLabel(line, translated, canvas));
+    if (translated && !line.rejected) {
+      const [cover, label] = translationLabel(line, translated, canvas);
+      group.prepend(cover);
+      group.append(label);
+    }
     group.addEventListener("click", () => this.onChoose(number));
     return group;
   }
@@ -88,7 +92,9 @@ function translationLabel(line, text, canvas) {
     transform: `translate(${x} ${y}) rotate(${(angle * 180) / Math.PI}) translate(0 ${0.5 * height + 0.35 * size})`,
     ...(tooLong ? { textLength: width, lengthAdjust: "spacingAndGlyphs" } : {}) });
   label.textContent = text;
-  return [makeSvg("polygon", { points: points(line.polygon), fill: `rgb(${red} ${green} ${blue})`, class: "cover" }), label];
+  const cover = makeSvg("polygon", { points: points(line.polygon), class: "cover" });
+  cover.style.fill = `rgb(${red} ${green} ${blue})`;
+  return [cover, label];
 }
 
 /** The median colour along the upper and the lower side of a line. */

@@ -3,7 +3,7 @@
 //
 //   read(picture, {language, signal}) -> page        picture: Blob; page: as `glyphline read --format json` has it
 //   render(picture, format, {language}) -> Blob      a document such as a PDF
-//   translate(page, target) -> {source, target, lines: [{text, translator, is_gist, unknown}]}
+//   translate(page, target) -> {source, target, advice, lines: [{text, translator, is_gist, unknown}]}
 //   speak(text, language, {speed, voice}) -> {audio: Blob, words: [{text, start, end}]}
 //   languages() -> {reading, translation, voices}
 //   install(source, target)                           a pair of languages for translate
@@ -41,7 +41,8 @@ export class ServerReader {
   }
 
   async translate(page, target, source = page.language ?? "auto") {
-    const lines = page.lines.map(({ text, rejected, paragraph, polygon }) => ({ text, rejected, paragraph, polygon }));
+    const lines = page.lines.map(({ text, rejected, paragraph, language, polygon }) =>
+      ({ text, rejected, paragraph, language, polygon }));
     return (await this.#send("api/translate", { lines, source, target })).json();
   }
 
