@@ -79,7 +79,8 @@ export class Overlay {
 
 /** A box with the colour of the picture around the line, and the translation in it. */
 function translationLabel(line, text, canvas) {
-  const { x, y, angle, width, height } = frame(line.polygon);
+  const { x, y, angle, height, ...whole } = frame(line.polygon);
+  const margin = 0.12 * height, width = Math.max(height, whole.width - 2 * margin);
   const [red, green, blue] = colourAround(canvas, line.polygon);
   const isLight = 0.299 * red + 0.587 * green + 0.114 * blue > 140;
   const context = newCanvas(1, 1).getContext("2d");
@@ -89,7 +90,7 @@ function translationLabel(line, text, canvas) {
   const size = Math.max(MIN_FONT * height, Math.min(full, (full * width) / natural));
   const tooLong = (natural * size) / full > width * 1.02;
   const label = makeSvg("text", { "font-size": size, fill: isLight ? "#111" : "#fff", class: "translated", "aria-hidden": "true",
-    transform: `translate(${x} ${y}) rotate(${(angle * 180) / Math.PI}) translate(0 ${0.5 * height + 0.35 * size})`,
+    transform: `translate(${x} ${y}) rotate(${(angle * 180) / Math.PI}) translate(${margin} ${0.5 * height + 0.35 * size})`,
     ...(tooLong ? { textLength: width, lengthAdjust: "spacingAndGlyphs" } : {}) });
   label.textContent = text;
   const cover = makeSvg("polygon", { points: points(line.polygon), class: "cover" });
