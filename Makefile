@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ENV := OMP_NUM_THREADS=1 WANDB_MODE=offline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage docs docs-serve bench peers figures fonts language reader constraints clean
+.PHONY: help setup demo app-demo test check coverage docs docs-serve bench peers figures fonts language reader constraints clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,13 @@ setup: $(VENV)/ready  ## a .venv with everything for development
 
 demo: $(VENV)/base  ## draw photographs and lines, read them and the examples, show them here and in demo/demo.html
 	$(BIN)/glyphline demo
+
+$(VENV)/app: $(VENV)/base
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[app]'
+	@touch $@
+
+app-demo: $(VENV)/app  ## the app with an example picture: open the address that it prints, Ctrl-C ends it
+	$(BIN)/glyphline serve --picture examples/sign.jpg
 
 test: $(VENV)/ready  ## all tests
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,0 +1,106 @@
+// What the page asks of a reader. ServerReader asks the service that the page came from; a reader that runs inside the
+// browser can take its place by having the same methods.
+//
+//   read(picture, {language, signal}) -> page        picture: Blob; page: as `glyphline read --format json` has it
+//   render(picture, format, {language}) -> Blob      a document such as a PDF
+//   translate(page, target) -> {source, target, advice, lines: [{text, translator, is_gist, unknown}]}
+//   speak(text, language, {speed, voice}) -> {audio: Blob, words: [{text, start, end}]}
+//   languages() -> {reading, translation, voices}
+//   install(source, target)                           a pair of languages for translate
+//
+// Each rejects with a ReaderError.
+
+import { loadKey } from "./key.js";
+
+const TRIES = 4; // while the service is busy
+
+/** kind: "offline", "busy", "key" (missing or wrong), "missing" (part not installed), "refused", "cancelled". */
+export class ReaderError extends Error {
+  constructor(message, kind) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+const KINDS = { 401: "key", 501: "missing", 503: "busy" };
+
+export class ServerReader {
+  /** onBusy: called with the seconds after which a busy service is asked again. */
+  constructor(onBusy = () => {}) {
+    this.onBusy = onBusy;
+  }
+
+  async read(picture, { language = "auto", signal, tries = TRIES } = {}) {
+    const response = await this.#send(`api/read?language=${encodeURIComponent(language)}`, form(picture), signal, tries);
+    return (await response.json()).pages[0];
+  }
+
+  async render(picture, format, { language = "auto" } = {}) {
+    const query = new URLSearchParams({ format, language });
+    return (await this.#send(`api/read?${query}`, form(picture))).blob();
+  }
+
+  async translate(page, target, source = page.language ?? "auto") {
+    const lines = page.lines.map(({ text, rejected, paragraph, language, polygon }) =>
+      ({ text, rejected, paragraph, language, polygon }));
+    return (await this.#send("api/translate", { lines, source, target })).json();
+  }
+
+  async speak(text, language, { speed = 1, voice = "auto" } = {}) {
+    const answer = await (await this.#send("api/speak?format=json", { text, language, speed, voice })).json();
+    const bytes = Uint8Array.from(atob(answer.audio), (c) => c.charCodeAt(0));
+    return { ...answer, audio: new Blob([bytes], { type: "audio/wav" }) };
+  }
+
+  async languages() {
+    return (await this.#send("api/languages")).json();
+  }
+
+  async install(source, target) {
+    await this.#send("api/translate/install", { source, target });
+  }
+
+  /** body: FormData, an object for JSON, or nothing for GET. */
+  async #send(path, body, signal, tries = TRIES) {
+    const headers = loadKey() ? { Authorization: `Bearer ${loadKey()}` } : {};
+    if (body && !(body instanceof FormData)) {
+      headers["Content-Type"] = "application/json";
+      body = JSON.stringify(body);
+    }
+    for (let attempt = 1; ; attempt++) {
+      let response;
+      try {
+        response = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal, credentials: "omit" });
+      } catch (error) {
+        if (error.name === "AbortError") throw new ReaderError("Cancelled.", "cancelled");
+        throw new ReaderError("The reader cannot be reached. Is its machine on, and in the same network?", "offline");
+      }
+      if (response.ok) return response;
+      const message = await response.json().then((answer) => answer.error, () => response.statusText);
+      if (response.status !== 503 || attempt >= tries) {
+        throw new ReaderError(sentence(message), KINDS[response.status] ?? "refused");
+      }
+      const seconds = Number(response.headers.get("Retry-After")) || 2;
+      this.onBusy(seconds);
+      await wait(1000 * Math.min(seconds, 10), signal);
+    }
+  }
+}
+
+function form(picture) {
+  const data = new FormData();
+  data.append("file", picture, picture.name ?? "picture.jpg");
+  return data;
+}
+
+function sentence(message) {
+  const text = String(message || "The reader failed.");
+  return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
+function wait(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => reject(new ReaderError("Cancelled.", "cancelled")));
+  });
+}

@@ -1,0 +1,210 @@
+"""The warm reader, in a process of its own: a picture that takes too long or crashes it ends that process alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+from glyphline.errors import GlyphlineError, ImageError, MissingPackage, UserError
+
+if TYPE_CHECKING:
+    from glyphline.page import Page
+    from glyphline.reading.pages import PageReader
+
+START_SECONDS = 120  # until the models are open
+
+
+@dataclass(frozen=True)
+class ReadJob:
+    """One picture to be read."""
+
+    data: bytes  # of the file
+    name: str  # of the file, as results state it
+    format_name: str = "json"  # of FORMATS
+    language: str = "auto"  # a code of LANGUAGES, "none" or "auto"
+    page_limit: int = 20
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """The document of a job in its format, and the pages that it was made of."""
+
+    document: bytes
+    pages: list[Page]
+
+
+class ReaderTimeout(GlyphlineError):
+    """A picture took longer than its time. The reader was ended and is started anew."""
+
+
+class ReaderProcess:
+    """A process with a reader of pages, started at the first call of `start` or `read` and again after it ended.
+
+    open_reader: opens the reader inside the process; must be picklable. seconds: time limit of one picture. The methods
+    may be called from several threads; they then wait for each other.
+    """
+
+    def __init__(self, open_reader: Callable[[], PageReader], seconds: float) -> None:
+        self._open_reader, self._seconds = open_reader, seconds
+        self._lock = Lock()
+        self._process: Any = None
+        self._connection: Connection | None = None
+        self._lifeline: Connection | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the running process; None if none runs."""
+        return self._process.pid if self._process and self._process.is_alive() else None
+
+    def start(self) -> None:
+        """Start the process if none runs, and wait until its models are open. Raises GlyphlineError if it fails."""
+        with self._lock:
+            self._start()
+
+    def read(self, job: ReadJob) -> ReadResult:
+        """Read one picture. Raises ImageError or UserError with a message for people, and ReaderTimeout."""
+        with self._lock:
+            self._start()
+            assert self._connection
+            try:
+                self._connection.send(job)
+                if not self._connection.poll(self._seconds):
+                    self._end()
+                    raise ReaderTimeout(f"{job.name} takes longer than {self._seconds:g} s: shrink or crop it first")
+                answer = self._connection.recv()
+            except (EOFError, OSError):
+                self._end()
+                message = f"{job.name} ended the process that read it: save it again as PNG or JPEG"
+                raise ImageError(message) from None
+        if isinstance(answer, GlyphlineError):
+            raise answer
+        assert isinstance(answer, ReadResult)
+        return answer
+
+    def close(self) -> None:
+        """End the process, also in the middle of a picture."""
+        if (process := self._process) is not None:
+            with suppress(ValueError):  # another thread has just closed it
+                process.kill()
+        with self._lock:
+            self._end()
+
+    def _start(self) -> None:
+        if self.pid is not None:
+            return
+        self._end()
+        context = get_context("spawn")  # the threads of OpenCV and onnxruntime do not survive a fork
+        self._connection, theirs = context.Pipe()
+        their_lifeline, self._lifeline = context.Pipe(duplex=False)
+        arguments = (theirs, their_lifeline, self._open_reader)
+        self._process = context.Process(target=_serve, args=arguments, name="glyphline reader")
+        self._process.start()
+        theirs.close()
+        their_lifeline.close()
+        try:
+            failure = self._connection.recv() if self._connection.poll(START_SECONDS) else "took too long"
+        except EOFError:
+            failure = f"ended with exit code {self._process.exitcode}"
+        if failure is not None:
+            self._end()
+            raise failure if isinstance(failure, GlyphlineError) else GlyphlineError(f"the reader {failure}")
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+        for connection in (self._connection, self._lifeline):
+            if connection is not None:
+                connection.close()
+        self._process = self._connection = self._lifeline = None
+
+
+# ---------------------------------------------------------------------- inside the process
+
+
+def _serve(connection: Connection, lifeline: Connection, open_reader: Callable[[], PageReader]) -> None:
+    """Answer jobs with a ReadResult or a GlyphlineError until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
+    Thread(target=_exit_with_server, args=(lifeline,), daemon=True).start()
+    try:
+        reader = open_reader()
+    except GlyphlineError as error:
+        connection.send(error)
+        return
+    connection.send(None)
+
+    @cache
+    def reader_in(language: str) -> PageReader:
+        return in_language(reader, language)
+
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        answer: ReadResult | GlyphlineError
+        try:
+            answer = read_document(reader_in(job.language), job)
+        except MissingPackage as error:  # its other arguments do not travel between processes
+            answer = UserError(str(error))
+        except GlyphlineError as error:
+            answer = error
+        except Exception as error:  # an error inside a library must not end the service
+            answer = ImageError(f"{job.name} could not be read ({type(error).__name__}): save it again as PNG or JPEG")
+        connection.send(answer)
+
+
+def _exit_with_server(lifeline: Connection) -> None:
+    """Exit this process as soon as the server dies, even in the middle of a picture."""
+    lifeline.poll(None)
+    os._exit(1)
+
+
+def open_default_reader() -> PageReader:
+    """Open the reader that the app uses: that of `glyphline read` without options."""
+    from glyphline.reading.pages import open_reader
+
+    return open_reader()
+
+
+def in_language(reader: PageReader, language: str) -> PageReader:
+    """The reader with the language fixed; it shares the networks. Raises UserError with the choices."""
+    from glyphline.reading.lines import LineReader
+    from glyphline.reading.recognition.languages import AUTO, check_language
+
+    if check_language(language) == AUTO or not isinstance(reader.line_reader, LineReader):
+        return reader
+    if not reader.line_reader.languages:  # its letters are those of one language
+        return reader
+    return replace(reader, line_reader=replace(reader.line_reader, languages=(language,)))
+
+
+def read_document(reader: PageReader, job: ReadJob) -> ReadResult:
+    """Read all pages of a document and render them in one file.
+
+    Raises ImageError for a document of more than `page_limit` pages, and of several pages in a format of one page;
+    UserError for an unknown format; and what `PageReader.read_pages` raises.
+    """
+    from glyphline.imaging.documents import Document
+    from glyphline.reading.batch import read_and_render
+    from glyphline.reading.formats import open_format
+
+    output_format = open_format(job.format_name)
+    try:
+        with Document(job.data) as document:
+            count = len(document)
+        if count > (limit := 1 if output_format.single_page else job.page_limit):
+            raise ImageError(f"the image has {count} pages, more than {limit}: read it with glyphline read")
+        documents, pages = read_and_render(reader, job.data, job.name, output_format)
+    except ImageError as error:
+        raise ImageError(str(error).replace("the image", job.name, 1)) from None
+    return ReadResult(documents[0], pages)

@@ -1,0 +1,84 @@
+"""Uploaded files: parsed from multipart bodies in memory. Nothing is written to disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fastapi import HTTPException, Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+FIELD = "file"
+MAX_NAME = 100  # characters of a file name that are kept
+
+
+@dataclass
+class Upload:
+    """A file of a form: its name without folders, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass
+class _Part:
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    data: bytearray = field(default_factory=bytearray)
+
+
+def clean_name(name: str) -> str:
+    """The name of a file without folders and without characters that are not printable, at most MAX_NAME long.
+
+    >>> clean_name("../../etc/passwd"), clean_name("C:\\\\photos\\\\a\\nb.png"), clean_name("..")
+    ('passwd', 'ab.png', 'picture')
+    """
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    printable = "".join(c for c in last if c.isprintable()).strip()
+    return printable[-MAX_NAME:] if printable.strip(".") else "picture"
+
+
+async def receive_upload(request: Request) -> Upload:
+    """The only file of the field `file` of a multipart/form-data request.
+
+    Raises HTTPException: 415 for another type of body, 400 for a malformed one, 422 for one without exactly one file.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", "").encode("latin-1"))
+    if kind != b"multipart/form-data" or not (boundary := options.get(b"boundary")):
+        raise HTTPException(415, f"send the picture as multipart/form-data, in the field {FIELD}")
+    parts: list[_Part] = []
+    header_name, header_value = bytearray(), bytearray()
+
+    def end_header() -> None:
+        parts[-1].headers[bytes(header_name).lower()] = bytes(header_value)
+        header_name.clear()
+        header_value.clear()
+
+    def begin_part() -> None:
+        if len(parts) >= 8:
+            raise HTTPException(400, "the form has more than 8 parts: send only the picture")
+        parts.append(_Part())
+
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": begin_part,
+                "on_header_field": lambda data, start, end: header_name.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: header_value.extend(data[start:end]),
+                "on_header_end": end_header,
+                "on_part_data": lambda data, start, end: parts[-1].data.extend(data[start:end]),
+            },
+        )
+        async for chunk in request.stream():
+            parser.write(chunk)
+        parser.finalize()
+    except FormParserError as error:
+        raise HTTPException(400, f"the form is malformed ({error}): send multipart/form-data") from None
+    files = []
+    for part in parts:
+        _, disposition = parse_options_header(part.headers.get(b"content-disposition", b""))
+        if disposition.get(b"name") == FIELD.encode() and b"filename" in disposition:
+            files.append(Upload(clean_name(disposition[b"filename"].decode("utf-8", "replace")), bytes(part.data)))
+    if len(files) != 1:
+        raise HTTPException(422, f"send exactly one picture in the field {FIELD}; {len(files)} arrived")
+    return files[0]
