@@ -331,10 +331,14 @@ class PageReader:
     def _turn_upside_down_lines(self, hypothesis: PageHypothesis, rotated: ColourImage) -> PageHypothesis:
         """The hypothesis with its upside-down lines recognized the right way up.
 
-        They are looked for among the lines that would be rejected.
+        They are looked for among the lines that would be rejected. Short cells of a table stand as the others do.
         """
         regions, crops, lines = list(hypothesis.regions), list(hypothesis.crops), list(hypothesis.lines)
-        rejected = [k for k, line in enumerate(lines) if reject_unreliable(line, self.min_confidence).rejected]
+        rejected = [
+            k
+            for k, line in enumerate(lines)
+            if not is_short_cell(line) and reject_unreliable(line, self.min_confidence).rejected
+        ]
         directions = self._find_directions(rotated, [regions[k].region for k in rejected], (0, 2))
         turned = [k for k, direction in zip(rejected, directions, strict=True) if direction]
         if not turned:
@@ -343,7 +347,7 @@ class PageReader:
             regions[k] = replace(regions[k], region=regions[k].region.begin_at_other_end())
             crops[k] = rotate_quarters(crops[k], 2)
         for k, line in zip(turned, self.line_reader.read_lines([crops[k] for k in turned]), strict=True):
-            lines[k] = line
+            lines[k] = replace(line, cell=regions[k].cell)
         return replace(hypothesis, regions=regions, crops=crops, lines=lines)
 
     def _recognize_whole(self, rotated: ColourImage, quarters: int = 0, confidence: float = 1.0) -> PageHypothesis:
