@@ -33,6 +33,7 @@ from glyphline.reading.detection.orientation import (
     crop_middle,
     direction_probabilities,
     draft_features,
+    is_one_character,
     orientation_features,
     rotate_points,
     rotate_quarters,
@@ -297,7 +298,7 @@ class PageReader:
         """Recognize the regions of a page that was rotated by quarter turns, in reading order, each its own way up."""
         directions = [0] * len(regions)
         if self.correct_orientation:
-            vertical = [k for k, region in enumerate(regions) if region.is_vertical]
+            vertical = [k for k, region in enumerate(regions) if region.is_vertical and not is_one_character(region)]
             found = self._find_directions(rotated, [regions[k] for k in vertical], (0, 1, 3))
             for k, direction in zip(vertical, found, strict=True):
                 directions[k] = direction

@@ -32,6 +32,7 @@ PROBES = 8  # regions that the classifier sees
 DRAFT_LINES = 3  # lines that are read in each direction
 PROBE_ASPECT = 4.0  # heights of a region that fill the input of the classifier
 DRAFT_ASPECT = 12.0  # heights of a region that are read
+TWO_CHARACTERS = 2.0  # length of two characters in line heights, with the margin of a detector's box
 #: the probability of a direction from which on no lines are read to confirm it
 SUFFICIENT_PROBABILITY = 0.99
 _INPUT_SIZE = (192, 48)  # width, height, px; of the classifier
@@ -42,6 +43,12 @@ _MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and
 def rotate_quarters(image: ColourImage, quarters: int) -> ColourImage:
     """The image (H, W, 3) rotated counterclockwise by quarter turns; clockwise for a negative number."""
     return np.ascontiguousarray(np.rot90(image, quarters % 4))
+
+
+def is_one_character(region: Region) -> bool:
+    """Whether a region is too short along its longer side for two characters. It stands as the other lines do."""
+    width, height = region.size
+    return max(width, height) < TWO_CHARACTERS * min(width, height)
 
 
 def rotate_points(points: npt.NDArray[np.float64], quarters: int, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
