@@ -28,12 +28,14 @@ PEER_VERSIONS = "RapidOCR 3.10 and Tesseract 5.3"
 KERAS = "seed in Keras"  # row of training.json
 
 # ---------------------------------------------------------------------------- readers and data of the summary's tables
-READER, PP_OCR = "glyphline reader, beam", "glyphline pp-ocr, beam"  # names in reading.json
+#: names in reading.json
+PHOTO, READER, PP_OCR = "glyphline photo, beam", "glyphline reader, beam", "glyphline pp-ocr, beam"
 GREEDY_READER = "glyphline reader, greedy"
 TILES_READER, OVERLAP_READER = "glyphline tiles-byclass, beam", "glyphline overlap, beam"
 RAPIDOCR, TESSERACT = "RapidOCR", "Tesseract"  # names in reading.json and pages.json
 #: name in reading.json -> name in the tables
 LINE_READERS = {
+    PHOTO: "glyphline `photo` (default)",
     READER: "glyphline `reader`",
     GREEDY_READER: "glyphline `reader`, greedy decoder",
     TILES_READER: "glyphline `tiles-byclass`",
@@ -42,9 +44,9 @@ LINE_READERS = {
     RAPIDOCR: "RapidOCR, recognizer only",
     TESSERACT: "Tesseract",
 }
-COMPOSED_READERS = (READER, TILES_READER, OVERLAP_READER, PP_OCR, RAPIDOCR, TESSERACT)
+COMPOSED_READERS = (PHOTO, READER, TILES_READER, OVERLAP_READER, PP_OCR, RAPIDOCR, TESSERACT)
 COMPOSED_SETS = ("tiles, full alphabet", "overlap, full alphabet", "natural")
-HAND_PRINT_READERS = (READER, GREEDY_READER, PP_OCR, RAPIDOCR, TESSERACT)
+HAND_PRINT_READERS = (PHOTO, READER, GREEDY_READER, PP_OCR, RAPIDOCR, TESSERACT)
 HAND_PRINT = "hand print, clean"
 #: name in pages.json -> name in the table
 PAGE_READERS = {
@@ -58,7 +60,7 @@ PAGE_READERS = {
 PAGE_KINDS = ("hand print, clean pages", "signs, hard pages", "composed pages in columns", "composed tables")
 #: row of the speed table -> (name in reading.json, name in pages.json)
 SPEED_READERS = {
-    "glyphline, default": ("", "glyphline, default"),
+    "glyphline `photo` (default)": (PHOTO, "glyphline, default"),
     "glyphline `reader`, greedy decoder": (GREEDY_READER, ""),
     "glyphline `reader`": (READER, "glyphline, --model reader"),
     "glyphline `pp-ocr`": (PP_OCR, "glyphline, --model pp-ocr"),
@@ -120,9 +122,9 @@ def summarize_composed_lines(reading: dict[str, Any]) -> list[str]:
         f"""**Table 1. CER on composed test lines, with 95 % intervals.** Data: lines composed of glyphs and sentences
         of the test split, which glyphline's networks were not trained on. *Tiles*: EMNIST characters side by side,
         case kept. *Overlap*: the same, overlapping. *Natural* (`recipes/natural.yaml`): EMNIST characters, fonts and
-        strokes, on paper, through a simulated camera. glyphline's readers were trained on lines composed in these
-        ways; `pp-ocr`, RapidOCR and Tesseract are general-purpose. glyphline decodes with beam search and its bundled
-        English language model. `pp-ocr` is the recognizer of RapidOCR with this decoder. {MISSING}: the reader is not
+        strokes, on paper, through a simulated camera. `reader`, `tiles-byclass` and `overlap` were trained on lines composed in
+        these ways; `photo`, which reads ten languages, `pp-ocr`, RapidOCR and Tesseract are general-purpose. glyphline
+        decodes with beam search and its bundled language models. `pp-ocr` is the recognizer of RapidOCR with this decoder. {MISSING}: the reader is not
         made for such lines. Normalisation: {describe_fold("none")}. Command: `python benchmarks/reading.py`.""",
         format_table(
             ["reader", *(f"{name} ({counts[name]} lines)" for name in sets)],

@@ -191,6 +191,7 @@ class LineReader:
     ) -> list[Line]:
         """The lines with their legibility, what keeps them from being read, and the confidences of their words.
 
+        The confidence of a line is then the product of those of its words: that all are right, taken as independent.
         A line that is not clearly legible is looked at again, see `glyphline.reading.recognition.reliability`.
         """
         model = Reliability(self.recognizer.info.name)
@@ -202,11 +203,12 @@ class LineReader:
         assessed = []
         for verdict, p, line in zip(verdicts, posteriors, lines, strict=True):
             assert verdict is not None
-            words, confidences = line.words, model.word_confidences(line, p, verdict.legibility)
+            confidences = model.word_confidences(line, p, verdict.legibility)
             if confidences is not None:
-                words = tuple(replace(w, confidence=c) for w, c in zip(words, confidences, strict=True))
+                words = tuple(replace(w, confidence=c) for w, c in zip(line.words, confidences, strict=True))
+                line = replace(line, words=words, confidence=math.prod(confidences))
                 verdict = model.with_words(verdict, words)
-            assessed.append(replace(line, words=words, legibility=verdict.legibility, obstacle=verdict.obstacle))
+            assessed.append(replace(line, legibility=verdict.legibility, obstacle=verdict.obstacle))
         return assessed
 
     def _decoder_for(self, language: str) -> Decoder:
