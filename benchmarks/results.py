@@ -122,9 +122,10 @@ def summarize_composed_lines(reading: dict[str, Any]) -> list[str]:
         f"""**Table 1. CER on composed test lines, with 95 % intervals.** Data: lines composed of glyphs and sentences
         of the test split, which glyphline's networks were not trained on. *Tiles*: EMNIST characters side by side,
         case kept. *Overlap*: the same, overlapping. *Natural* (`recipes/natural.yaml`): EMNIST characters, fonts and
-        strokes, on paper, through a simulated camera. `reader`, `tiles-byclass` and `overlap` were trained on lines composed in
-        these ways; `photo`, which reads ten languages, `pp-ocr`, RapidOCR and Tesseract are general-purpose. glyphline
-        decodes with beam search and its bundled language models. `pp-ocr` is the recognizer of RapidOCR with this decoder. {MISSING}: the reader is not
+        strokes, on paper, through a simulated camera. `reader`, `tiles-byclass` and `overlap` were trained on lines
+        composed in these ways; `photo`, which reads ten languages, `pp-ocr`, RapidOCR and Tesseract are
+        general-purpose. glyphline decodes with beam search and its bundled language models. `pp-ocr` is the recognizer
+        of RapidOCR with this decoder. {MISSING}: the reader is not
         made for such lines. Normalisation: {describe_fold("none")}. Command: `python benchmarks/reading.py`.""",
         format_table(
             ["reader", *(f"{name} ({counts[name]} lines)" for name in sets)],
