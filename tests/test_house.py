@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import re
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,14 @@ def test_importing_the_package_loads_no_dependencies() -> None:
     code = "import sys, glyphline; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"numpy", "cv2", "PIL", "onnxruntime", "typer", "rich"} & set(loaded.stdout.split())
+
+
+def test_reading_leaves_nothing_of_onnxruntimes_telemetry(tmp_path: Path) -> None:
+    """From version 1.29 on it keeps a device id and a file of events in the user's cache folder, and sends them."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "CI", "XDG_CACHE_HOME")}
+    code = "import numpy, glyphline; glyphline.read(numpy.full((40, 200), 255, numpy.uint8))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**environment, "HOME": str(tmp_path)})
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_import_contracts_hold() -> None:

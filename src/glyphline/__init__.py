@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from glyphline.errors import UserError
 from glyphline.page import Page
+
+# From version 1.29 on onnxruntime keeps a device id and sends events to Microsoft, unless this is set before its import
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from glyphline.composing.line_sets import ComposedLine

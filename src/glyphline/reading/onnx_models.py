@@ -34,6 +34,7 @@ def open_session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _thread_count()
     options.log_severity_level = 3  # errors, no warnings
+    onnxruntime.disable_telemetry_events()  # for a program that imported onnxruntime before glyphline
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises exceptions of its own for an invalid file
