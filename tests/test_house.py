@@ -6,8 +6,8 @@ import ast
 import dataclasses
 import importlib
 import inspect
-import re
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
