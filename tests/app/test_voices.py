@@ -7,13 +7,23 @@ import re
 import shutil
 import wave
 from collections.abc import Callable
+from importlib import resources
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from glyphline.app import voices as voices_module
-from glyphline.app.voices import VOICES, CannotSay, Speech, speak, speak_lines, voices
+from glyphline.app.voices import (
+    MIN_WORD_CONFIDENCE,
+    PERHAPS,
+    VOICES,
+    CannotSay,
+    Speech,
+    speak,
+    speak_lines,
+    voices,
+)
 from glyphline.errors import MissingPackage, UserError
 from glyphline.page import Line, Word
 
@@ -176,7 +186,7 @@ def test_doubtful_words_are_said_as_doubtful_and_rejected_lines_are_not_said(mon
     monkeypatch.setattr(
         VOICES["hibari"], "say", lambda self, words, *rest: said.extend(words) or original(self, words, *rest)
     )
-    lines = [make_line("Mind the gap", 0.9, 0.9, 0.3), make_line("Secret", rejected=True), make_line("Exit", 0.5)]
+    lines = [make_line("Mind the gap", 0.9, 0.9, 0.3), make_line("Secret", rejected=True), make_line("Exit", 0.75)]
     speech = speak_lines(lines, "en")
     assert said == ["Mind", "the", "perhaps: gap.", "Exit."]
     assert [word.text for word in speech.words] == ["Mind", "the", "gap", "Exit"]
@@ -241,3 +251,11 @@ def test_english_signs_are_heard_back_and_the_times_of_their_words_are_right() -
             errors += [word.start - segment.start_frame / 100, word.end - (segment.end_frame + 1) / 100]
     assert found / words > 0.8, (found, words)
     assert abs(np.median(errors)) < 0.02 and np.percentile(np.abs(errors), 90) < 0.08
+
+
+def test_page_says_doubtful_words_as_the_voices_do() -> None:
+    page = (resources.files("glyphline.app") / "page" / "text.js").read_text(encoding="utf-8")
+    limit = re.search(r"DOUBTFUL = ([\d.]+);", page)
+    assert limit is not None and float(limit[1]) == MIN_WORD_CONFIDENCE
+    (table,) = re.findall(r"const PERHAPS = \{(.*?)\};", page, re.DOTALL)
+    assert {code: f"{text}:" for code, text in re.findall(r'(\w\w): "([^"]+)"', table)} == PERHAPS

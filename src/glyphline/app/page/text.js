@@ -39,7 +39,7 @@ export function pageText(page, translation = null) {
 }
 
 const PERHAPS = {
-  en: "perhaps", fr: "peut-être", de: "vielleicht", es: "quizás", nl: "misschien", it: "forse", pl: "może",
+  en: "perhaps", fr: "peut-être", de: "vielleicht", es: "quizás", nl: "misschien", it: "forse", pl: "być może",
   pt: "talvez", da: "måske", sv: "kanske",
 };
 

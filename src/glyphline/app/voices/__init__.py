@@ -42,9 +42,8 @@ PEAK = 0.9  # of the loudest sample; all voices are set to it
 QUIET_BEFORE, QUIET_AFTER = 0.2, 0.3  # seconds of silence that are kept around the sound
 MIN_PEAK = 0.01  # a sound that is nowhere louder is silence
 MIN_SECONDS_PER_CHARACTER = 0.01  # of a text at speed 1; real voices take 0.05 to 0.1
-MIN_WORD_CONFIDENCE = (
-    0.5  # a word below it is more likely wrong than right (words are calibrated), and said as doubtful
-)
+#: a word below it is said as doubtful, as the page does (page/text.js): three in ten or more are wrong
+MIN_WORD_CONFIDENCE = 0.7
 #: what is said before a doubtful word
 PERHAPS = {
     "en": "perhaps:", "de": "vielleicht:", "fr": "peut-être:", "es": "quizás:", "it": "forse:", "nl": "misschien:",
