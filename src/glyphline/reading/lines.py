@@ -45,13 +45,21 @@ from glyphline.reading.recognition.posteriors import MIN_CLASS_PROBABILITY, Post
 from glyphline.reading.recognition.recognizers import (
     DEFAULT_MODEL,
     PHOTO_RECOGNIZERS,
+    PP_OCR,
     ModelInfo,
     Recognizer,
     alphabet_of,
     calibration_of,
     open_recognizer,
 )
-from glyphline.reading.recognition.reliability import Reliability, copies_of
+from glyphline.reading.recognition.reliability import (
+    MIN_LEGIBILITY,
+    UNKNOWN_WRITING,
+    Reliability,
+    copies_of,
+    unknown_writing,
+)
+from glyphline.reading.recognition.scripts import READ_BY_PP_OCR, script_of
 
 BEAM = "beam"  # the decoder whose language model is that of the line's language
 
@@ -181,7 +189,8 @@ class LineReader:
     ) -> list[Line]:
         """The lines with their legibility, what keeps them from being read, and the confidences of their words.
 
-        A line that is not clearly legible is looked at again, see `glyphline.reading.recognition.reliability`.
+        A line that is not clearly legible is looked at again, see `glyphline.reading.recognition.reliability`. Where
+        its writing is unknown, the obstacle names its script if that can be told.
         """
         model = Reliability(self.recognizer.info.name)
         verdicts = [model.first_look(p) for p in posteriors]
@@ -190,12 +199,16 @@ class LineReader:
         for k, mirrored, narrower in zip(doubtful, copies[::2], copies[1::2], strict=True):
             verdicts[k] = model.second_look(images[k], posteriors[k], mirrored, narrower)
         assessed = []
-        for verdict, p, line in zip(verdicts, posteriors, lines, strict=True):
+        for image, verdict, p, line in zip(images, verdicts, posteriors, lines, strict=True):
             assert verdict is not None
             words, confidences = line.words, model.word_confidences(line, p, verdict.legibility)
             if confidences is not None:
                 words = tuple(replace(w, confidence=c) for w, c in zip(words, confidences, strict=True))
                 verdict = model.with_words(verdict, words)
+            if verdict.legibility < MIN_LEGIBILITY and verdict.obstacle == UNKNOWN_WRITING:
+                script = script_of(image)
+                is_known = self.recognizer.info.name == PP_OCR and script in READ_BY_PP_OCR
+                verdict = replace(verdict, obstacle=unknown_writing(None if is_known else script))
             assessed.append(replace(line, words=words, legibility=verdict.legibility, obstacle=verdict.obstacle))
         return assessed
 
