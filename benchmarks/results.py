@@ -382,6 +382,28 @@ def format_languages(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def format_scripts(results: dict[str, Any]) -> list[str]:
+    """The section on the names of scripts that the readers do not know."""
+    test = results["test"]["classes"]
+    rows = [
+        (group, row["lines"], f"{row['best class right']:.1%}", f"{row['named']:.1%}", f"{row['wrong name']:.1%}")
+        for group, row in test.items()
+    ]
+    read = results["read by photo"]["scripts"]
+    return [
+        "## Names of other scripts",
+        f"""Command: `python benchmarks/scripts.py`, which states the data. Lines drawn with fonts and photographed by a
+        simulated camera, one to thirty characters, some upside down; words, scripts without a name and weights of fonts
+        that the network was not trained on, *other designs*: families it was not trained on. A name is said from a
+        probability of {results["min_probability"]:.2f} on, fitted on validation lines such that at most 1 % have a
+        wrong name. {results["bytes"] / 1000:.0f} kB.""",
+        format_table(("lines", "number", "likeliest class right", "named", "wrong name"), rows),
+        f"""Of {read["lines"]} test lines of these scripts the default reader rejects {read["cannot be read"]},
+        {read["unknown writing"]} as unknown writing; {read["named"]} of these get a name, {read["wrong name"]} a wrong
+        one.""",
+    ]
+
+
 def format_studies(results: dict[str, Any]) -> list[str]:
     """Decoders, long lines and character positions."""
     by_kind: dict[str, dict[str, Any]] = {}
@@ -593,6 +615,7 @@ SECTIONS = {
     "pages": format_pages,
     "background": format_background,
     "languages": format_languages,
+    "scripts": format_scripts,
     "studies": format_studies,
     "ablation": format_ablation,
     "networks": format_networks,

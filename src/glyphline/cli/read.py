@@ -195,6 +195,7 @@ def _read_to_stream(
     """
     from glyphline.imaging.documents import URL_SCHEMES, fetch
     from glyphline.reading.batch import read_and_render
+    from glyphline.reading.recognition.scripts import READ_BY_PP_OCR
 
     rendered: list[bytes] = []
     failed_count, read_count = missing, 0
@@ -223,6 +224,8 @@ def _read_to_stream(
                 f"glyphline: {name}: {len(rejected)} of {len(lines)} lines rejected: {reasons} "
                 f"(--min-confidence {reader.min_confidence:g})"
             )
+            if any(f"({script})" in reason for reason in counts for script in READ_BY_PP_OCR):
+                print_status('glyphline: --model pp-ocr reads Chinese and Japanese: pip install "glyphline[photo]"')
         if len(documents) > 1:
             raise UserError(
                 f"{name} has {len(documents)} pages, but a document of this format holds one: use --out FOLDER"

@@ -45,13 +45,21 @@ from glyphline.reading.recognition.posteriors import MIN_CLASS_PROBABILITY, Post
 from glyphline.reading.recognition.recognizers import (
     DEFAULT_MODEL,
     PHOTO_RECOGNIZERS,
+    PP_OCR,
     ModelInfo,
     Recognizer,
     alphabet_of,
     calibration_of,
     open_recognizer,
 )
-from glyphline.reading.recognition.reliability import Reliability, copies_of
+from glyphline.reading.recognition.reliability import (
+    MIN_LEGIBILITY,
+    UNKNOWN_WRITING,
+    Reliability,
+    copies_of,
+    unknown_writing,
+)
+from glyphline.reading.recognition.scripts import READ_BY_PP_OCR, script_of
 
 BEAM = "beam"  # the decoder whose language model is that of the line's language
 
@@ -192,7 +200,8 @@ class LineReader:
         """The lines with their legibility, what keeps them from being read, and the confidences of their words.
 
         The confidence of a line is then the product of those of its words: that all are right, taken as independent.
-        A line that is not clearly legible is looked at again, see `glyphline.reading.recognition.reliability`.
+        A line that is not clearly legible is looked at again, see `glyphline.reading.recognition.reliability`. The
+        obstacle of a line that cannot be read names its script if that is another and can be told.
         """
         model = Reliability(self.recognizer.info.name)
         verdicts = [model.first_look(p) for p in posteriors]
@@ -201,13 +210,16 @@ class LineReader:
         for k, mirrored, narrower in zip(doubtful, copies[::2], copies[1::2], strict=True):
             verdicts[k] = model.second_look(images[k], posteriors[k], mirrored, narrower)
         assessed = []
-        for verdict, p, line in zip(verdicts, posteriors, lines, strict=True):
+        for image, verdict, p, line in zip(images, verdicts, posteriors, lines, strict=True):
             assert verdict is not None
             confidences = model.word_confidences(line, p, verdict.legibility)
             if confidences is not None:
                 words = tuple(replace(w, confidence=c) for w, c in zip(line.words, confidences, strict=True))
                 line = replace(line, words=words, confidence=math.prod(confidences))
                 verdict = model.with_words(verdict, words)
+            script = script_of(image) if verdict.legibility < MIN_LEGIBILITY else None
+            if script and not (self.recognizer.info.name == PP_OCR and script in READ_BY_PP_OCR):
+                verdict = replace(verdict, obstacle=unknown_writing(script))
             assessed.append(replace(line, legibility=verdict.legibility, obstacle=verdict.obstacle))
         return assessed
 

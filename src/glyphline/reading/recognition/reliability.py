@@ -55,7 +55,17 @@ class Verdict:
     """Whether a line can be read."""
 
     legibility: float = 1.0  # probability 0..1; 1 where no weights are fitted for its recognizer
-    obstacle: str | None = None  # one of OBSTACLES, the likeliest for a line that cannot be read; None: not determined
+    #: one of OBSTACLES, the likeliest for a line that cannot be read, or `unknown_writing`; None: not determined
+    obstacle: str | None = None
+
+
+def unknown_writing(script: str | None) -> str:
+    """The obstacle of a line in a writing that the reader does not know. script: its name; None: it cannot be told.
+
+    >>> unknown_writing("Greek")
+    'writing this reader does not know (Greek)'
+    """
+    return f"{UNKNOWN_WRITING} ({script})" if script else UNKNOWN_WRITING
 
 
 def language_log_prob(text: str) -> float:
