@@ -389,7 +389,7 @@ def format_scripts(results: dict[str, Any]) -> list[str]:
         (group, row["lines"], f"{row['best class right']:.1%}", f"{row['named']:.1%}", f"{row['wrong name']:.1%}")
         for group, row in test.items()
     ]
-    read = results["read by photo"]["scripts"]
+    read, cuttings = (results["read by photo"][name] for name in ("scripts", "cuttings of photographs"))
     return [
         "## Names of other scripts",
         f"""Command: `python benchmarks/scripts.py`, which states the data. Lines drawn with fonts and photographed by a
@@ -398,9 +398,9 @@ def format_scripts(results: dict[str, Any]) -> list[str]:
         probability of {results["min_probability"]:.2f} on, fitted on validation lines such that at most 1 % have a
         wrong name. {results["bytes"] / 1000:.0f} kB.""",
         format_table(("lines", "number", "likeliest class right", "named", "wrong name"), rows),
-        f"""Of {read["lines"]} test lines of these scripts the default reader rejects {read["cannot be read"]},
-        {read["unknown writing"]} as unknown writing; {read["named"]} of these get a name, {read["wrong name"]} a wrong
-        one.""",
+        f"""Of {read["lines"]} test lines of these scripts the default reader rejects {read["cannot be read"]};
+        {read["named"]} of these get a name, {read["wrong name"]} a wrong one. Of {cuttings["lines"]} cuttings of
+        photographs without text {cuttings["named"]} get a name.""",
     ]
 
 

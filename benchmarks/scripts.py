@@ -24,6 +24,7 @@ import sys
 import time
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ from glyphline.errors import GlyphlineError
 from glyphline.imaging.documents import Document, GreyImage
 from glyphline.imaging.normalization import normalize_line, pad_batch, to_grey
 from glyphline.reading.lines import LIMITS, LineReader, open_line_reader
-from glyphline.reading.recognition.reliability import UNKNOWN_WRITING
+from glyphline.reading.recognition.reliability import MIN_LEGIBILITY, UNKNOWN_WRITING, unknown_writing
 from glyphline.reading.recognition.scripts import MODEL_FILE, ScriptClassifier
 from glyphline.training.quantize import compress_weights
 from languages import ROOT, texts_of
@@ -643,17 +644,17 @@ def summary_of(rows: dict[str, Any], lines: Sequence[Example]) -> dict[str, Any]
 
 
 def end_to_end(lines: Sequence[tuple[GreyImage, str]], reader: LineReader) -> dict[str, Any]:
-    """What the bundled reader says of lines, (image, class) each: how many are unknown writing, and how many named."""
+    """What the bundled reader says of lines, (image, class) each: how many cannot be read, and how many are named."""
     read = reader.read_lines([np.repeat(np.ascontiguousarray(image)[..., None], 3, axis=2) for image, _ in lines])
-    unknown = [
-        (line.obstacle, name) for line, (_, name) in zip(read, lines, strict=True)
-        if line.legibility < 0.5 and (line.obstacle or "").startswith(UNKNOWN_WRITING)
+    obstacles = [
+        (line.obstacle or "", name)
+        for line, (_, name) in zip(read, lines, strict=True) if line.legibility < MIN_LEGIBILITY
     ]  # fmt: skip
-    said = [(obstacle, name) for obstacle, name in unknown if obstacle != UNKNOWN_WRITING]
+    said = [(obstacle, name) for obstacle, name in obstacles if obstacle.startswith(f"{UNKNOWN_WRITING} (")]
     return {
-        "lines": len(lines), "cannot be read": sum(line.legibility < 0.5 for line in read),
-        "unknown writing": len(unknown), "named": len(said),
-        "wrong name": sum(f"({name})" not in str(obstacle) for obstacle, name in said),
+        "lines": len(lines), "cannot be read": len(obstacles), "named": len(said),
+        "wrong name": sum(obstacle != unknown_writing(name) for obstacle, name in said),
+        "other reasons": dict(Counter(obstacle for obstacle, _ in obstacles if "(" not in obstacle)),
     }  # fmt: skip
 
 
@@ -728,7 +729,7 @@ def main() -> None:
     reader, rng = open_line_reader("photo"), random.Random("end to end")
     foreign = [(foreign_line(name, "test", rng), name) for name in SCRIPTS for _ in range(8)]
     report["read by photo"] = {"scripts": end_to_end(foreign, reader)}
-    textures = [(image, NONE) for image in photo_cuttings(data_folder() / "photos" / "notext", 200)]
+    textures = [(image, NONE) for image in photo_cuttings(data_folder() / "photos" / "notext", 400)]
     report["read by photo"]["cuttings of photographs"] = end_to_end(textures, reader)
     report["real"] = real_lines()
     print(json.dumps({key: report[key] for key in ("read by photo", "real")}, indent=1), file=sys.stderr)

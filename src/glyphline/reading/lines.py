@@ -54,7 +54,6 @@ from glyphline.reading.recognition.recognizers import (
 )
 from glyphline.reading.recognition.reliability import (
     MIN_LEGIBILITY,
-    UNKNOWN_WRITING,
     Reliability,
     copies_of,
     unknown_writing,

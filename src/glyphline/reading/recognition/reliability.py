@@ -59,13 +59,13 @@ class Verdict:
     obstacle: str | None = None
 
 
-def unknown_writing(script: str | None) -> str:
-    """The obstacle of a line in a writing that the reader does not know. script: its name; None: it cannot be told.
+def unknown_writing(script: str) -> str:
+    """The obstacle of a line in a writing that the reader does not know. script: its name.
 
     >>> unknown_writing("Greek")
     'writing this reader does not know (Greek)'
     """
-    return f"{UNKNOWN_WRITING} ({script})" if script else UNKNOWN_WRITING
+    return f"{UNKNOWN_WRITING} ({script})"
 
 
 def language_log_prob(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Names the script of a line in a writing that the reader does not know, such as Greek, where it can be told.
+"""Names the script of a line that cannot be read, such as Greek, where it can be told.
 
 A small convolutional network, models/script.onnx, sees the canonical line. It has a class for each script, one for
 Latin letters and one for everything else: other scripts, scribbles, textures. A name is said from a fitted probability
