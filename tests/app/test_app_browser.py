@@ -602,6 +602,8 @@ def test_guidance_is_measured_from_the_picture(
         ([[100, 60], [700, 60], [700, 70], [100, 70]], "too many characters are uncertain", "The text is too small"),
         ([[100, 60], [700, 60], [700, 110], [100, 110]], "writing this reader does not know",
          "This reader does not know the writing"),
+        ([[100, 60], [700, 60], [700, 110], [100, 110]], "writing this reader does not know (Greek)",
+         "This reader does not know the writing: Greek"),
     ],
 )  # fmt: skip
 def test_guidance_follows_the_rejected_lines(

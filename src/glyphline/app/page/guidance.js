@@ -19,10 +19,17 @@ const ADVICE = {
   none: ["No text was found", "Point the camera at words, move closer, and take the picture again."],
 };
 
+const SCRIPT = / \(([^)]+)\)$/; // at the end of a reason
+
 const REASONS = {
   "too blurred": "blurred", "too small": "small", "writing this reader does not know": "unknown",
   "probably not text": "none", "too many characters are uncertain": "uncertain",
 };
+
+/** Why a line was not read, without the name of its script: "writing this reader does not know (Greek)". */
+function reasonOf(line) {
+  return (line.reason ?? "").replace(SCRIPT, "");
+}
 
 /** Whether a line ends at the edge of the picture, so that a part of it may be missing. */
 export function touchesEdge(line, page) {
@@ -36,7 +43,9 @@ export function advise(page, measures) {
   const read = page.lines.length - rejected.length;
   if (read && !rejected.length) return null;
   const kind = mainObstacle(page, rejected, measures, read);
-  const [title, text] = ADVICE[kind];
+  const [what, text] = ADVICE[kind];
+  const scripts = rejected.map((line) => SCRIPT.exec(line.reason ?? "")?.[1]).filter(Boolean);
+  const title = kind === "unknown" && scripts.length ? `${what}: ${scripts[0]}` : what;
   if (!read) return { kind, title, text };
   const count = rejected.length === 1 ? "One line was not read" : `${rejected.length} lines were not read`;
   return { kind, title: count, text: `${title}. ${text}` };
@@ -47,7 +56,7 @@ function mainObstacle(page, rejected, measures, read) {
   if (!rejected.length) return measures.sharpness < BLURRED && measures.contrast > 25 ? "blurred" : "none";
   const counts = {};
   for (const line of rejected) {
-    let kind = REASONS[line.reason] ?? "uncertain";
+    let kind = REASONS[reasonOf(line)] ?? "uncertain";
     if (["unknown", "uncertain"].includes(kind)) {
       if (touchesEdge(line, page)) kind = "cut";
       else if (frame(line.polygon).height < SMALL) kind = "small";
