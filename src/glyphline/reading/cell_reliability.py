@@ -14,10 +14,9 @@ from statistics import mean
 
 from glyphline.page import Cell, Line
 from glyphline.reading.detection.tables import log_odds_of
-from glyphline.reading.recognition.calibration import log_odds, logistic
+from glyphline.reading.recognition.calibration import feature_log_odds, logistic
 
 MAX_CHARACTERS = 5  # of a short cell
-_MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
 _DASHES = "-–—−"
 
 
@@ -57,9 +56,9 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
         rows.append(
             [
                 1.0,
-                log_odds(line.visual_confidence, _MIN_PROBABILITY),
-                log_odds(line.legibility, _MIN_PROBABILITY),
-                log_odds(confidence, _MIN_PROBABILITY),
+                feature_log_odds(line.visual_confidence),
+                feature_log_odds(line.legibility),
+                feature_log_odds(confidence),
                 *(float(len(line.text) == length) for length in (1, 2, 3)),
                 *(float(kind == name) for name in ("dash", "digits", "letters")),
                 math.log(1 + len(longer)),

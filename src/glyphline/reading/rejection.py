@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from glyphline.page import Line
-from glyphline.reading.recognition.calibration import log_odds, regression_probability
+from glyphline.reading.recognition.calibration import feature_log_odds, regression_probability
 from glyphline.reading.recognition.reliability import (
     MIN_LEGIBILITY,
     NOT_TEXT,
@@ -25,7 +25,6 @@ from glyphline.reading.recognition.reliability import (
 MIN_TEXT_PROBABILITY = 0.5  # the fitted limit: its bias is such that hardly any background of the fit is printed
 #: a reason of rejection, beside the obstacles of `reliability`
 UNRELIABLE = "too many characters are uncertain"
-_MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
 _CONTEXT_LETTERS = 3  # letters that a line has at least to be context for others
 TEXT_FEATURE_COUNT = 13
 
@@ -62,9 +61,9 @@ def text_features(
         rows.append(
             [
                 1.0,
-                log_odds(line.legibility, _MIN_PROBABILITY),
-                log_odds(line.visual_confidence, _MIN_PROBABILITY),
-                0.0 if confidence is None else log_odds(confidence, _MIN_PROBABILITY),
+                feature_log_odds(line.legibility),
+                feature_log_odds(line.visual_confidence),
+                0.0 if confidence is None else feature_log_odds(confidence),
                 float(confidence is None),
                 math.log(1 + n),
                 float(n == 1),

@@ -21,6 +21,7 @@ BINS = 15  # bins of the expected calibration error
 UNITS = ("character", "word", "line")
 FEATURE_COUNT = 6
 _MIN_PROBABILITY = 1e-6  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
+FEATURE_MIN_PROBABILITY = 1e-3  # the same for the features of fitted decisions, see `feature_log_odds`
 _L2_PENALTY = 1e-2  # keeps the weights finite where all units are correct, or none
 _MAX_ITERATIONS = 50
 
@@ -29,6 +30,11 @@ def log_odds(p: float, min_probability: float = _MIN_PROBABILITY) -> float:
     """The log-odds of a probability that is clipped to `min_probability` from 0 and 1."""
     p = min(max(p, min_probability), 1 - min_probability)
     return math.log(p / (1 - p))
+
+
+def feature_log_odds(p: float) -> float:
+    """The log-odds of a probability that is a feature of a fitted decision."""
+    return log_odds(p, FEATURE_MIN_PROBABILITY)
 
 
 def logistic(x: float) -> float:

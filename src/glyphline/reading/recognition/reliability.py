@@ -29,7 +29,7 @@ from rapidfuzz.distance import Levenshtein
 from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import extract_ink, ink_bounds, to_grey
 from glyphline.page import Line, Word
-from glyphline.reading.recognition.calibration import log_odds, regression_probability
+from glyphline.reading.recognition.calibration import feature_log_odds, regression_probability
 from glyphline.reading.recognition.languages import LANGUAGES, NONE, WEIGHTS, language_model_of, log_likelihoods
 from glyphline.reading.recognition.posteriors import Posteriors
 
@@ -46,7 +46,6 @@ OBSTACLES = (UNKNOWN_WRITING, TOO_BLURRED, TOO_SMALL, NOT_TEXT)
 MIN_LEGIBILITY = 0.5  # the fitted limit: its biases are such that 1 % of the readable lines of the fit are below
 NARROWING = 0.85  # width of the narrower copy / width of the line
 _SHARPNESS_HEIGHT = 48  # px to which a line is scaled before its sharpness is measured
-_MIN_PROBABILITY = 1e-3  # probabilities are clipped to this distance from 0 and 1, so that log-odds are finite
 _WORDS = re.compile(r"\S+")
 
 
@@ -147,13 +146,13 @@ def word_features(line: Line, posteriors: Posteriors, legibility: float) -> list
     places = [match.span() for match in _WORDS.finditer(line.text)]
     if [line.text[start:end] for start, end in places] != [word.text for word in line.words]:
         return []
-    line_odds, (seen, missing) = log_odds(legibility, _MIN_PROBABILITY), _seen_characters(line.text, posteriors)
+    line_odds, (seen, missing) = feature_log_odds(legibility), _seen_characters(line.text, posteriors)
     words, is_unknown = math.log(max(1, len(places))), float(line.language == NONE)
     rows = []
     for word, (start, end) in zip(line.words, places, strict=True):
-        confidence, mean = log_odds(word.confidence, _MIN_PROBABILITY), float(seen[start:end].mean())
+        confidence, mean = feature_log_odds(word.confidence), float(seen[start:end].mean())
         lowest, lacking = (
-            log_odds(float(seen[start:end].min()), _MIN_PROBABILITY),
+            feature_log_odds(float(seen[start:end].min())),
             float(missing[start : end + 1].sum()),
         )
         rows.append(
@@ -183,7 +182,7 @@ def page_features(lines: Sequence[Line]) -> list[list[float]]:
     context = ((letters @ shown) - letters[:, None] * shown) / np.maximum(1, others)[:, None]
     rows = []
     for own, around, n, count in zip(shown.tolist(), context.tolist(), letters.tolist(), others.tolist(), strict=True):
-        odds = [log_odds(p, _MIN_PROBABILITY) for p in (*own, *around)]
+        odds = [feature_log_odds(p) for p in (*own, *around)]
         rows.append([1.0, *odds[:2], math.log(1 + n), *(odds[2:] if count else (0.0, 0.0))])
     return rows
 
@@ -210,7 +209,7 @@ def _posterior_features(posteriors: Posteriors) -> list[float]:
     log_probs = posteriors.log_probs
     sharpness = float(np.exp(log_probs.max(axis=1)).mean()) if len(log_probs) else 1.0
     confidence = posteriors.confidence
-    odds = [log_odds(p, _MIN_PROBABILITY) for p in (confidence, lowest, sharpness)]
+    odds = [feature_log_odds(p) for p in (confidence, lowest, sharpness)]
     return [confidence, *odds, language_log_prob(posteriors.greedy.text)]
 
 
