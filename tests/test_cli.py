@@ -217,6 +217,7 @@ def test_compose_writes_lines_and_their_labels(lines_folder: Path) -> None:
         assert load(lines_folder / name).shape == (28, 28 * len(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["natural", "tiles", "overlap"])
 def test_compose_resumes_and_is_reproducible(tmp_path: Path, layout: str) -> None:
     words = ("compose", "--layout", layout, "--seed", 3, "--boxes")
@@ -276,6 +277,7 @@ def model(run_folder: Path, work_folder: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_int8_export_reports_both_error_rates(run_folder: Path, tmp_path: Path) -> None:
     result = run("export", run_folder, "--out", tmp_path / "small.onnx", "--int8")
     assert result.code == 0 and "8 bits: CER" in result.err and not result.out
@@ -550,6 +552,7 @@ def join_rows(*texts: str) -> str:
     return "".join(text + "\n" for text in texts)
 
 
+@pytest.mark.slow
 def test_pages_are_printed_in_order(note_folder: Path) -> None:
     assert run("read", note_folder / "note.png", *READER) == (0, join_rows(*NOTE), "")
     for name in ("pages.tif", "pages.pdf"):

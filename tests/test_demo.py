@@ -149,6 +149,7 @@ def test_photographs_are_the_same_at_every_call() -> None:
 # ------------------------------------------------------------------------------------------------------- bundled reader
 
 
+@pytest.mark.slow
 @NEEDS_BUNDLED_READER
 def test_default_reader_reads_the_photographs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -165,6 +166,7 @@ def test_default_reader_reads_the_photographs(
         assert all(f"read     {line.expandtabs(14)}" in output for line in result.text.split("\n"))
 
 
+@pytest.mark.slow
 @NEEDS_BUNDLED_READER
 def test_bundled_reader_reads_the_demo(tmp_path: Path, capsys: Any) -> None:
     from glyphline.score import score

@@ -121,6 +121,7 @@ def test_corruptions_are_reproducible() -> None:
         assert corrupt(data, random.Random("1")) == corrupt(data, random.Random("1")), kind
 
 
+@pytest.mark.slow
 def test_hostile_images_are_read_or_refused(tmp_path: Path) -> None:
     violations, statistics = find_violations(islice(hostile_images(tmp_path, 290, include_slow=False), 0, None, 2))
     print(statistics)

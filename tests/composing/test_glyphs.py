@@ -689,6 +689,7 @@ def test_slant_and_stroke_width_are_measured() -> None:
     assert 2 < styles[0, 1] < 3.5 and styles[2, 1] > 1.6 * styles[0, 1]
 
 
+@pytest.mark.slow
 def test_real_emnist_glyphs_of_a_writer_agree_in_style(shared_data: Path) -> None:
     """Slant and stroke width vary less among the glyphs of a writer than among all glyphs."""
     source, rng = Emnist("byclass"), np.random.default_rng(0)

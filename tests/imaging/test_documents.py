@@ -334,6 +334,7 @@ def test_locked_document_is_refused() -> None:
         Document(CRAFTED["locked.pdf"]())
 
 
+@pytest.mark.slow
 def test_endless_rendering_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The renderer of deeply nested forms is killed by the time limit or by the memory limit."""
     monkeypatch.setattr("glyphline.imaging.pdf.SECONDS", 2)

@@ -142,6 +142,7 @@ def test_folder_is_read_in_parallel_and_resumed(scans: Path, tmp_path: Path, rea
     assert modification_times(out_2) == times_after
 
 
+@pytest.mark.slow
 def test_bad_images_are_reported_and_the_others_read(scans: Path, tmp_path: Path, read: Any) -> None:
     write_image(scans / "killer.png")
     write_image(scans / "odd.png")
@@ -210,6 +211,7 @@ def has_ended(group: int) -> bool:
     return not running_processes(group)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to list processes")
 def test_killed_or_interrupted_run_is_resumed(tmp_path: Path, read: Any) -> None:
     folder, out = tmp_path / "scans", tmp_path / "out"

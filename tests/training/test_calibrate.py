@@ -35,6 +35,7 @@ def test_units_that_match_the_truth_are_correct() -> None:
     assert units["line"] == ([line], [False])
 
 
+@pytest.mark.slow
 def test_calibration_changes_confidences_but_not_texts(
     finished_run: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

@@ -33,7 +33,10 @@ def randomize_batch_norms(network: Network) -> Network:
     return network.eval()
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, id=p.stem, marks=() if p.stem in ("seed", "latin") else pytest.mark.slow) for p in RECIPES],
+)
 def test_network_of_every_recipe_gives_torchs_outputs_in_onnx(path: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     recipe = load_recipe(path)

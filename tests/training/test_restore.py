@@ -47,6 +47,7 @@ def compare(network: Network, path: Path) -> float:
     return float(np.abs(difference).max())
 
 
+@pytest.mark.slow
 def test_restored_network_gives_the_outputs_of_the_file(tmp_path: Path) -> None:
     network = trained_like(make_recipe())
     save_weights(network, tmp_path / "best.pt")
@@ -58,6 +59,7 @@ def test_restored_network_gives_the_outputs_of_the_file(tmp_path: Path) -> None:
     assert torch.isfinite(train_mode).all()
 
 
+@pytest.mark.slow
 def test_quantized_network_is_restored_up_to_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = trained_like(make_recipe())
     save_weights(network, tmp_path / "best.pt")
@@ -71,6 +73,7 @@ def test_quantized_network_is_restored_up_to_rounding(tmp_path: Path, monkeypatc
         assert compare(restore_network(tmp_path / "compressed.onnx"), tmp_path / "model.onnx") < 0.05
 
 
+@pytest.mark.slow
 def test_training_starts_from_an_onnx_file_with_new_characters(tmp_path: Path) -> None:
     network = trained_like(make_recipe())
     save_weights(network, tmp_path / "best.pt")

@@ -191,6 +191,7 @@ def test_bf16_trains_to_a_finite_loss(tiny_recipe: TinyRecipe, tmp_path: Path) -
 # ---------------------------------------------------------------------------------------------------------- overfitting
 
 
+@pytest.mark.slow
 def test_small_network_overfits_eight_lines(tiny_recipe: TinyRecipe) -> None:
     recipe = tiny_recipe(
         lines__layout="natural", lines__height=32, lines__length=[4, 12], lines__cut="word",
@@ -292,6 +293,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_to_the_same_result(tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path) -> None:
     folder, recipe = tmp_path / "run", tmp_path / "tiny.yaml"
     recipe.write_text(tiny_recipe().to_yaml())
@@ -328,6 +330,7 @@ def interrupt_in_third_epoch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     signal.signal(signal.SIGINT, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interrupt_in_third_epoch")
 def test_interrupted_run_keeps_its_last_epoch_and_resumes_to_the_same_result(
     tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
@@ -493,6 +496,7 @@ def test_saved_weights_are_mixed_with_the_initial_ones(
     assert all(torch.equal(again[name], weight) for name, weight in mixed.items())
 
 
+@pytest.mark.slow
 def test_watch_lines_are_scored_after_every_epoch_and_do_not_change_the_run(
     tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
 ) -> None:
@@ -573,6 +577,7 @@ def test_lines_with_too_few_time_steps_are_refused_before_a_file_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_validation_metrics_equal_those_of_the_line_reader(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
     """They are equal also when lines differ in length and a bidirectional network sees the padding after a line."""
     recipe = tiny_recipe(

@@ -130,6 +130,7 @@ def test_rotated_curve_runs_from_left_to_right() -> None:
     assert half.curve[16, 0, 1] < half.curve[16, 1, 1]  # its upper edge is now the inner one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("curve", "quarters"), [
     (arc(-150, -30), 0), (arc(150, 30, inward=True), 0), (arc(-150, -30), 2),
 ])  # fmt: skip

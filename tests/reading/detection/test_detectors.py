@@ -25,6 +25,7 @@ def draw_page(degrees: float = 0.0, paper: int = 235, ink: int = 40, scale: floa
     return np.asarray(cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [0, 7, -14])
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 def test_dbnet_detects_lines(degrees: float, scale: float) -> None:

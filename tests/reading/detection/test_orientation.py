@@ -51,6 +51,7 @@ def read_turned(image: ColourImage, quarters: int) -> Page:
     return reader().read_image(rotate_quarters(image, -quarters))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_page_is_read_in_any_rotation(quarters: int) -> None:
     page = read_turned(draw(TEXTS), quarters)
@@ -77,6 +78,7 @@ def test_page_without_text_has_no_rotation_and_no_certainty() -> None:
         assert page.to_dict()["rotation_confidence"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quarters", [0, 3])
 def test_lines_in_other_directions_are_read_each_their_own_way(quarters: int) -> None:
     image = Image.new("RGB", (900, 760), "white")

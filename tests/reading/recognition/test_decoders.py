@@ -176,6 +176,7 @@ def beam_with_language_model(**fields: float) -> BeamSearchDecoder:
     return replace(decoder, **fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_pruning_rarely_changes_the_text() -> None:
     unpruned, pruned = beam_with_language_model(width=300, beam_threshold=0.0), beam_with_language_model(width=300)
     equal = 0
@@ -185,6 +186,7 @@ def test_pruning_rarely_changes_the_text() -> None:
     assert equal >= 39
 
 
+@pytest.mark.slow
 def test_narrow_beam_finds_more_with_one_prefix_a_context() -> None:
     default = BeamSearchDecoder.beam_threshold
     wide = beam_with_language_model(width=300, beam_threshold=0.0)
