@@ -62,11 +62,12 @@ from reading import RESULTS, ROOT
 
 MODEL = ROOT / "src" / "glyphline" / "models" / "tables.json"
 L2_PENALTY = 1.0  # of 0.1 and 1 the one with the lower loss in a cross-validation of five parts
-FIT_PAGES, TEST_PAGES, PROSE_PAGES, BROWSER_PAGES = 200, 200, 60, 100
+FIT_PAGES, TEST_PAGES, PROSE_PAGES, BROWSER_PAGES = 240, 200, 60, 100
 CELL_PAGES = 100  # of the fit, which are read for the decision `cell`
 WRAPPED_PAGES = 60  # of the fit, after the others: tables whose cells have several lines
 SPLITS = {"fit": ("documents", 0), "test": ("print", 1)}  # -> folder of fonts, seed
 LATIN = re.compile("-latin-400-")
+MONOSPACED = re.compile("mono|cousine|inconsolata|courier|special-elite")
 
 
 @dataclass(frozen=True)
@@ -345,63 +346,109 @@ def compose_wrapped(words: Words, fonts: Sequence[str]) -> ComposedPage:
 
 
 def compose_receipt(words: Words, fonts: Sequence[str]) -> ComposedPage:
-    """A receipt: heads in the middle, articles with prices or with quantities, rates and amounts, and sums."""
-    page, font, rng = blank("receipt", words, fonts, narrow=True)
+    """A receipt: heads in the middle, articles with prices or with quantities, rates and amounts, and sums.
+
+    Half of them are in a font whose letters are all of one width, as most printers of receipts have.
+    """
+    rng = words.rng
+    monospaced = [path for path in fonts if MONOSPACED.search(path)]
+    page, font, rng = blank("receipt", words, monospaced if rng.random() < 0.5 else fonts, narrow=True)
     width, size, y = page.image.width, font.size, 40.0
-    pitch = size * float(rng.uniform(1.25, 1.8))
+    pitch = size * float(rng.uniform(1.15, 1.8))
     for _ in range(int(rng.integers(1, 4))):
         page.put(width / 2, y, words.phrase(1, 3), font, align="middle")
         y += pitch
     y += size * float(rng.uniform(0.5, 2))
-    edges = 50.0, width - 50.0
+    left, right = 50.0, width - 50.0
     number, page.tables = page.tables, page.tables + 1
     count = int(rng.integers(2, 10))
-    price = lambda: f"{10 ** rng.uniform(0, 3):.2f}"  # noqa: E731
+    point = str(rng.choice([".", ".", ","]))
+    price = lambda: f"{10 ** rng.uniform(0, 3):.2f}".replace(".", point)  # noqa: E731
     prefix = str(rng.choice(["", "", "$", "EUR "]))
     suffix = ["", " EUR", " A"][int(width) % 3] if prefix != "$" else ""
     prefix = prefix if not suffix else ""
-    row = 0
-    if rng.random() < 0.5:
-        for row in range(count):
-            text = words.phrase(1, 3)
-            while font.getlength(text) > 0.6 * width:
-                text = text[: len(text) // 2]
-            page.put(edges[0], y, text, font, (number, row, 0))
-            page.put(edges[1], y, prefix + price() + suffix, font, (number, row, 1), "right")
-            y += pitch
-        last = 1
-    else:
-        rate = edges[1] - font.getlength("Amount") - size
-        numbers = bool(rng.random() < 0.5)  # the articles are numbered in a column of their own
-        first = edges[0] + numbers * (font.getlength("Sn") + size * float(rng.uniform(0.6, 1.2)))
-        places = [first, rate - font.getlength("999.99") - font.getlength("Qty") - size, rate, edges[1]]
-        for c, (x, title) in enumerate(zip(places, ("Item", "Qty", "Rate", "Amount"), strict=True), numbers):
-            page.put(x, y, title, font, (number, 0, c), "right" if x > places[1] else "left")
-        if numbers:
-            page.put(edges[0], y, str(rng.choice(["Sn", "No", "#"])), font, (number, 0, 0))
+    layout = str(rng.choice(["prices", "quantities", "rates"], p=[0.4, 0.25, 0.35]))
+    #: the right edge of each column after the text, and what it holds
+    amounts = [(right, lambda: prefix + price() + suffix, "Amount")]
+    if layout == "rates":
+        rate = right - font.getlength("Amount") - size
+        quantity = rate - font.getlength("999.99") - font.getlength("Qty") - size
+        amounts = [(quantity, lambda: f"{rng.choice([1, 1, 1, 2, 3, 12])}", "Qty"), (rate, price, "Rate"),
+                   (right, price, "Amount")]  # fmt: skip
+    first, lead = left, ""  # where the text begins, and the title of a narrow column before it
+    if layout == "quantities":
+        lead = "Qty"
+        first = left + font.getlength("3") + size * float(rng.uniform(0.6, 1.5))
+    elif layout == "rates" and rng.random() < 0.5:
+        lead = str(rng.choice(["Sn", "No", "#"]))
+        first = left + font.getlength("Sn") + size * float(rng.uniform(0.6, 1.2))
+    text_column, row = int(bool(lead)), 0
+    if layout == "rates" or (lead and font.getlength(lead) < first - left - 0.4 * size):
+        for c, (x, title) in enumerate([(first, "Item"), *((edge, name) for edge, _, name in amounts)], text_column):
+            page.put(x, y, title, font, (number, row, c), "left" if c == text_column else "right")
+        if lead:
+            page.put(left, y, lead, font, (number, row, 0))
         y += pitch
-        for row in range(1, count + 1):
-            text = words.phrase(1, 3)
-            while font.getlength(text) > places[1] - first - 0.7 * size and len(text) > 1:
-                text = text[: len(text) // 2]
-            quantity = int(rng.choice([1, 1, 1, 2, 3, 12]))
-            cells = text, f"{quantity}", price(), price()
-            for c, (x, cell) in enumerate(zip(places, cells, strict=True), numbers):
-                page.put(x, y, cell, font, (number, row, c), "right" if x > places[1] else "left")
-            if numbers:
-                page.put(edges[0], y, f"{row}", font, (number, row, 0))
-            y += pitch
-        last = 3 + numbers
-        edges = first, edges[1]
-    y += size * float(rng.choice([0, 0, 0.6, 1.5]))
-    for label in rng.permutation(["Total", "Subtotal", "Tax", "Change"])[: int(rng.integers(0, 4))]:
         row += 1
-        page.put(edges[0], y, str(label), font, (number, row, int(last == 4)))
-        page.put(edges[1], y, prefix + price() + suffix, font, (number, row, last), "right")
+    widest = amounts[0][0] - font.getlength("999.99 EUR" if layout != "rates" else "Qty") - 0.7 * size - first
+    counted = layout == "prices" and rng.random() < 0.4  # the quantity stands in the text
+    for k in range(count):
+        text = words.phrase(1, 3)
+        text = f"{rng.choice([1, 1, 2, 3])} x {text}" if counted else text
+        while font.getlength(text) > widest and len(text) > 1:
+            text = text[: len(text) // 2].strip()
+        page.put(first, y, text, font, (number, row, text_column))
+        for c, (x, cell, _) in enumerate(amounts, text_column + 1):
+            page.put(x, y, cell(), font, (number, row, c), "right")
+        if lead:
+            mark = f"{k + 1}" if layout == "rates" else f"{rng.choice([1, 1, 1, 2, 3])}"
+            page.put(left, y, mark, font, (number, row, 0))
         y += pitch
+        row += 1
+    y += size * float(rng.choice([0, 0, 0.6, 1.5]))
+    start = left if layout == "quantities" else first  # the label of a sum may span the narrow column
+    for label in rng.permutation(["Total", "Subtotal", "Tax", "Change"])[: int(rng.integers(0, 4))]:
+        page.put(start, y, str(label), font, (number, row, text_column))
+        page.put(right, y, prefix + price() + suffix, font, (number, row, text_column + len(amounts)), "right")
+        y += pitch
+        row += 1
     y += size
     if rng.random() < 0.7:
         page.put(width / 2, y + size, "Thank you", font, align="middle")
+    return page
+
+
+def compose_statement(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A statement of an account: a dense table over the width of the page, each amount in one of two columns."""
+    page, font, rng = blank("statement", words, fonts, small=True)
+    size, y, right = font.size, 40.0, page.image.width - 60.0
+    for _ in range(int(rng.integers(0, 4))):
+        page.put(60, y, words.phrase(1, 4), font)
+        y += 1.4 * size
+    y += size * float(rng.uniform(0.5, 2))
+    number, page.tables = page.tables, page.tables + 1
+    step = font.getlength("12,345.67") + size * float(rng.uniform(0.6, 2.5))
+    details = 60 + font.getlength("28.12.2026") + size * float(rng.uniform(0.6, 2))
+    edges = [right - 2 * step, right - step, right]
+    titles = [(60.0, "Date"), (details, "Details"), *zip(edges, ("Paid out", "Paid in", "Balance"), strict=True)]
+    pitch = size * float(rng.uniform(1.1, 1.5))
+    for c, (x, title) in enumerate(titles):
+        page.put(x, y, title, font, (number, 0, c), "left" if c < 2 else "right")
+    y += pitch
+    for row in range(1, int(rng.integers(5, 30))):
+        text = words.phrase(1, 5)
+        while font.getlength(text) > edges[0] - step + size - details and len(text) > 1:
+            text = text[: len(text) // 2].strip()
+        if rng.random() < 0.8:
+            page.put(60, y, f"{rng.integers(1, 29):02d}.{rng.integers(1, 13):02d}.2026", font, (number, row, 0))
+        page.put(details, y, text, font, (number, row, 1))
+        column = int(rng.random() < 0.35)
+        page.put(edges[column], y, f"{10 ** rng.uniform(0, 3.5):,.2f}", font, (number, row, 2 + column), "right")
+        if rng.random() < 0.7:
+            page.put(right, y, f"{10 ** rng.uniform(2, 4):,.2f}", font, (number, row, 4), "right")
+        y += pitch
+        if y > page.image.height - 60:
+            break
     return page
 
 
@@ -540,7 +587,7 @@ def compose_letter(words: Words, fonts: Sequence[str]) -> ComposedPage:
     return page
 
 
-TABLE_KINDS = [compose_table] * 5 + [compose_receipt] * 2 + [compose_contents] * 2 + [compose_form]
+TABLE_KINDS = [compose_table] * 5 + [compose_receipt] * 3 + [compose_contents] * 2 + [compose_form, compose_statement]
 PROSE_KINDS = [compose_columns] * 3 + [compose_list] * 2 + [compose_letter]
 
 

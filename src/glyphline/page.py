@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -238,6 +238,21 @@ class Page:
             return replace(line, text=new.text, language=new.language, words=(), characters=())
 
         return replace(self, lines=tuple(translate(line) for line in self.lines))
+
+    def with_texts(self, texts: Mapping[int, str]) -> Page:
+        """The page with texts that a person typed in place of those of lines. texts: number of a line, from 0 -> text.
+
+        Those lines are sure, are not rejected, and have no words and characters. Numbers without a line are left out.
+
+        >>> Page(10, 10, (Line("Exlt", 0.4, (), ""),)).with_texts({0: "Exit"}).text
+        'Exit'
+        """
+
+        def correct(line: Line, text: str) -> Line:
+            return replace(line, text=text, confidence=1.0, words=(), characters=(), rejected=False, reason=None)
+
+        lines = (correct(line, texts[k]) if k in texts else line for k, line in enumerate(self.lines))
+        return replace(self, lines=tuple(lines))
 
     @property
     def tables(self) -> tuple[Table, ...]:

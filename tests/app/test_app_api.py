@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pypdfium2 import PdfDocument
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
@@ -22,6 +24,7 @@ from fastapi.testclient import TestClient
 
 from glyphline.app.limits import LIMITS
 from glyphline.app.server import Service, create_app
+from glyphline.errors import UserError
 from glyphline.page import Line
 from glyphline.reading.formats import FORMATS
 from glyphline.reading.recognition.languages import LANGUAGES
@@ -239,11 +242,45 @@ def test_pairs_and_voices_are_listed(client: TestClient, monkeypatch: pytest.Mon
     assert answer["voices"] == [{"name": "v", "languages": ["en"], "installed": True}]
 
 
-def test_a_pair_is_installed(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[tuple[str, str]] = []
-    stand_in(monkeypatch, "translators", install=lambda source, target, on_progress: called.append((source, target)))
+def test_a_pair_is_installed_and_says_how_far_it_is(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(source: str, target: str, on_progress: Any) -> None:
+        assert (source, target) == ("de", "en")
+        on_progress(10, 40)
+        on_progress(40, 40)
+
+    stand_in(monkeypatch, "translators", install=install)
     answer = client.post("/api/translate/install", json={"source": "de", "target": "en"})
-    assert answer.json()["installed"] and called == [("de", "en")]
+    steps = [json.loads(line) for line in answer.text.splitlines()]
+    assert steps == [{"done": 10, "total": 40}, {"done": 40, "total": 40}, {"installed": True}]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_failed_installation_says_why(client: TestClient, monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
+    def install(source: str, target: str, on_progress: Any) -> None:
+        if begun:
+            on_progress(10, 40)
+        raise UserError("Firefox has no model from de to en")
+
+    stand_in(monkeypatch, "translators", install=install)
+    answer = client.post("/api/translate/install", json={"source": "de", "target": "en"})
+    assert answer.status_code == (200 if begun else 422)
+    assert json.loads(answer.text.splitlines()[-1]) == {"error": "Firefox has no model from de to en"}
+
+
+@pytest.mark.parametrize("name", ["text", "hocr", "pdf"])
+def test_corrections_are_in_every_document(client: TestClient, name: str) -> None:
+    files = {"file": ("a.png", LINE), "corrections": (None, json.dumps({"0": "The mouse refused  it", "9": "none"}))}
+    answer = client.post("/api/read", params={"format": name}, files=files)
+    assert answer.status_code == 200
+    text = answer.text if name != "pdf" else PdfDocument(answer.content)[0].get_textpage().get_text_bounded()
+    text = re.sub("<[^>]*>", "", text)  # hOCR has a span for each word
+    assert "The mouse refused it" in text and "horse" not in text and "none" not in text
+
+
+@pytest.mark.parametrize("corrections", ["[1]", '{"0": 1}', '{"first": "a"}', "{", "1"])
+def test_wrong_corrections_are_refused(client: TestClient, corrections: str) -> None:
+    answer = client.post("/api/read", files={"file": ("a.png", LINE), "corrections": (None, corrections)})
+    assert answer.status_code == 422 and "JSON object of line numbers and texts" in answer.json()["error"]
 
 
 def test_speech_has_word_times(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
+import shutil
 import time
 import wave
 import zipfile
@@ -17,6 +19,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from app_process import AppProcess
+from glyphline.app.translators.apertium import find_modes
 from glyphline.composing.line_sets import read_labels
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -403,6 +406,22 @@ def test_translation_is_laid_over_the_picture(open_page: OpenPage) -> None:
     assert page.evaluate("document.getElementById('set-target').value") in ("de", "")  # filled once languages are known
 
 
+@pytest.mark.skipif(
+    shutil.which("apertium") is None or ("en", "es") not in find_modes(),
+    reason="needs the program apertium with a pair: apt-get install apertium-eng-spa",
+)
+def test_translates_with_what_is_installed(open_page: OpenPage) -> None:
+    page = open_page()
+    read_sign(page)
+    page.select_option("#target", "es")
+    wait_until(page, "document.getElementById('translation-note').textContent.includes('apertium')")
+    assert "gist" in page.inner_text("#translation-note")
+    translated = lines_of(page)
+    assert len(translated) == len(TEXTS) and "MUSEO" in translated[0] and "Cerrado" in translated[2]
+    page.check("input[value=original]", force=True)
+    assert lines_of(page) == TEXTS
+
+
 def test_missing_translation_says_what_to_do(open_page: OpenPage) -> None:
     page = open_page()
     advice = "no translator from en to de is installed: glyphline translate install en de"
@@ -424,6 +443,15 @@ def test_missing_translation_says_what_to_do(open_page: OpenPage) -> None:
     wait_until(page, "document.getElementById('translation-note').textContent.includes('translate install en de')")
     assert "English to German (30 MB)" in page.inner_text("#install") and page.is_hidden("#view")
     assert lines_of(page) == TEXTS
+    steps = [{"done": 10_000_000, "total": 30_200_000}, {"error": "Firefox's model could not be downloaded"}]
+    answer = "".join(json.dumps(step) + "\n" for step in steps)
+    page.route("**/api/translate/install", lambda route: route.fulfill(body=answer))
+    page.evaluate("""window.notes = []; new MutationObserver(() => notes.push(
+        document.getElementById('translation-note').textContent)).observe(
+        document.getElementById('translation-note'), {childList: true})""")
+    page.click("#install")
+    wait_until(page, 'notes.includes("Firefox\'s model could not be downloaded.")')
+    assert "Installing: 10 of 30 MB." in page.evaluate("notes")
 
 
 @pytest.mark.parametrize(("name", "begin"), [("text", b"HARBOUR MUSEUM\n"), ("json", b'{"file"'), ("hocr", b"<?xml"),
@@ -462,6 +490,11 @@ def test_corrections_are_labelled_lines(open_page: OpenPage, tmp_path: Path) -> 
         page.click("#correct button[value=save]")
         page.wait_for_selector("#correct", state="hidden")
     assert lines_of(page)[0] == "Harbour Museum 1"
+    page.click("#download-menu summary")
+    with page.expect_download() as document:
+        page.click("#download-menu [data-format=hocr]")
+    hocr = re.sub("<[^>]*>", "", Path(document.value.path()).read_text(encoding="utf-8"))
+    assert "Harbour Museum 1" in hocr and "Closed on Mondays" in hocr and TEXTS[0] not in hocr
     page.click("#open-history")
     page.wait_for_selector("#download-corrections:not([hidden])")
     with page.expect_download() as download:

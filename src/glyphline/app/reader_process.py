@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -31,6 +31,7 @@ class ReadJob:
     format_name: str = "json"  # of FORMATS
     language: str = "auto"  # a code of LANGUAGES, "none" or "auto"
     page_limit: int = 20
+    corrections: dict[int, str] = field(default_factory=dict)  # number of a line of the first page -> its text
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,23 @@ def in_language(reader: PageReader, language: str) -> PageReader:
     return replace(reader, line_reader=replace(reader.line_reader, languages=(language,)))
 
 
+@dataclass(frozen=True)
+class CorrectedReader:
+    """A reader of pages that puts the texts that a person typed in place of those that it read."""
+
+    reader: PageReader
+    corrections: dict[int, str]  # number of a line of the first page -> its text
+
+    @property
+    def detector(self) -> Any:
+        return self.reader.detector
+
+    def read_pages(self, source: Any) -> Iterator[Page]:
+        """The pages of `PageReader.read_pages`, the first with the corrections."""
+        for number, page in enumerate(self.reader.read_pages(source)):
+            yield page if number else page.with_texts(self.corrections)
+
+
 def read_document(reader: PageReader, job: ReadJob) -> ReadResult:
     """Read all pages of a document and render them in one file.
 
@@ -204,7 +222,8 @@ def read_document(reader: PageReader, job: ReadJob) -> ReadResult:
             count = len(document)
         if count > (limit := 1 if output_format.single_page else job.page_limit):
             raise ImageError(f"the image has {count} pages, more than {limit}: read it with glyphline read")
-        documents, pages = read_and_render(reader, job.data, job.name, output_format)
+        corrected: Any = CorrectedReader(reader, job.corrections) if job.corrections else reader
+        documents, pages = read_and_render(corrected, job.data, job.name, output_format)
     except ImageError as error:
         raise ImageError(str(error).replace("the image", job.name, 1)) from None
     return ReadResult(documents[0], pages)

@@ -9,13 +9,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.staticfiles import StaticFiles
@@ -25,7 +26,7 @@ from glyphline.app.limits import LIMITS, Limits
 from glyphline.app.queue import Queue
 from glyphline.app.reader_process import ReaderProcess, ReaderTimeout, ReadJob, ReadResult, open_default_reader
 from glyphline.app.security import Access, Gate, log_to_stderr
-from glyphline.app.uploads import FIELD, receive_upload
+from glyphline.app.uploads import CORRECTIONS, FIELD, receive_upload
 from glyphline.errors import GlyphlineError
 from glyphline.page import Line, Page
 from glyphline.reading.formats import open_format
@@ -48,7 +49,10 @@ FILE_BODY = {
                 "schema": {
                     "type": "object",
                     "required": [FIELD],
-                    "properties": {FIELD: {"type": "string", "format": "binary", "description": "image or PDF"}},
+                    "properties": {
+                        FIELD: {"type": "string", "format": "binary", "description": "image or PDF"},
+                        CORRECTIONS: {"type": "string", "description": '{"0": "text of the first line"}'},
+                    },
                 }
             }
         },
@@ -118,11 +122,13 @@ class Service:
     reading: Queue = field(init=False)
     translating: Queue = field(init=False)
     speaking: Queue = field(init=False)
+    installing: Queue = field(init=False)
 
     def __post_init__(self) -> None:
         self.reading = Queue(self.limits.waiting, seconds=1.5)
         self.translating = Queue(self.limits.waiting, seconds=1)
         self.speaking = Queue(self.limits.waiting, seconds=1)
+        self.installing = Queue(2, seconds=60)
 
     async def read(self, request: Request, job: ReadJob) -> ReadResult:
         """Read a picture when it is its turn. Raises HTTPException for a client that left meanwhile."""
@@ -231,7 +237,10 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         language: Annotated[str, Query(description="auto, none, or a code of /api/languages")] = "auto",
         translate: Annotated[str | None, Query(description="language to translate to; with json and text")] = None,
     ) -> Response:
-        """Find and read the text of a picture: the same results in the same formats as `glyphline read`."""
+        """Find and read the text of a picture: the same results in the same formats as `glyphline read`.
+
+        The field `corrections`, a JSON object of line numbers from 0 and texts, replaces lines of the first page.
+        """
         suffix = open_format(format_name).suffix
         check_language(language)
         if translate and format_name not in ("json", "text"):
@@ -239,7 +248,7 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         upload = await receive_upload(request)
         start = time.monotonic()
         kind = "json" if translate else format_name
-        job = ReadJob(upload.data, upload.name, kind, language, service.limits.pages)
+        job = ReadJob(upload.data, upload.name, kind, language, service.limits.pages, upload.corrections)
         result = await service.read(request, job)
         headers = {"Server-Timing": f"read;dur={1000 * (time.monotonic() - start):.0f}"}
         if translate:
@@ -310,6 +319,44 @@ def _installed_voices() -> list[dict[str, Any]]:
     ]
 
 
+class InstallSteps:
+    """What happens during an installation, which goes on in a thread of its own. Made inside the event loop.
+
+    queue: for a turn. install: called with a function that takes bytes done and in all.
+    """
+
+    def __init__(self, queue: Queue, install: Callable[[Callable[[int, int], None]], None]) -> None:
+        self._events: asyncio.Queue[dict[str, Any] | GlyphlineError] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._run(queue, install))
+
+    async def _run(self, queue: Queue, install: Callable[[Callable[[int, int], None]], None]) -> None:
+        try:
+            async with queue.turn():
+                await asyncio.to_thread(install, self._report)
+            self._events.put_nowait({"installed": True})
+        except GlyphlineError as error:
+            self._events.put_nowait(error)
+        except Exception as error:  # the client waits for an answer
+            self._events.put_nowait(GlyphlineError(f"the installation failed ({type(error).__name__}): try it again"))
+
+    def _report(self, done: int, total: int) -> None:
+        self._loop.call_soon_threadsafe(self._events.put_nowait, {"done": done, "total": total})
+
+    async def next(self) -> dict[str, Any] | GlyphlineError:
+        """The next step, or the error that ended the installation."""
+        return await self._events.get()
+
+    async def lines(self, step: dict[str, Any] | GlyphlineError) -> AsyncIterator[str]:
+        """The steps as JSON objects, one a line, from `step` to the last."""
+        while isinstance(step, dict):
+            yield json.dumps(step) + "\n"
+            if "installed" in step:
+                return
+            step = await self.next()
+        yield json.dumps({"error": str(step)}) + "\n"
+
+
 def _add_translation(app: FastAPI, service: Service) -> None:
     @app.post("/api/translate", tags=["translation"])
     async def translate(request: TranslateRequest) -> dict[str, Any]:
@@ -320,15 +367,22 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         return await service.translate(lines, request.source, request.target, request.translator)
 
     @app.post("/api/translate/install", tags=["translation"])
-    async def install_pair(request: InstallRequest) -> dict[str, Any]:
-        """Install the translation of a pair of languages on the server. It takes as long as the download."""
+    async def install_pair(request: InstallRequest) -> Response:
+        """Install the translation of a pair of languages on the server. It takes as long as the download.
+
+        The answer is one JSON object a line: {"done", "total"} in bytes as it goes on, at last {"installed": true} or
+        {"error": a sentence}. A client that leaves does not stop it.
+        """
         try:
             from glyphline.app.translators import install
         except ImportError:
             raise missing("translation") from None
-        async with service.translating.turn():
-            await asyncio.to_thread(install, request.source, request.target, lambda *_: None)
-        return {"source": request.source, "target": request.target, "installed": True}
+        service.installing.check()
+        steps = InstallSteps(service.installing, partial(install, request.source, request.target))
+        first = await steps.next()
+        if isinstance(first, GlyphlineError):
+            raise first
+        return StreamingResponse(steps.lines(first), media_type="application/x-ndjson")
 
 
 def _add_speech(app: FastAPI, service: Service) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-FIELD = "file"
+from glyphline.app.limits import LIMITS
+
+FIELD, CORRECTIONS = "file", "corrections"
 MAX_NAME = 100  # characters of a file name that are kept
 
 
@@ -18,6 +21,7 @@ class Upload:
 
     name: str
     data: bytes
+    corrections: dict[int, str] = field(default_factory=dict)  # number of a line of the first page -> its text
 
 
 @dataclass
@@ -38,9 +42,10 @@ def clean_name(name: str) -> str:
 
 
 async def receive_upload(request: Request) -> Upload:
-    """The only file of the field `file` of a multipart/form-data request.
+    """The only file of the field `file` of a multipart/form-data request, and its field `corrections` where it has one.
 
-    Raises HTTPException: 415 for another type of body, 400 for a malformed one, 422 for one without exactly one file.
+    Raises HTTPException: 415 for another type of body, 400 for a malformed one, 422 for one without exactly one file or
+    with other corrections than a JSON object of line numbers and texts.
     """
     kind, options = parse_options_header(request.headers.get("content-type", "").encode("latin-1"))
     if kind != b"multipart/form-data" or not (boundary := options.get(b"boundary")):
@@ -75,10 +80,26 @@ async def receive_upload(request: Request) -> Upload:
     except FormParserError as error:
         raise HTTPException(400, f"the form is malformed ({error}): send multipart/form-data") from None
     files = []
+    corrections: dict[int, str] = {}
     for part in parts:
         _, disposition = parse_options_header(part.headers.get(b"content-disposition", b""))
+        if disposition.get(b"name") == CORRECTIONS.encode() and b"filename" not in disposition:
+            corrections = _parse_corrections(bytes(part.data))
         if disposition.get(b"name") == FIELD.encode() and b"filename" in disposition:
             files.append(Upload(clean_name(disposition[b"filename"].decode("utf-8", "replace")), bytes(part.data)))
     if len(files) != 1:
         raise HTTPException(422, f"send exactly one picture in the field {FIELD}; {len(files)} arrived")
+    files[0].corrections = corrections
     return files[0]
+
+
+def _parse_corrections(data: bytes) -> dict[int, str]:
+    """Number of a line -> the text that a person typed for it. Raises HTTPException (422) for anything else."""
+    try:
+        pairs = json.loads(data)
+        if not all(isinstance(text, str) and len(text) <= LIMITS.characters for text in pairs.values()):
+            raise ValueError
+        return {int(number): " ".join(text.split()) for number, text in pairs.items()}
+    except (ValueError, AttributeError, RecursionError):
+        form = '{"0": "text of the first line"}'
+        raise HTTPException(422, f"{CORRECTIONS} are a JSON object of line numbers and texts: {form}") from None

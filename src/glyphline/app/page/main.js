@@ -349,7 +349,8 @@ async function download(format) {
       save(new Blob([JSON.stringify(document)], { type: "application/json" }), fileName(".json"));
     } else {
       say("The reader makes the file");
-      save(await reader.render(picture, format, { language: settings.language }), fileName(`.${format}`));
+      const corrections = Object.fromEntries(page.lines.flatMap((line, k) => (line.corrected ? [[k, line.text]] : [])));
+      save(await reader.render(picture, format, { language: settings.language, corrections }), fileName(`.${format}`));
     }
   } catch (error) {
     warn(message(error));
@@ -437,6 +438,8 @@ function showTranslationNote(text) {
   $("translation-note").hidden = !text;
 }
 
+const megabytesOf = (bytes) => Math.round(bytes / 1e6);
+
 function offerInstall(source, target) {
   const missing = (from, to) => available.translation.find((p) => p.source === from && p.target === to && !p.installed);
   // a pair without English is translated by way of it
@@ -451,7 +454,12 @@ function offerInstall(source, target) {
     $("install").disabled = true;
     showTranslationNote("Installing. This may take a few minutes.");
     try {
-      await reader.install(source, target);
+      let shown = 0; // tenths of the download: a screen reader says each note
+      await reader.install(source, target, (done, total) => {
+        const tenth = Math.floor((10 * done) / total);
+        if (tenth > shown) showTranslationNote(`Installing: ${megabytesOf(done)} of ${megabytesOf(total)} MB.`);
+        shown = Math.max(shown, tenth);
+      });
       await loadLanguages();
       await translate();
     } catch (error) {

@@ -2,11 +2,11 @@
 // browser can take its place by having the same methods.
 //
 //   read(picture, {language, signal}) -> page        picture: Blob; page: as `glyphline read --format json` has it
-//   render(picture, format, {language}) -> Blob      a document such as a PDF
+//   render(picture, format, {language, corrections}) -> Blob   a document such as a PDF; corrections: {line: text}
 //   translate(page, target) -> {source, target, advice, lines: [{text, translator, is_gist, unknown}]}
 //   speak(text, language, {speed, voice}) -> {audio: Blob, words: [{text, start, end}]}
 //   languages() -> {reading, translation, voices}
-//   install(source, target)                           a pair of languages for translate
+//   install(source, target, onProgress)               a pair for translate; onProgress: with bytes done and in all
 //
 // Each rejects with a ReaderError.
 
@@ -35,9 +35,11 @@ export class ServerReader {
     return (await response.json()).pages[0];
   }
 
-  async render(picture, format, { language = "auto" } = {}) {
+  async render(picture, format, { language = "auto", corrections = {} } = {}) {
     const query = new URLSearchParams({ format, language });
-    return (await this.#send(`api/read?${query}`, form(picture))).blob();
+    const data = form(picture);
+    if (Object.keys(corrections).length) data.append("corrections", JSON.stringify(corrections));
+    return (await this.#send(`api/read?${query}`, data)).blob();
   }
 
   async translate(page, target, source = page.language ?? "auto") {
@@ -56,8 +58,16 @@ export class ServerReader {
     return (await this.#send("api/languages")).json();
   }
 
-  async install(source, target) {
-    await this.#send("api/translate/install", { source, target });
+  async install(source, target, onProgress = () => {}) {
+    const response = await this.#send("api/translate/install", { source, target });
+    const stream = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "", step = {};
+    for (let part = await stream.read(); !part.done; part = await stream.read()) {
+      const lines = (rest + part.value).split("\n");
+      rest = lines.pop();
+      for (step of lines.map((line) => JSON.parse(line))) if (step.total) onProgress(step.done, step.total);
+    }
+    if (!step.installed) throw new ReaderError(sentence(step.error), "refused");
   }
 
   /** body: FormData, an object for JSON, or nothing for GET. */

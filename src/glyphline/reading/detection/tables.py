@@ -89,7 +89,8 @@ class Block:
     columns: list[Interval] = field(default_factory=list)  # of ink, from left to right; no two overlap
 
     def __post_init__(self) -> None:
-        self.columns = merge_intervals([self.ink(box) for row in self.rows for box in row])
+        inks = [[self.ink(box) for box in row] for row in self.rows]
+        self.columns = merge_intervals(without_spanning(inks))
 
     @property
     def has_columns(self) -> bool:
@@ -130,6 +131,37 @@ def merge_intervals(intervals: Sequence[Interval]) -> list[Interval]:
         else:
             merged.append((left, right))
     return merged
+
+
+def without_spanning(rows: Sequence[Sequence[Interval]]) -> list[Interval]:
+    """The intervals of all rows without those that span several columns: a few lie where most rows have a gap.
+
+    The label of a sum below several columns is such an interval. A gap counts where three rows or more have intervals
+    on both of its sides, and at most a quarter as many rows one that lies across it.
+
+    >>> without_spanning([[(0, 1), (3, 9)]] * 4 + [[(0, 4)]])[-2:]
+    [(0, 1), (3, 9)]
+    """
+    intervals = [interval for row in rows for interval in row]
+    if len(rows) < 4 or sum(len(row) > 1 for row in rows) < 3:
+        return intervals
+    edges = np.unique([edge for interval in intervals for edge in interval])
+    points = (edges[:-1] + edges[1:]) / 2
+    left, right = np.array(intervals).T
+    row_of = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    across = (left[:, None] < points) & (points < right[:, None])  # (intervals, points)
+    by_row = np.zeros((3, len(rows), len(points)), np.bool_)
+    for values, sides in zip(by_row, (across, right[:, None] <= points, left[:, None] >= points), strict=True):
+        np.logical_or.at(values, row_of, sides)
+    crossed, gaps = by_row[0].sum(0), (~by_row[0] & by_row[1] & by_row[2]).sum(0)
+    is_gap = (gaps >= 3) & (crossed > 0) & (4 * crossed <= gaps)
+    if not is_gap.any():
+        return intervals
+    is_across = (across & is_gap).any(1)
+    columns = np.array(merge_intervals([*map(tuple, np.stack([left, right], 1)[~is_across].tolist())]))
+    overlaps = (left[:, None] < columns[:, 1]) & (columns[:, 0] < right[:, None])
+    spans = is_across & (overlaps.sum(1) > 1)
+    return [interval for interval, is_spanning in zip(intervals, spans, strict=True) if not is_spanning]
 
 
 def mean_width(boxes: Sequence[LevelBox]) -> float:
@@ -216,7 +248,7 @@ def _extend(block: Block, row: list[LevelBox]) -> Block | None:
     for box in row:
         left, right = block.ink(box)
         touched = [k for k, column in enumerate(block.columns) if column[0] <= right and left <= column[1]]
-        if any(_is_wide_gutter(block, k) for k in touched[:-1]):
+        if any(_is_wide_gutter(block, k) for k in touched[:-1]) and not _is_sum(block, row, touched):
             return None  # the box lies across a gutter
         for k in touched[:1]:
             hits.setdefault(k, []).append(box)
@@ -225,6 +257,18 @@ def _extend(block: Block, row: list[LevelBox]) -> Block | None:
         if any(gap > THRESHOLDS.column_gap * block.height for gap in gaps):
             return None
     return Block([*block.rows, row], block.height)
+
+
+def _is_sum(block: Block, row: list[LevelBox], spanned: list[int]) -> bool:
+    """Whether a row below a block is one of its sums: a label over the columns `spanned`, and a value in the last one.
+
+    The block has to have four rows, so that its columns are known without the label.
+    """
+    last = len(block.columns) - 1
+    if len(block.rows) < 4 or last in spanned:
+        return False
+    left, right = block.ink(row[-1])
+    return left <= block.columns[last][1] and right >= block.columns[last][0] and left > block.columns[last - 1][1]
 
 
 def _is_wide_gutter(block: Block, k: int) -> bool:
