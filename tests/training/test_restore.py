@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from glyphline.errors import DataError
 from glyphline.imaging.normalization import NORMALIZATIONS, pad_batch
 from glyphline.reading.recognition.recognizers import OnnxRecognizer, open_recognizer
 from glyphline.recipe import LinesRecipe, Recipe, recipe_from
-from glyphline.training.export import export
+from glyphline.training.export import export, largest_difference
 from glyphline.training.network import Network, TorchRecognizer, load_matching_weights, save_weights
 from glyphline.training.quantize import compress_weights, quantize
 from glyphline.training.restore import PP_OCR_NETWORK, restore_network, restore_pp_ocr
@@ -45,6 +46,19 @@ def compare(network: Network, path: Path) -> float:
     batch, _ = pad_batch(images, 32)
     difference = np.exp(TorchRecognizer(network).log_probs(batch)) - np.exp(OnnxRecognizer(path).log_probs(batch))
     return float(np.abs(difference).max())
+
+
+def small_lcnet() -> Network:
+    """A network of lcnet and svtr with random weights, also in its normalizations."""
+    torch.manual_seed(4)
+    options = {"encoder": "lcnet", "channels": [8, 16, 24], "features": 16, "context": "svtr", "layers": 2}
+    lines = {"alphabet": "ascii", "height": 48, "normalization": "grey"}
+    network = Network(recipe_from({"lines": lines, "network": options})).eval()
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if "norm" in name and value.is_floating_point():
+                value.uniform_(0.5, 1.5)
+    return network
 
 
 @pytest.mark.slow
@@ -92,7 +106,38 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
     recipe = make_recipe(context="none")
     save_weights(trained_like(recipe), tmp_path / "best.pt")
     export(tmp_path / "best.pt", tmp_path / "model.onnx")
-    with pytest.raises(DataError, match="only conv and bilstm can be restored"):
+    with pytest.raises(DataError, match="only conv with bilstm and lcnet with svtr can be restored"):
+        restore_network(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("bits", [32, 16, 8])
+def test_network_of_lcnet_and_svtr_is_read_back_by_name(tmp_path: Path, bits: int) -> None:
+    network = small_lcnet()
+    save_weights(network, tmp_path / "best.pt")
+    export(tmp_path / "best.pt", tmp_path / "model.onnx")
+    if bits < 32:
+        compress_weights(tmp_path / "model.onnx", tmp_path / "model.onnx", bits)
+    restored = restore_network(tmp_path / "model.onnx")
+    assert largest_difference(OnnxRecognizer(tmp_path / "model.onnx"), restored) < 1e-3
+    for name, value in network.state_dict().items():
+        assert bits < 32 or torch.equal(restored.state_dict()[name], value), name
+
+
+def test_bundled_photo_reader_can_be_trained_further() -> None:
+    path = Path(str(resources.files("glyphline.models") / "photo.onnx"))
+    assert largest_difference(OnnxRecognizer(path), restore_network(path)) < 1e-3
+
+
+def test_file_without_a_weight_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    save_weights(small_lcnet(), tmp_path / "best.pt")
+    export(tmp_path / "best.pt", tmp_path / "model.onnx")
+    model = onnx.load(str(tmp_path / "model.onnx"))
+    for number, node in enumerate(model.graph.node):
+        if node.name.endswith("/qkv/MatMul"):
+            node.name = f"product {number}"
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    with pytest.raises(DataError, match=r"lacks the weights context\.layers\.0\.qkv\.weight"):
         restore_network(tmp_path / "model.onnx")
 
 
@@ -123,5 +168,3 @@ def test_network_of_pp_ocr_is_exported_with_its_normalization(tmp_path: Path) ->
     assert export(tmp_path / "best.pt", tmp_path / "model.onnx") < 1e-3
     info = OnnxRecognizer(tmp_path / "model.onnx").info
     assert (info.normalization, info.padding_value, info.stride, info.height) == ("grey", 128, 8, 48)
-    with pytest.raises(DataError, match="only conv and bilstm"):
-        restore_network(tmp_path / "model.onnx")

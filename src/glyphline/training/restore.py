@@ -1,7 +1,8 @@
 """Rebuilds a network from the ONNX file that `glyphline export` wrote, so that a bundled model can be trained further.
 
-The export folds batch normalization into the convolutions, and the 8-bit quantization rounds the weights. Both are
-undone as far as possible: the rounded weights are read back, and the normalization gets the statistics of composed
+A network of lcnet and svtr keeps its parameters in the file, by name, and is read back as it is. For one of conv and
+bilstm, the export folds batch normalization into the convolutions, and the 8-bit quantization rounds the weights. Both
+are undone as far as possible: the rounded weights are read back, and the normalization gets the statistics of composed
 lines, so that the restored network gives the outputs of the file up to rounding, in evaluation and nearly so in
 training.
 """
@@ -38,8 +39,9 @@ Weights = npt.NDArray[np.float32]
 def restore_network(path: Path) -> Network:
     """The network of an ONNX file, in evaluation mode on the CPU.
 
-    path: a file of `glyphline export`, with or without --int8, of the encoder conv and the context bilstm. Composes
-    STATISTICS_LINES lines of the recipe in the file, so it needs that recipe's glyphs and sentences.
+    path: a file of `glyphline export` of the encoder lcnet and the context svtr, also with its weights alone in 8 bits;
+    or of conv and bilstm, with or without --int8. For the latter STATISTICS_LINES lines of the recipe in the file are
+    composed, so it needs that recipe's glyphs and sentences.
     Raises DataError for a file without a recipe or with another encoder or context, and what composing raises.
     """
     import onnx
@@ -49,18 +51,26 @@ def restore_network(path: Path) -> Network:
         raise DataError(f"{path} holds no recipe: it cannot be trained further")
     recipe = recipe_from(info.recipe, str(path))
     network = Network(recipe).eval()
-    if not isinstance(network.encoder, ConvEncoder) or not isinstance(network.context, BidirectionalLSTM):
+    keeps_names = isinstance(network.encoder, LCNetEncoder) and isinstance(network.context, SVTR)
+    is_folded = isinstance(network.encoder, ConvEncoder) and isinstance(network.context, BidirectionalLSTM)
+    if not keeps_names and not is_folded:
         raise DataError(
-            f"{path} has the encoder {recipe.network.encoder} and the context {recipe.network.context}: only conv and "
-            "bilstm can be restored, train from a run folder instead"
+            f"{path} has the encoder {recipe.network.encoder} and the context {recipe.network.context}: only conv with "
+            "bilstm and lcnet with svtr can be restored, train from a run folder instead"
         )
     graph = onnx.load(str(path)).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:  # weights of `compress_weights` stand behind a Cast, in 8 bits behind a Mul too
         if node.op_type == "Cast" and node.input[0] in initializers:
             initializers[node.output[0]] = initializers[node.input[0]].astype(np.float32)
+        elif node.op_type == "Identity" and node.input[0] in initializers:  # equal constants stand once
+            initializers[node.output[0]] = initializers[node.input[0]]
         elif node.op_type == "Mul" and all(name in initializers for name in node.input):
             initializers[node.output[0]] = initializers[node.input[0]] * initializers[node.input[1]]
+    if keeps_names:
+        _restore_by_name(network, graph, initializers, path)
+        return network
+    assert isinstance(network.encoder, ConvEncoder) and isinstance(network.context, BidirectionalLSTM)
     producers = {output: node for node in graph.node for output in node.output}
 
     def read(name: str) -> Weights:
@@ -90,6 +100,29 @@ def restore_network(path: Path) -> Network:
         bias = next(name for node in sums for name in node.input if read_is_vector(name, initializers, producers))
         network.head.bias.copy_(torch.from_numpy(read(bias)))
     return network
+
+
+def _restore_by_name(network: Network, graph: Any, initializers: dict[str, npt.NDArray[Any]], path: Path) -> None:
+    """Set every parameter from the constant of the same name. Raises DataError where one is missing.
+
+    The weight of a linear layer has lost its name: it is the constant of the product that has the name of the layer.
+    """
+    values = dict(initializers)
+    products = {node.name: node.input[1] for node in graph.node if node.op_type == "MatMul"}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear):
+            parts = name.split(".")  # the exporter names a layer of a sequence after the sequence, too
+            scopes = [f"{parts[k - 1]}.{part}" if part.isdigit() else part for k, part in enumerate(parts)]
+            constant = products.get("/" + "/".join([*scopes, "MatMul"]))
+            if constant in initializers:
+                values[f"{name}.weight"] = initializers[constant].T
+    with torch.no_grad():
+        for name, target in network.state_dict().items():
+            if name.endswith("num_batches_tracked"):
+                continue
+            if name not in values or values[name].shape != tuple(target.shape):
+                raise DataError(f"{path} lacks the weights {name}: only files of glyphline export can be restored")
+            target.copy_(torch.from_numpy(np.array(values[name], np.float32)))
 
 
 def restore_pp_ocr() -> Network:
