@@ -290,7 +290,8 @@ def test_train_applies_set_options_and_refuses_wrong_ones(run_folder: Path, reci
     run_mistake("train", recipe_path, "--out", tmp_path / "run", "--set", "training.epochs")
     run_mistake("train", recipe_path, "--out", tmp_path / "run", "--track", "wandbb")
     assert "--resume" in run_mistake("train", recipe_path, "--out", run_folder, "--set", "training.epochs=1")
-    assert "differs" in run_mistake("train", recipe_path, "--out", run_folder, "--resume")
+    message = run_mistake("train", recipe_path, "--out", run_folder, "--resume", "--set", "training.batch=4")
+    assert "training.batch is 4, but the run to resume has 8" in message
     assert not (tmp_path / "run").exists()
 
 

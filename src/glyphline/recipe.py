@@ -12,16 +12,17 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from glyphline.errors import RecipeError, nearest
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
+_Settings = TypeVar("_Settings")
 
 
 #: section of a recipe -> why its keys may not change when a run is resumed, except those marked as resumable
@@ -530,7 +531,15 @@ def recipe_from(data: Any, source: str = "the recipe") -> Recipe:
     source: the file or object that messages about keys and types name.
     Raises RecipeError for an unknown key, a wrong type, a value out of range or a contradiction, see `Recipe`.
     """
-    return typing.cast(Recipe, _build_dataclass(Recipe, data, "", source))
+    return dataclass_from(Recipe, data, source)
+
+
+def dataclass_from(cls: type[_Settings], data: Any, source: str) -> _Settings:
+    """An instance of a dataclass from a mapping in plain data, its keys and types checked as in `recipe_from`.
+
+    Raises RecipeError for an unknown or missing key, a wrong type, and whatever the class refuses.
+    """
+    return typing.cast(_Settings, _build_dataclass(cls, data, "", source))
 
 
 def _build_dataclass(cls: type, data: Any, path: str, source: str) -> Any:
@@ -547,11 +556,16 @@ def _build_dataclass(cls: type, data: Any, path: str, source: str) -> Any:
         if name not in fields:
             raise RecipeError(f'{source}: no key "{key}"; {nearest(str(name), fields)}')
         values[name] = _convert(hints[name], value, key, source)
+    for name, f in fields.items():
+        if name not in values and f.default is f.default_factory is dataclasses.MISSING:
+            raise RecipeError(f'{source}: {path or "the file"} needs the key "{name}"')
     return cls(**values)
 
 
 def _convert(hint: Any, value: Any, path: str, source: str) -> Any:
     """A YAML value converted to the type of its field. Raises RecipeError where that is impossible."""
+    if hint is Any:
+        return value
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -594,23 +608,46 @@ def load_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
     later ones win. Raises RecipeError for a missing or unreadable file, broken YAML, a malformed change, and whatever
     `recipe_from` refuses.
     """
+    data = read_yaml(path)
+    for change in changes:
+        key, value = parse_change(change)
+        _set_key(data, key.split("."), value, change)
+    return recipe_from(data, str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a recipe file as plain data, {} for an empty one. Raises RecipeError as `load_recipe` does."""
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         available = sorted(str(p) for p in Path("recipes").glob("*.yaml"))
         raise RecipeError(f"no recipe {path}; recipes here: {', '.join(available) or 'none'}") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals or not key:
-            raise RecipeError(f'"{change}" is not a change of the recipe: write key=value, such as training.batch=32')
-        try:
-            _set_key(data, key.split("."), yaml.safe_load(value), change)
-        except yaml.YAMLError:
-            raise RecipeError(f'"{change}": {value!r} is not a YAML value: check brackets and quotes') from None
-    return recipe_from(data, str(path))
+
+
+def parse_change(change: str) -> tuple[str, Any]:
+    """The dotted key and the value of a text such as training.batch=32. Raises RecipeError for a malformed one."""
+    key, equals, value = change.partition("=")
+    if not equals or not key:
+        raise RecipeError(f'"{change}" is not a change of the recipe: write key=value, such as training.batch=32')
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError(f'"{change}": {value!r} is not a YAML value: check brackets and quotes') from None
+
+
+def apply_changes(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
+    """A recipe with other values of some keys.
+
+    changes: dotted keys and values in plain data. source: what messages name, as in `recipe_from`. Raises RecipeError
+    as `recipe_from` does.
+    """
+    data = recipe.to_dict()
+    for key, value in changes.items():
+        _set_key(data, key.split("."), value, f"{key}={value}")
+    return recipe_from(data, source)
 
 
 def _set_key(data: Any, keys: list[str], value: Any, change: str) -> None:

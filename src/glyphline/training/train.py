@@ -195,9 +195,13 @@ class TrainingModule(pl.LightningModule):
         # Dropout must be a function of (seed, step), so that a resumed run draws what an uninterrupted run draws.
         torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx) >> 1)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
+        """The CTC loss of a batch in nats, summed over its lines."""
         log_probs = self.network(batch.lines)
-        batch_loss = ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
+        return ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        batch_loss = self.loss(batch)
         self._lines_since_log += len(batch.texts)
         if self.global_step % LOG_INTERVAL == 0 and batch_idx % self.recipe.training.gradient_accumulation == 0:
             now = time.monotonic()
@@ -492,10 +496,10 @@ def train(
     resume: continue the folder's run from its last checkpoint. The recipe may then differ from the run's in the keys
     that `check_resumable` permits; the earlier recipe is kept as recipe-N.yaml and listed in recipes.json. trackers:
     names of `TRACKERS`. command: the line for command.txt; by default that of the process. progress: draw a progress
-    bar on stderr; otherwise each epoch is reported in one line. report: receives these lines and notes about weights,
-    changed keys and trackers. until_epoch: train no further than this number of epochs, counted from the start of the
-    run; a later call with `resume` goes on. Learning rates are those of the recipe's epochs. on_epoch: see
-    `EpochNotifier`.
+    bar on stderr; otherwise each epoch is reported in one line, unless `on_epoch` is given. report: receives these
+    lines and notes about weights, changed keys and trackers. until_epoch: train no further than this number of epochs,
+    counted from the start of the run; a later call with `resume` goes on. Learning rates are those of the recipe's
+    epochs. on_epoch: see `EpochNotifier`.
 
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
     to resume, and for an unknown tracker; DataError when the checkpoint is damaged or of another version, or data are
@@ -538,9 +542,10 @@ def train(
     callbacks: list[pl.Callback] = [patience, checkpoints]
     if on_epoch is not None:
         callbacks.append(EpochNotifier(on_epoch))
-    callbacks.append(
-        RichProgressBar(console_kwargs={"stderr": True}) if progress else ProgressPrinter(report, options.epochs)
-    )
+    if progress:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    elif on_epoch is None:
+        callbacks.append(ProgressPrinter(report, options.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
