@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from glyphline.cli import main
+from glyphline.cli.sweep import _LiveTable, _render_statuses
 from glyphline.errors import DataError, UserError
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import Recipe, apply_changes, changed_keys
@@ -231,6 +233,23 @@ def test_statuses_count_down_to_zero(sweep_file: Path, monkeypatch: pytest.Monke
     assert all(row.seconds_left == 0 for row in shown[-1])
 
 
+def test_live_table_shows_every_training_and_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    statuses = [
+        TrialStatus("report", 0, 8, 8, 0.0312, "finished", 0.0),
+        TrialStatus("sgd", 1, 2, 8, 0.5, "training", 3723.0),
+    ]
+    console = Console(width=100)
+    console.print(_render_statuses("ideas", statuses))
+    table = capsys.readouterr().out
+    assert "ideas" in table and "3.12%" in table and "2/8" in table and "at most 1:02:03 left" in table
+    live = _LiveTable("ideas")
+    with live:  # stderr is no terminal here: a line for each epoch
+        live.show(statuses, None)
+        live.show(statuses, statuses[1])
+    line = "sgd, seed 1: epoch 2 of 8, validation CER 50.00%, 1:02:03 left; all trainings: 1:02:03 left at most"
+    assert capsys.readouterr().err == line + "\n"
+
+
 # ------------------------------------------------------------------------------------------------------- real trainings
 
 
@@ -288,6 +307,7 @@ def test_training_that_diverges_ends_its_arm_only(
 SWEEP_KILLER = """
 import os, signal, sys
 from glyphline.cli import main
+from glyphline.cli.sweep import _LiveTable, _render_statuses
 
 replace, count = os.replace, int(sys.argv[1])
 

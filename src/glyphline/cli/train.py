@@ -96,8 +96,9 @@ def _print_dry_run(recipe: Recipe) -> None:
             "that are free; training.gradient_accumulation splits a larger batch"
         )
     print_status(
-        f"learning rate: {found.learning_rate:.1e} suggested, the recipe has {options.learning_rate:.1e}; a tenth of "
-        f"the rate with the lowest loss among {len(found.losses)} steps of rising rate"
+        f"learning rate: {found.learning_rate:.1e} suggested, the recipe has {options.learning_rate:.1e}; in "
+        f"{len(found.losses)} steps of rising rate the loss fell fastest at {found.steepest_rate:.1e} and was lowest "
+        f"at {found.lowest_rate:.1e}"
     )
     print(json.dumps(found.to_dict()))
 

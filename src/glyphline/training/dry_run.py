@@ -10,7 +10,7 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,12 @@ from glyphline.training.trackers import Trackers
 from glyphline.training.train import TrainingModule, keep_freed_memory
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 5
-FINDER_STEPS = 100  # optimiser steps of the range test, each on new lines
+FINDER_STEPS = 60  # optimiser steps of the range test, each on new lines
 SMOOTHING = 0.9  # of the losses of the range test
 STOP_FACTOR = 3.0  # the range test ends when the smoothed loss is this many times its minimum
 #: optimizer -> learning rates between which the range test rises
 FINDER_RANGES = {"adam": (1e-5, 1.0), "adamw": (1e-5, 1.0), "sgd": (1e-3, 100.0)}
-#: share of the learning rate with the lowest smoothed loss that is suggested. Chosen on the recipes seed, tiles and
-#: tiles-byclass (docs/train-a-reader.md has the figures): the rate itself is near the one at which training diverges.
-SUGGESTED_SHARE = 0.1
+MINIMUM_SHARE = 0.1  # of the learning rate with the lowest loss, which is near the one at which training diverges
 #: memory of a training step as a multiple of the tensors that the forward pass keeps for the backward pass; measured
 #: on the recipes seed, tiles and natural by the peak of the process
 ACTIVATION_FACTOR = 2.0
@@ -62,7 +60,9 @@ class DryRun:
     state_bytes: int  # weights, gradients and the optimizer's state
     free_bytes: int | None  # None where it is not known
     fitting_lines: int | None  # lines of the largest batch, a power of two, that fits into MEMORY_SHARE of free_bytes
-    learning_rate: float  # suggested by the range test
+    learning_rate: float  # suggested by the range test, between the two below
+    steepest_rate: float  # at which the loss falls fastest
+    lowest_rate: float  # at which it is lowest
     losses: tuple[tuple[float, float], ...]  # of the range test: learning rate, smoothed loss in nats a character
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,6 +108,7 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
 
     module.network.load_state_dict(initial)
     losses = _find_learning_rate(module, batches, device, progress)
+    rate, steepest_rate, lowest_rate = suggest_learning_rate(losses)
     state_bytes = 4 * module.network.parameter_count() * {"sgd": 3}.get(options.optimizer, 4)
     fitting = None
     if free_bytes is not None:
@@ -121,17 +122,23 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
         compose_seconds=composing, step_seconds=step, epoch_seconds=epoch_seconds,
         run_seconds=options.epochs * epoch_seconds, peak_bytes=_peak_bytes(device), line_bytes=round(line_bytes),
         state_bytes=state_bytes, free_bytes=free_bytes, fitting_lines=fitting,
-        learning_rate=suggest_learning_rate(losses), losses=tuple(losses),
+        learning_rate=rate, steepest_rate=steepest_rate, lowest_rate=lowest_rate, losses=tuple(losses),
     )  # fmt: skip
 
 
-def suggest_learning_rate(losses: Iterable[tuple[float, float]]) -> float:
-    """SUGGESTED_SHARE of the learning rate with the lowest loss of a range test, to two digits.
+def suggest_learning_rate(losses: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """The learning rate that a range test suggests, that of the steepest descent, and that of the lowest loss.
 
-    losses: learning rate and smoothed loss of each step, at least one.
+    Two rules are in use: the rate at which the loss falls fastest, and a tenth of the rate at which it is lowest (Smith
+    2017). CTC first learns to output blanks alone, which any rate achieves: the first rule is then too low, the second
+    one too high, and the suggestion is their geometric mean.
+    losses: learning rate and smoothed loss of each step, at least one, the rates in rising order.
     """
-    best_rate, _ = min(losses, key=lambda pair: pair[1])
-    return float(f"{SUGGESTED_SHARE * best_rate:.1e}")
+    rates, values = np.array(losses).T
+    lowest = int(np.argmin(values))
+    slopes = np.gradient(values[: lowest + 1], np.log(rates[: lowest + 1])) if lowest else np.zeros(1)
+    steepest_rate, lowest_rate = float(rates[np.argmin(slopes)]), float(rates[lowest])
+    return math.sqrt(steepest_rate * MINIMUM_SHARE * lowest_rate), steepest_rate, lowest_rate
 
 
 def _optimizer_of(module: TrainingModule) -> torch.optim.Optimizer:
