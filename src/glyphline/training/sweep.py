@@ -295,7 +295,7 @@ class _Sweep:
         for key in self.keys(arm):
             progress = read_progress(self.trials[key])
             measured = self.measured.get((*key, stopped_at or self.epochs))
-            diverged_at = max(progress.validation_cers, default=0) if progress.diverged else diverged_at
+            diverged_at = max(progress.validation_cers, default=1) if progress.diverged else diverged_at
             paces += [progress.seconds_per_epoch] if progress.seconds_per_epoch else []
             seeds.append(
                 {
@@ -305,10 +305,10 @@ class _Sweep:
                     "epochs": max(progress.validation_cers, default=0), "stopped_at_epoch": stopped_at,
                 }
             )  # fmt: skip
-        if arm == baseline:
-            verdict = "what the others are compared with" if comparison else "not finished"
-        elif diverged_at:
+        if diverged_at:
             verdict = f"training diverged in epoch {diverged_at}: lower its learning rate, or clip its gradients"
+        elif comparison and arm == baseline:
+            verdict = "what the others are compared with"
         elif comparison is None:
             verdict = "not finished"
         else:
