@@ -22,7 +22,7 @@ from glyphline.files import write_atomically
 from glyphline.recipe import Recipe, apply_changes, changed_keys, dataclass_from, load_recipe, parse_change, read_yaml
 from glyphline.score import FOLDS, check_fold
 from glyphline.training.trials import DECODER, Trial, measure_trial, read_progress, run_trial
-from glyphline.training.verdicts import Comparison, TestErrors, compare, describe_verdict, render_table
+from glyphline.training.verdicts import Comparison, TestErrors, compare, count_seeds, describe_verdict, render_table
 
 SWEEP_RESULT, SWEEP_TABLE = "sweep.json", "sweep.md"  # file names in the sweep's folder
 COMBINATION = "best-together"  # the arm that the sweep composes of those that helped
@@ -343,7 +343,8 @@ class _Sweep:
         )
         rules = [
             f"Every arm has the same {self.epochs} epochs of {options.epoch_lines} lines and starts from random "
-            f"weights with {sweep.seeds} seeds; {sweep.extra_seeds} more where the interval of its difference holds 0.",
+            f"weights with {count_seeds(sweep.seeds)}; {sweep.extra_seeds} more where the interval of its difference "
+            "holds 0.",
             f"CER: {sweep.test_lines} test lines, whose glyphs and sentences no training and no validation has seen, "
             "read by the function of `glyphline evaluate` with the best weights by validation loss; decoder "
             f"{DECODER}, {FOLDS[sweep.fold][1]}. Every seed reads the same lines.",
@@ -353,8 +354,9 @@ class _Sweep:
         cannot_tell = [
             f"What {self.epochs} epochs do not show: an idea that pays off later, such as one that delays overfitting, "
             "looks smaller than it is; so does one that was stopped early.",
-            f"Seeds: {sweep.seeds} or {sweep.seeds + sweep.extra_seeds} of them say little about the spread between "
-            "seeds; a bootstrap over two understates that part of an interval by about 30 %.",
+            f"Seeds: {count_seeds(sweep.seeds)} an arm, and {sweep.extra_seeds} more for some. One says nothing about "
+            "the spread between seeds; two or three say little, and a bootstrap over two understates that part of an "
+            "interval by about 30 %.",
             f"Chance: were all {len(sweep.arms)} ideas without effect, {1 - 0.95 ** len(sweep.arms):.0%} of such "
             "sweeps would still call at least one worth it or not worth it.",
             "Other hyperparameters: each idea is tried with one setting, mostly at the baseline's learning rate.",

@@ -93,6 +93,11 @@ def _percentiles(values: npt.NDArray[np.float64]) -> Interval:
     return float(low), float(high)
 
 
+def count_seeds(count: int) -> str:
+    """The number of seeds in words that follow it, such as `2 seeds`."""
+    return f"{count} seed{'' if count == 1 else 's'}"
+
+
 def describe_verdict(comparison: Comparison, baseline: str, stopped_at: int | None = None, epochs: int = 0) -> str:
     """The verdict on an arm in plain words. stopped_at: the epoch, of `epochs`, at which halving stopped the arm."""
     difference = f"CER {comparison.in_points}"
@@ -106,7 +111,7 @@ def describe_verdict(comparison: Comparison, baseline: str, stopped_at: int | No
     judgement = {
         "better": "worth it",
         "worse": "not worth it",
-        "open": f"no difference that {comparison.seeds} seeds and {comparison.lines} lines can show",
+        "open": f"no difference that {count_seeds(comparison.seeds)} and {comparison.lines} lines can show",
     }[comparison.outcome]
     return f"{difference}, {judgement}"
 
