@@ -68,7 +68,10 @@ def _paragraphs(text: str) -> str:
 
 
 def recipe_keys() -> str:
-    """Every recipe key with its type, unit, default and meaning, from the dataclasses of `glyphline.recipe`."""
+    """Every recipe key with its type, unit, default and meaning, from the dataclasses of `glyphline.recipe`.
+
+    **R** marks the keys that may change when a run is resumed.
+    """
     sections = [
         ("Top level", "", Recipe),
         ("lines", "lines.", LinesRecipe),
@@ -80,7 +83,7 @@ def recipe_keys() -> str:
         rows = [
             (
                 f"`{prefix}{field.name}`", f"`{_type_name(field)}`", field.metadata["unit"], _default(field),
-                field.metadata["help"],
+                field.metadata["help"] + (" **R**" if field.metadata["resumable"] else ""),
             )
             for field in dataclasses.fields(recipe_class)
             if not dataclasses.is_dataclass(field.default_factory)

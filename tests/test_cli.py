@@ -103,6 +103,15 @@ MISTAKES = {
     "an unknown option": ("read", "a.png", "--modle", "x"),
     "a missing argument": ("read",),
     "a missing option": ("compose",),
+    "a sweep without a folder": ("sweep", "recipes/sweep.yaml"),
+    "a sweep file that is not there": ("sweep", "none.yaml", "--out", "x"),
+    "a recipe in place of a sweep file": (
+        "sweep",
+        str(Path(__file__).parents[1] / "recipes" / "tiles.yaml"),
+        "--out",
+        "x",
+    ),
+    "a dry run of a run to resume": ("train", "recipes/tiles.yaml", "--dry-run", "--resume"),
     "a number out of range": ("compose", "--out", "x", "-n", "0"),
     "text for a number": ("compose", "--out", "x", "--seed", "one"),
     "an unknown format": ("read", "a.png", "--format", "xml"),
@@ -290,7 +299,8 @@ def test_train_applies_set_options_and_refuses_wrong_ones(run_folder: Path, reci
     run_mistake("train", recipe_path, "--out", tmp_path / "run", "--set", "training.epochs")
     run_mistake("train", recipe_path, "--out", tmp_path / "run", "--track", "wandbb")
     assert "--resume" in run_mistake("train", recipe_path, "--out", run_folder, "--set", "training.epochs=1")
-    assert "differs" in run_mistake("train", recipe_path, "--out", run_folder, "--resume")
+    message = run_mistake("train", recipe_path, "--out", run_folder, "--resume", "--set", "training.batch=4")
+    assert "training.batch is 4, but the run to resume has 8" in message
     assert not (tmp_path / "run").exists()
 
 

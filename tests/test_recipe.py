@@ -24,7 +24,9 @@ from glyphline.recipe import (
 )
 
 ROOT = Path(__file__).parents[1]
-BUNDLED_RECIPES = sorted(p for p in (ROOT / "recipes").iterdir() if p.suffix in RECIPE_SUFFIXES)
+BUNDLED_RECIPES = sorted(
+    p for p in (ROOT / "recipes").iterdir() if p.suffix in RECIPE_SUFFIXES and p.stem != "sweep"
+)  # a sweep file is tested in training/test_sweep.py
 SECTIONS = {"": Recipe, "lines": LinesRecipe, "network": NetworkRecipe, "training": TrainingRecipe}
 KEYS = [(section, f.name) for section, kind in SECTIONS.items() for f in dataclasses.fields(kind)]
 

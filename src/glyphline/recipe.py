@@ -2,7 +2,8 @@
 
 `recipe_from` and `load_recipe` check keys, types, ranges and contradictions. They raise RecipeError, which names the
 nearest key or value. Each field describes itself: `field.metadata["help"]` is one line with the meaning, the unit and
-the range, and `field.metadata["unit"]` is the unit alone, "" for a value without one.
+the range, `field.metadata["unit"]` is the unit alone, "" for a value without one, and `field.metadata["resumable"]`
+says whether a run that is resumed may have another value than before.
 """
 
 from __future__ import annotations
@@ -11,21 +12,30 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from glyphline.errors import RecipeError, nearest
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
+_Settings = TypeVar("_Settings")
 
 
-def _describe(description: str, unit: str = "") -> dict[str, str]:
+#: section of a recipe -> why its keys may not change when a run is resumed, except those marked as resumable
+FIXED_BECAUSE = {
+    "lines": "the run has learned from lines composed with the earlier value",
+    "network": "the weights in the checkpoint fit only the network with the earlier value",
+    "training": "the optimizer, the order of the lines and the best validation loss in the checkpoint depend on it",
+}
+
+
+def _describe(description: str, unit: str = "", resumable: bool = False) -> dict[str, Any]:
     """The metadata of a field: what the documentation and its table of recipe keys say about it."""
-    return {"help": description, "unit": unit}
+    return {"help": description, "unit": unit, "resumable": resumable}
 
 
 @dataclass(frozen=True)
@@ -215,7 +225,7 @@ class TrainingRecipe:
             "Weights to start from: run folder, best.pt, .onnx file, bundled model, pp-ocr (lcnet, svtr); null: random."
         ),
     )
-    epochs: int = field(default=100, metadata=_describe("Greatest number of epochs, 1 or more.", "epochs"))
+    epochs: int = field(default=100, metadata=_describe("Greatest number of epochs, 1 or more.", "epochs", True))
     epoch_lines: int = field(
         default=4000,
         metadata=_describe("Number of lines in an epoch, 1 or more; a validation follows each epoch.", "lines"),
@@ -230,7 +240,8 @@ class TrainingRecipe:
     watch: str | None = field(
         default=None,
         metadata=_describe(
-            "Folder with labels.tsv whose lines are read and scored after each epoch, for information; null: none."
+            "Folder with labels.tsv whose lines are read and scored after each epoch, for information; null: none.",
+            resumable=True,
         ),
     )
     validation_glyphs: str = field(
@@ -245,6 +256,7 @@ class TrainingRecipe:
         metadata=_describe(
             "Number of equal parts of a batch, 1 or more, that are computed in turn to save memory; must divide batch.",
             "parts",
+            True,
         ),
     )
     optimizer: str = field(default="adamw", metadata=_describe("Optimizer: adam, adamw or sgd."))
@@ -262,12 +274,15 @@ class TrainingRecipe:
         ),
     )
     gradient_clip: float = field(
-        default=1.0, metadata=_describe("Greatest norm of the gradient, 0 or more; 0: gradients are not clipped.")
+        default=1.0,
+        metadata=_describe("Greatest norm of the gradient, 0 or more; 0: gradients are not clipped.", resumable=True),
     )
     patience: int = field(
         default=0,
         metadata=_describe(
-            "Number of epochs without a lower validation loss before training stops, 0 or more; 0: never.", "epochs"
+            "Number of epochs without a lower validation loss before training stops, 0 or more; 0: never.",
+            "epochs",
+            True,
         ),
     )
     initial_share: float = field(
@@ -282,11 +297,15 @@ class TrainingRecipe:
         default=0.0,
         metadata=_describe("Decay of the exponential moving average of the weights, 0 to below 1; 0: no average."),
     )
-    precision: str = field(default="bf16", metadata=_describe("Number format of training: bf16 (autocast) or fp32."))
+    precision: str = field(
+        default="bf16", metadata=_describe("Number format of training: bf16 (autocast) or fp32.", resumable=True)
+    )
     workers: int = field(
         default=0,
         metadata=_describe(
-            "Number of processes that compose lines in advance, 0 or more; 0: the training process does.", "processes"
+            "Number of processes that compose lines in advance, 0 or more; 0: the training process does.",
+            "processes",
+            True,
         ),
     )
 
@@ -300,8 +319,8 @@ class Recipe:
     uses them does.
     """
 
-    name: str = field(default="unnamed", metadata=_describe("Name of the recipe and of its runs."))
-    about: str = field(default="", metadata=_describe("Description of the recipe."))
+    name: str = field(default="unnamed", metadata=_describe("Name of the recipe and of its runs.", resumable=True))
+    about: str = field(default="", metadata=_describe("Description of the recipe.", resumable=True))
     lines: LinesRecipe = field(default_factory=LinesRecipe, metadata=_describe("Settings of the lines to compose."))
     network: NetworkRecipe = field(default_factory=NetworkRecipe, metadata=_describe("Settings of the network."))
     training: TrainingRecipe = field(default_factory=TrainingRecipe, metadata=_describe("Settings of the training."))
@@ -316,6 +335,48 @@ class Recipe:
     def to_yaml(self) -> str:
         """The recipe as YAML text, every key with its value."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def flat_keys(recipe: Recipe) -> dict[str, Any]:
+    """Every key of a recipe with dots, such as training.epochs, and its value in plain data, see `Recipe.to_dict`."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe.to_dict().items():
+        if dataclasses.is_dataclass(getattr(recipe, name)):
+            flat |= {f"{name}.{key}": setting for key, setting in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def changed_keys(earlier: Recipe, later: Recipe) -> dict[str, list[Any]]:
+    """The keys in which two recipes differ -> [value in `earlier`, value in `later`], in plain data."""
+    before, now = flat_keys(earlier), flat_keys(later)
+    return {key: [before[key], now[key]] for key in now if before[key] != now[key]}
+
+
+def resumable_keys() -> tuple[str, ...]:
+    """The dotted keys that a run may change when it is resumed: the fields marked as `resumable`."""
+    sections = {"": Recipe, "lines.": LinesRecipe, "network.": NetworkRecipe, "training.": TrainingRecipe}
+    return tuple(
+        f"{prefix}{f.name}" for prefix, cls in sections.items() for f in dataclasses.fields(cls)
+        if f.metadata.get("resumable")
+    )  # fmt: skip
+
+
+def check_resumable(earlier: Recipe, later: Recipe) -> None:
+    """Raise RecipeError when a run with the recipe `earlier` cannot be resumed with the recipe `later`.
+
+    The message names the first key that differs and may not, the reason in FIXED_BECAUSE, and the keys that may.
+    """
+    permitted = resumable_keys()
+    for key, (before, now) in changed_keys(earlier, later).items():
+        if key not in permitted:
+            keys = [name for name in permitted if "." in name]
+            raise RecipeError(
+                f"{key} is {now}, but the run to resume has {before}, and {FIXED_BECAUSE[key.partition('.')[0]]}: "
+                f"resume with {before}, or train another run (training.initial_weights starts it from these weights); "
+                f"a resumed run may change {', '.join(keys)}"
+            )
 
 
 def _to_plain_data(value: Any) -> Any:
@@ -470,7 +531,15 @@ def recipe_from(data: Any, source: str = "the recipe") -> Recipe:
     source: the file or object that messages about keys and types name.
     Raises RecipeError for an unknown key, a wrong type, a value out of range or a contradiction, see `Recipe`.
     """
-    return typing.cast(Recipe, _build_dataclass(Recipe, data, "", source))
+    return dataclass_from(Recipe, data, source)
+
+
+def dataclass_from(cls: type[_Settings], data: Any, source: str) -> _Settings:
+    """An instance of a dataclass from a mapping in plain data, its keys and types checked as in `recipe_from`.
+
+    Raises RecipeError for an unknown or missing key, a wrong type, and whatever the class refuses.
+    """
+    return typing.cast(_Settings, _build_dataclass(cls, data, "", source))
 
 
 def _build_dataclass(cls: type, data: Any, path: str, source: str) -> Any:
@@ -487,11 +556,16 @@ def _build_dataclass(cls: type, data: Any, path: str, source: str) -> Any:
         if name not in fields:
             raise RecipeError(f'{source}: no key "{key}"; {nearest(str(name), fields)}')
         values[name] = _convert(hints[name], value, key, source)
+    for name, f in fields.items():
+        if name not in values and f.default is f.default_factory is dataclasses.MISSING:
+            raise RecipeError(f'{source}: {path or "the file"} needs the key "{name}"')
     return cls(**values)
 
 
 def _convert(hint: Any, value: Any, path: str, source: str) -> Any:
     """A YAML value converted to the type of its field. Raises RecipeError where that is impossible."""
+    if hint is Any:
+        return value
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -534,23 +608,46 @@ def load_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
     later ones win. Raises RecipeError for a missing or unreadable file, broken YAML, a malformed change, and whatever
     `recipe_from` refuses.
     """
+    data = read_yaml(path)
+    for change in changes:
+        key, value = parse_change(change)
+        _set_key(data, key.split("."), value, change)
+    return recipe_from(data, str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a recipe file as plain data, {} for an empty one. Raises RecipeError as `load_recipe` does."""
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         available = sorted(str(p) for p in Path("recipes").glob("*.yaml"))
         raise RecipeError(f"no recipe {path}; recipes here: {', '.join(available) or 'none'}") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals or not key:
-            raise RecipeError(f'"{change}" is not a change of the recipe: write key=value, such as training.batch=32')
-        try:
-            _set_key(data, key.split("."), yaml.safe_load(value), change)
-        except yaml.YAMLError:
-            raise RecipeError(f'"{change}": {value!r} is not a YAML value: check brackets and quotes') from None
-    return recipe_from(data, str(path))
+
+
+def parse_change(change: str) -> tuple[str, Any]:
+    """The dotted key and the value of a text such as training.batch=32. Raises RecipeError for a malformed one."""
+    key, equals, value = change.partition("=")
+    if not equals or not key:
+        raise RecipeError(f'"{change}" is not a change of the recipe: write key=value, such as training.batch=32')
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError(f'"{change}": {value!r} is not a YAML value: check brackets and quotes') from None
+
+
+def apply_changes(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
+    """A recipe with other values of some keys.
+
+    changes: dotted keys and values in plain data. source: what messages name, as in `recipe_from`. Raises RecipeError
+    as `recipe_from` does.
+    """
+    data = recipe.to_dict()
+    for key, value in changes.items():
+        _set_key(data, key.split("."), value, f"{key}={value}")
+    return recipe_from(data, source)
 
 
 def _set_key(data: Any, keys: list[str], value: Any, change: str) -> None:

@@ -23,7 +23,7 @@ from glyphline.training.network import (
     save_weights,
 )
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+RECIPES = sorted(p for p in (Path(__file__).parents[2] / "recipes").glob("*.yaml") if p.stem != "sweep")
 
 
 def noise(lines: int, height: int, width: int) -> torch.Tensor:

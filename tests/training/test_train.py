@@ -441,13 +441,98 @@ def test_folder_of_another_run_is_refused(tiny_recipe: TinyRecipe, finished_run:
     assert times == {path: path.stat().st_mtime_ns for path in finished_run.iterdir()}
 
 
-def test_resume_with_another_recipe_is_refused(tiny_recipe: TinyRecipe, finished_run: Path) -> None:
-    with pytest.raises(UserError, match="differs"):
-        run_training(tiny_recipe(training__epochs=9), finished_run, resume=True)
+@pytest.mark.parametrize(
+    "key, value, reason",
+    [("training__batch", 8, "the order of the lines"), ("training__seed", 1, "depend on it"),
+     ("network__dropout", 0.1, "weights"), ("lines__jitter", 0.5, "has learned from lines")],
+)  # fmt: skip
+def test_resume_with_another_value_of_a_fixed_key_is_refused_with_the_reason(
+    tiny_recipe: TinyRecipe, run_copy: Path, key: str, value: Any, reason: str
+) -> None:
+    files = {path: path.read_bytes() for path in run_copy.iterdir()}
+    with pytest.raises(
+        RecipeError, match=rf"^{key.replace('__', '.')} is {value}, .*{reason}.*training\.epochs"
+    ) as caught:
+        run_training(tiny_recipe(**{key: value}), run_copy, resume=True)
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 2
+    assert files == {path: path.read_bytes() for path in run_copy.iterdir()}
 
 
-def test_resume_with_another_name_is_accepted(tiny_recipe: TinyRecipe, finished_run: Path) -> None:
-    run_training(tiny_recipe(name="renamed", about="a better description"), finished_run, resume=True)
+def test_resume_with_fewer_epochs_than_trained_is_refused(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+    with pytest.raises(RecipeError, match=r"training\.epochs is 3, but .* has trained 4 epochs: give 4 or more"):
+        run_training(tiny_recipe(training__epochs=3), run_copy, resume=True)
+
+
+def test_resume_with_another_name_is_accepted(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+    run_training(tiny_recipe(name="renamed", about="a better description"), run_copy, resume=True)
+
+
+def test_run_continued_with_more_epochs_is_the_run_of_that_many_epochs(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
+    recipes = [tiny_recipe(training__epochs=n, training__schedule="constant") for n in (1, 3)]
+    run_training(recipes[1], tmp_path / "whole")
+    folder = tmp_path / "continued"
+    run_training(recipes[0], folder)
+    reports: list[str] = []
+    run_training(recipes[1], folder, resume=True, report=reports.append)
+    assert_same_run(tmp_path / "whole", folder)
+    assert reports[0] == "training.epochs is 3 from epoch 2 on, was 1"
+    assert (load_recipe(folder / "recipe-1.yaml"), load_recipe(folder / "recipe.yaml")) == tuple(recipes)
+    history = json.loads((folder / "recipes.json").read_text())
+    assert history == [{"file": "recipe-1.yaml", "until_epoch": 1, "changes": {"training.epochs": [1, 3]}}]
+
+
+def test_run_stopped_at_an_epoch_goes_on_to_the_same_result(
+    tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
+) -> None:
+    """Its learning rates are those of all epochs of the recipe from the start."""
+    epochs: list[tuple[int, int]] = []
+
+    def note(epoch: int, pairs: Any) -> None:
+        epochs.append((epoch, len(pairs)))
+
+    first = run_training(tiny_recipe(), tmp_path / "run", until_epoch=3, on_epoch=note)
+    assert first["epochs"] == 3 and not (tmp_path / "run" / "recipes.json").exists()
+    run_training(tiny_recipe(), tmp_path / "run", resume=True, on_epoch=note)
+    assert_same_run(finished_run, tmp_path / "run")
+    assert epochs == [(1, 12), (2, 12), (3, 12), (4, 12)]
+
+
+def test_cosine_goes_on_along_the_curve_of_the_new_number_of_epochs(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
+    recipes = [tiny_recipe(training__epochs=n, training__epoch_lines=80) for n in (1, 2)]  # 20 steps an epoch
+    reports: list[str] = []
+    run_training(recipes[0], tmp_path / "run")
+    run_training(recipes[1], tmp_path / "run", resume=True, report=reports.append)
+    options = recipes[1].training
+    expected = options.learning_rate * learning_rate_factor(options, 20, 40)
+    assert read_metrics(tmp_path / "run")[20, "learning_rate"] == pytest.approx(expected)
+    assert f"goes on at {expected:.2g} instead of" in reports[1]
+
+
+@pytest.mark.slow
+def test_another_patience_counts_on_and_an_exhausted_one_ends_at_once(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
+    settings = {"training__learning_rate": 1e-9, "training__ema_decay": 0.0, "network__dropout": 0.0}
+    recipes = [tiny_recipe(**settings, training__epochs=6, training__patience=n) for n in (0, 1, 3)]
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:  # a network that cannot improve: the first epoch stays the best
+        patch.setattr("glyphline.training.train.ctc_loss", lambda log_probs, *_: log_probs.sum() * 0 + 1)
+        result = run_training(recipes[1], folder)
+        assert (result["epochs"], result["patience_exhausted"]) == (2, True)
+        result = run_training(recipes[1], folder, resume=True)
+        assert (result["epochs"], result["patience_exhausted"]) == (2, True)
+        result = run_training(recipes[2], folder, resume=True)
+        assert (result["epochs"], result["patience_exhausted"]) == (4, True)
+        result = run_training(recipes[0], folder, resume=True)
+        assert (result["epochs"], result["patience_exhausted"]) == (6, False)
+    assert [entry["until_epoch"] for entry in json.loads((folder / "recipes.json").read_text())] == [2, 4]
+
+
+def test_precision_parts_clip_and_tracker_may_change(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+    recipe = tiny_recipe(
+        training__epochs=5, training__precision="bf16", training__gradient_accumulation=2, training__gradient_clip=0.5
+    )
+    result = run_training(recipe, run_copy, resume=True, trackers=["tensorboard"])
+    assert (result["epochs"], result["steps"]) == (5, 5 * EPOCH_STEPS)
+    assert list((run_copy / "tensorboard").iterdir())
 
 
 def test_run_killed_in_its_first_epoch_can_be_started_again(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from glyphline.cli.options import require_training_packages
-from glyphline.cli.terminal import print_status
+from glyphline.cli.terminal import print_status, progress_bar
+from glyphline.errors import UserError
+from glyphline.recipe import Recipe, load_recipe
 
 
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file, such as recipes/tiles.yaml")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="run folder to write to")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="run folder to write to")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override a key of the recipe; may be repeated")
     ] = None,
@@ -26,21 +28,34 @@ def train(
         typer.Option(help="wandb, tensorboard, csv, none; may be repeated; default: csv, and wandb if installed"),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="number of torch threads; 0: one for each core")] = 0,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="show shapes, time, memory, and a learning rate and a batch that suit; write nothing",
+        ),
+    ] = False,
 ) -> None:
     """Train a network by a recipe.
 
     The run folder receives the checkpoints, the best network and the result, which is also printed as JSON. A run can
-    be interrupted at any time and continued with --resume.
+    be interrupted at any time and continued with --resume, also with more epochs, another patience or other trackers.
     """
+    if dry and resume:
+        raise UserError("--dry-run starts no run: leave out --resume")
+    if out is None and not dry:
+        raise UserError("train writes a run folder: give --out FOLDER, or --dry-run to write nothing")
     require_training_packages("training")
     import torch
 
-    from glyphline.recipe import load_recipe
     from glyphline.training.train import train as run_training
 
     if threads:
         torch.set_num_threads(threads)
     loaded = load_recipe(recipe, change or ())
+    if dry or out is None:
+        _print_dry_run(loaded)
+        return
     default_trackers = ["csv", "wandb"] if find_spec("wandb") else ["csv"]
     try:
         result = run_training(
@@ -54,3 +69,39 @@ def train(
             print_status(f"interrupted before the first epoch ended; {out} holds no checkpoint yet: start again")
         raise
     print(json.dumps(result))
+
+
+def _print_dry_run(recipe: Recipe) -> None:
+    """Run the dry run of a recipe; print it as JSON on stdout, and as sentences on stderr."""
+    from glyphline.training.dry_run import dry_run
+
+    options = recipe.training
+    found = dry_run(recipe, progress_bar)
+    lines, height, width = found.batch_shape
+    part = "" if options.gradient_accumulation == 1 else f", one of {options.gradient_accumulation} parts of a batch"
+    peak = "" if found.peak_bytes is None else f"; the process has taken {_megabytes(found.peak_bytes)} so far"
+    print_status(
+        f"batch: {lines} lines of {height} x {width} px{part}\n"
+        f"time steps: {found.time_steps} for the widest line; its texts need up to {found.needed_time_steps}\n"
+        f"network: {found.parameters:,} parameters, {found.classes} classes with the blank, on {found.device}\n"
+        f"time: {found.step_seconds:.2f} s a step and {found.compose_seconds:.2f} s to compose its lines; "
+        f"{found.epoch_seconds:.0f} s an epoch of {found.epoch_steps} steps with validation; "
+        f"{found.run_seconds / 3600:.1f} h for {options.epochs} epochs\n"
+        f"memory: {_megabytes(found.line_bytes)} a line and {_megabytes(found.state_bytes)} for weights and optimizer, "
+        f"{_megabytes(found.line_bytes * lines + found.state_bytes)} in all{peak}"
+    )
+    if found.fitting_lines is not None and found.free_bytes is not None:
+        print_status(
+            f"batch that fits: {found.fitting_lines} lines at a time into 80 % of the {_megabytes(found.free_bytes)} "
+            "that are free; training.gradient_accumulation splits a larger batch"
+        )
+    print_status(
+        f"learning rate: {found.learning_rate:.1e} suggested, the recipe has {options.learning_rate:.1e}; in "
+        f"{len(found.losses)} steps of rising rate the loss fell fastest at {found.steepest_rate:.1e} and was lowest "
+        f"at {found.lowest_rate:.1e}"
+    )
+    print(json.dumps(found.to_dict()))
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 2**20:,.1f} MB"

@@ -31,11 +31,11 @@ from torch.nn import functional as F
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.line_sets import LineSet, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
-from glyphline.files import replace_atomically
+from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import GreedyDecoder
-from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
+from glyphline.recipe import Recipe, TrainingRecipe, changed_keys, check_resumable, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
 from glyphline.training.network import (
@@ -51,10 +51,18 @@ from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers
 
 #: file names in a run folder
 LAST_CHECKPOINT, BEST_WEIGHTS, RECIPE_FILE, RESULT_FILE = "last.ckpt", "best.pt", "recipe.yaml", "result.json"
+RECIPE_HISTORY_FILE = "recipes.json"  # the earlier recipes of a run that was resumed with another one
 PREDICTION_COUNT = 16  # validation lines in the table of predictions
 LOG_INTERVAL = 20  # optimiser steps between two records of the training loss
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
+
+#: called after each validation with the epochs trained so far and the (true, recognized) texts of the validation lines
+EpochListener = Callable[[int, Sequence[tuple[str, str]]], None]
+
+
+class DivergedError(GlyphlineError):
+    """The validation loss of a training run is not finite."""
 
 
 def ctc_loss(log_probs: Tensor, batch: Batch, steps: Tensor) -> Tensor:
@@ -113,7 +121,7 @@ class TrainingModule(pl.LightningModule):
         self.metrics: Metrics = {}  # of the last validation
         watch_labels = read_labels(Path(options.watch)) if options.watch is not None else []
         self.watch_lines = [(load(path), text) for path, text in watch_labels]  # grey images and their true texts
-        self._text_pairs: list[tuple[str, str]] = []  # true and predicted text of each validation line
+        self.text_pairs: list[tuple[str, str]] = []  # true and recognized text of each line of the last validation
         self._predictions: list[Prediction] = []
         self._val_loss, self._val_lines = 0.0, 0
         self._last_log_time, self._lines_since_log = time.monotonic(), 0
@@ -154,6 +162,14 @@ class TrainingModule(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        # The checkpoint holds the learning rate of its own recipe. Where training.epochs has changed since, the
+        # schedule has another one at this step.
+        if self.recipe.training.schedule != "plateau":
+            factor = learning_rate_factor(self.recipe.training, self.global_step, self.total_steps)
+            for group in self.trainer.optimizers[0].param_groups:
+                group["lr"] = self.recipe.training.learning_rate * factor
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["format_version"] = CHECKPOINT_VERSION
 
@@ -179,9 +195,13 @@ class TrainingModule(pl.LightningModule):
         # Dropout must be a function of (seed, step), so that a resumed run draws what an uninterrupted run draws.
         torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx) >> 1)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
+        """The CTC loss of a batch in nats, summed over its lines."""
         log_probs = self.network(batch.lines)
-        batch_loss = ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
+        return ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        batch_loss = self.loss(batch)
         self._lines_since_log += len(batch.texts)
         if self.global_step % LOG_INTERVAL == 0 and batch_idx % self.recipe.training.gradient_accumulation == 0:
             now = time.monotonic()
@@ -211,7 +231,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._mix_with_initial_weights()
-        self._text_pairs, self._predictions, self._val_loss, self._val_lines = [], [], 0.0, 0
+        self.text_pairs, self._predictions, self._val_loss, self._val_lines = [], [], 0.0, 0
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         network = self.inference_network
@@ -224,7 +244,7 @@ class TrainingModule(pl.LightningModule):
             log_probs.numpy(), steps.tolist(), batch.texts, batch.lines.numpy(), batch.widths.tolist(), strict=True
         ):
             text = GreedyDecoder()(row[:count], network.alphabet).text
-            self._text_pairs.append((truth, text))
+            self.text_pairs.append((truth, text))
             if len(self._predictions) < PREDICTION_COUNT:
                 cer = character_error_rate(fold_none(truth), fold_none(text))
                 self._predictions.append(Prediction(image[:, :width], truth, text, cer))
@@ -232,7 +252,7 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return
-        result = score([truth for truth, _ in self._text_pairs], [text for _, text in self._text_pairs])
+        result = score([truth for truth, _ in self.text_pairs], [text for _, text in self.text_pairs])
         self.metrics = {
             "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as in the W&B report
             "val_cer": result.cer, "val_wer": result.wer, "val_exact": result.exact,
@@ -257,7 +277,7 @@ class CheckpointCallback(Checkpoint):
     """Writes checkpoints into a run folder after each epoch, each file whole or not at all.
 
     last.ckpt holds everything that resuming needs. best.pt holds the network with the lowest validation loss.
-    Raises GlyphlineError when the validation loss is not finite or a file cannot be written.
+    Raises DivergedError when the validation loss is not finite, GlyphlineError when a file cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -276,7 +296,7 @@ class CheckpointCallback(Checkpoint):
         metrics, step = pl_module.metrics, trainer.global_step
         loss = metrics["val_loss"]
         if not math.isfinite(loss):
-            raise GlyphlineError(
+            raise DivergedError(
                 f"the validation loss is {loss} after step {step}: lower training.learning_rate or set "
                 "training.gradient_clip, then start again; the previous checkpoint is kept"
             )
@@ -293,6 +313,45 @@ class CheckpointCallback(Checkpoint):
                 f"the checkpoint could not be written to {self.folder} ({error}): free some disk space or mend the "
                 "folder's permissions, then continue with --resume from the previous checkpoint, which is complete"
             ) from None
+
+
+class Patience(EarlyStopping):
+    """Ends training after `patience` epochs without a lower validation loss; 0: never.
+
+    The count goes on when a run is resumed. Its limit is that of the current recipe, not that of the checkpoint, and a
+    run whose count has reached the limit is not trained further.
+    """
+
+    def __init__(self, patience: int) -> None:
+        super().__init__("val_loss", patience=patience or sys.maxsize, check_on_train_epoch_end=False)
+
+    @property
+    def state_key(self) -> str:
+        return EarlyStopping("val_loss").state_key  # checkpoints of earlier versions hold the state under this name
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.wait_count >= self.patience
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.is_exhausted
+
+
+class EpochNotifier(pl.Callback):
+    """Calls a listener after each epoch, before the epoch's checkpoint is written.
+
+    After a kill between the two the epoch is trained again and the listener is called again, with the same texts.
+    """
+
+    def __init__(self, listener: EpochListener) -> None:
+        self.listener = listener
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        self.listener(trainer.current_epoch + 1, pl_module.text_pairs)
 
 
 class ProgressPrinter(pl.Callback):
@@ -333,35 +392,86 @@ def describe_environment() -> dict[str, str]:
     return environment
 
 
-def _read_completed_steps(path: Path) -> int:
-    """The optimiser steps behind a checkpoint. Raises DataError for a damaged file or one of another version."""
+def _read_completed_work(path: Path) -> tuple[int, int]:
+    """The epochs and optimiser steps behind a checkpoint.
+
+    Raises DataError for a damaged file or one of another version.
+    """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        completed_steps = int(checkpoint["global_step"])
+        completed = int(checkpoint["epoch"]) + 1, int(checkpoint["global_step"])
     except Exception as error:  # torch raises several kinds, pickle's among them
         raise DataError(
             f"{path} is not a complete checkpoint ({type(error).__name__}): start the run again in another folder, "
             f"or export its {BEST_WEIGHTS}, a file of its own"
         ) from None
     check_format_version(checkpoint, path)
-    return completed_steps
+    return completed
 
 
-def _fixed_settings(recipe: Recipe) -> tuple[Any, ...]:
-    """The parts of a recipe that may not change when a run is resumed."""
-    return recipe.lines, recipe.network, recipe.training
+def _keep_earlier_recipe(folder: Path, recipe: Recipe, completed_epochs: int) -> None:
+    """Before a run goes on with another recipe, copy its recipe.yaml to recipe-N.yaml and list it in recipes.json.
+
+    recipes.json holds an object for each earlier recipe: file, until_epoch (the epochs trained when it was replaced)
+    and changes, the keys that differ in the next recipe -> [earlier value, next value]. Does nothing when the recipes
+    are the same. Raises OSError.
+    """
+    earlier = load_recipe(folder / RECIPE_FILE)
+    changes = changed_keys(earlier, recipe)
+    if not changes:
+        return
+    path = folder / RECIPE_HISTORY_FILE
+    history = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    name = f"recipe-{len(history) + 1}.yaml"
+    write_atomically(folder / name, (folder / RECIPE_FILE).read_bytes())
+    history.append({"file": name, "until_epoch": completed_epochs, "changes": changes})
+    # A kill before recipe.yaml is replaced adds the same entry again, which is harmless.
+    write_atomically(path, (json.dumps(history, indent=1) + "\n").encode())
 
 
-def _write_run_description(folder: Path, recipe: Recipe, command: str) -> None:
-    """Make the run folder; write recipe.yaml and environment.json, and append to command.txt. Raises UserError."""
+def _write_run_description(folder: Path, recipe: Recipe, command: str, completed_epochs: int) -> None:
+    """Make the run folder; write recipe.yaml and environment.json, and append to command.txt. Raises UserError.
+
+    The recipe of a resumed run is kept, see `_keep_earlier_recipe`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECIPE_FILE).write_text(recipe.to_yaml(), encoding="utf-8")
+        if completed_epochs:
+            _keep_earlier_recipe(folder, recipe, completed_epochs)
+        write_atomically(folder / RECIPE_FILE, recipe.to_yaml().encode())
         with (folder / "command.txt").open("a", encoding="utf-8") as file:
             file.write(command + "\n")
         (folder / "environment.json").write_text(json.dumps(describe_environment(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from None
+
+
+def _check_resumed_recipe(folder: Path, recipe: Recipe, completed_epochs: int, report: Callable[[str], None]) -> None:
+    """Check and report what differs between the recipe of a run and the one to resume it with.
+
+    Raises RecipeError as `check_resumable` does, and when the run is already longer than training.epochs.
+    """
+    earlier, options = load_recipe(folder / RECIPE_FILE), recipe.training
+    check_resumable(earlier, recipe)
+    changes = changed_keys(earlier, recipe)
+    if "training.epochs" in changes and options.epochs < completed_epochs:
+        raise RecipeError(
+            f"training.epochs is {options.epochs}, but {folder} has trained {completed_epochs} epochs: "
+            f"give {completed_epochs} or more"
+        )
+    for key, (before, now) in changes.items():
+        report(f"{key} is {now} from epoch {completed_epochs + 1} on, was {before}")
+    if "training.epochs" in changes and options.schedule in ("cosine", "onecycle"):
+        epoch_steps = max(1, options.epoch_lines // options.batch)
+        step = completed_epochs * epoch_steps
+        before, now = (
+            options.learning_rate * learning_rate_factor(r.training, step, r.training.epochs * epoch_steps)
+            for r in (earlier, recipe)
+        )
+        report(
+            f"the schedule {options.schedule} now ends at epoch {options.epochs}: the learning rate goes on at "
+            f"{now:.2g} instead of {before:.2g}"
+        )
 
 
 def train(
@@ -373,22 +483,28 @@ def train(
     command: str | None = None,
     progress: bool = True,
     report: Callable[[str], None] = print,
+    until_epoch: int | None = None,
+    on_epoch: EpochListener | None = None,
 ) -> dict[str, Any]:
     """Train the network of a recipe into a run folder and return the content of its result.json.
 
     The folder gets recipe.yaml, command.txt, environment.json, last.ckpt, best.pt, result.json and the files of the
-    trackers. The result holds name, parameters, steps, epochs, minutes (of this call), and as "best" the metrics, step
-    and epoch (from 0) of the epoch with the lowest validation loss. Training runs on the accelerator that Lightning
-    finds, otherwise on the CPU.
+    trackers. The result holds name, parameters, steps, epochs, patience_exhausted, minutes (of this call), and as
+    "best" the metrics, step and epoch (from 0) of the epoch with the lowest validation loss. Training runs on the
+    accelerator that Lightning finds, otherwise on the CPU.
 
-    resume: continue the folder's run from its last checkpoint. trackers: names of `TRACKERS`. command: the line for
-    command.txt; by default that of the process. progress: draw a progress bar on stderr; otherwise each epoch is
-    reported in one line. report: receives these lines and notes about weights and trackers.
+    resume: continue the folder's run from its last checkpoint. The recipe may then differ from the run's in the keys
+    that `check_resumable` permits; the earlier recipe is kept as recipe-N.yaml and listed in recipes.json. trackers:
+    names of `TRACKERS`. command: the line for command.txt; by default that of the process. progress: draw a progress
+    bar on stderr; otherwise each epoch is reported in one line, unless `on_epoch` is given. report: receives these
+    lines and notes about weights, changed keys and trackers. until_epoch: train no further than this number of epochs,
+    counted from the start of the run; a later call with `resume` goes on. Learning rates are those of the recipe's
+    epochs. on_epoch: see `EpochNotifier`.
 
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
-    to resume, when the run to resume has other settings than `recipe`, and for an unknown tracker; DataError when the
-    checkpoint is damaged or of another version, or data are missing; RecipeError when one of the first lines is too
-    long for CTC; GlyphlineError when training diverges or a checkpoint cannot be written; and what `LineSet`,
+    to resume, and for an unknown tracker; DataError when the checkpoint is damaged or of another version, or data are
+    missing; RecipeError when one of the first lines is too long for CTC, and what `check_resumable` raises;
+    DivergedError when training diverges; GlyphlineError when a checkpoint cannot be written; and what `LineSet`,
     `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes through, and the last epoch's
     checkpoint is kept.
     """
@@ -399,9 +515,9 @@ def train(
         raise UserError(f"{folder} holds no {LAST_CHECKPOINT} to resume: leave out --resume to start the run")
     if not resume and (last_checkpoint.exists() or (folder / RESULT_FILE).exists()):
         raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
-    completed_steps = _read_completed_steps(last_checkpoint) if resume else 0
-    if resume and _fixed_settings(load_recipe(folder / RECIPE_FILE)) != _fixed_settings(recipe):
-        raise UserError(f"{folder / RECIPE_FILE} differs from this recipe: resume with the run's own recipe")
+    completed_epochs, completed_steps = _read_completed_work(last_checkpoint) if resume else (0, 0)
+    if resume:
+        _check_resumed_recipe(folder, recipe, completed_epochs, report)
     options = recipe.training
     lines = LineSet(recipe.lines, "train", options.seed)
     validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
@@ -412,7 +528,7 @@ def train(
         module.load_initial_weights(Path(options.initial_weights), report)
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
-    _write_run_description(folder, recipe, command)
+    _write_run_description(folder, recipe, command, completed_epochs)
     tracker.start(RunInfo(folder, recipe.name, recipe.to_dict(), command, describe_environment(), completed_steps))
 
     sampler = LineBatchSampler(
@@ -422,19 +538,21 @@ def train(
         image.shape[1] for image in validation_lines.canonical_batch(range(options.validation_lines))[0]
     ]
     validation_batches = group_by_width(validation_widths)
-    checkpoints = CheckpointCallback(folder)
-    callbacks: list[pl.Callback] = [checkpoints]
-    if options.patience:
-        callbacks.insert(0, EarlyStopping("val_loss", patience=options.patience, check_on_train_epoch_end=False))
-    callbacks.append(
-        RichProgressBar(console_kwargs={"stderr": True}) if progress else ProgressPrinter(report, options.epochs)
-    )
+    checkpoints, patience = CheckpointCallback(folder), Patience(options.patience)
+    callbacks: list[pl.Callback] = [patience, checkpoints]
+    if on_epoch is not None:
+        callbacks.append(EpochNotifier(on_epoch))
+    if progress:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    elif on_epoch is None:
+        callbacks.append(ProgressPrinter(report, options.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
         trainer = pl.Trainer(
-            max_epochs=options.epochs, accelerator="auto", devices=1, logger=False, callbacks=callbacks,
-            enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
+            max_epochs=min(options.epochs, until_epoch or options.epochs), accelerator="auto", devices=1,
+            logger=False, callbacks=callbacks, enable_progress_bar=progress, enable_model_summary=False,
+            num_sanity_val_steps=0,
             gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
             use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
             default_root_dir=folder,
@@ -456,10 +574,10 @@ def train(
                 tracker.finish()
     result = {
         "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
-        "epochs": trainer.current_epoch, "best": checkpoints.best_metrics,
+        "epochs": trainer.current_epoch, "patience_exhausted": patience.is_exhausted, "best": checkpoints.best_metrics,
         "minutes": (time.monotonic() - started) / 60,
     }  # fmt: skip
-    (folder / RESULT_FILE).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_atomically(folder / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
     tracker.log_artifact(folder / BEST_WEIGHTS)
     tracker.finish()
     return result

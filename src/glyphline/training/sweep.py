@@ -1,0 +1,398 @@
+"""Sweeps: ideas for a recipe, each tried alone and the good ones together, on the same data and number of epochs.
+
+A sweep file names a base recipe and its arms, each a set of changed keys. An arm is trained with several seeds; one of
+these trainings is a trial (`glyphline.training.trials`). `run_sweep` runs all trials in turn and stops hopeless arms by
+successive halving (Jamieson and Talwalkar 2016), the synchronous form of ASHA (Li et al. 2020).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from glyphline.errors import RecipeError, UserError
+from glyphline.files import write_atomically
+from glyphline.recipe import Recipe, apply_changes, changed_keys, dataclass_from, load_recipe, parse_change, read_yaml
+from glyphline.score import FOLDS, check_fold
+from glyphline.training.trials import DECODER, Trial, measure_trial, read_progress, run_trial
+from glyphline.training.verdicts import Comparison, TestErrors, compare, count_seeds, describe_verdict, render_table
+
+SWEEP_RESULT, SWEEP_TABLE = "sweep.json", "sweep.md"  # file names in the sweep's folder
+COMBINATION = "best-together"  # the arm that the sweep composes of those that helped
+FIXED_KEYS = ("training.seed", "training.epochs")  # what an arm may not change: the sweep decides both
+
+
+@dataclass(frozen=True)
+class ArmRecipe:
+    """An idea: what it changes in the base recipe."""
+
+    changes: dict[str, Any]  # dotted keys of the recipe -> values
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class SweepRecipe:
+    """The content of a sweep file. Raises RecipeError for a value out of range, UserError for an unknown fold."""
+
+    base: str  # recipe file, relative to the sweep file
+    arms: dict[str, ArmRecipe]  # name -> idea
+    name: str = "sweep"
+    about: str = ""
+    baseline: str = "baseline"  # name of the arm that changes nothing
+    changes: dict[str, Any] = field(default_factory=dict)  # changes of the base recipe, for all arms
+    seeds: int = 2  # trials of each arm
+    extra_seeds: int = 1  # further trials of the arms whose difference to the baseline is still open, and of that one
+    rungs: tuple[float, ...] = (0.25, 0.5)  # shares of the epochs after which the worse arms are stopped; (): never
+    keep: float = 0.5  # share of the arms, besides the baseline, that survive a rung at least
+    test_lines: int = 2000  # lines of the test split that decide
+    fold: str = "none"  # differences that the CER ignores, a name in FOLDS
+
+    def __post_init__(self) -> None:
+        check_fold(self.fold)
+        rules = (
+            (not self.arms, "arms needs at least one idea"),
+            (self.seeds < 1 or self.extra_seeds < 0, "seeds must be 1 or more, extra_seeds 0 or more"),
+            (self.test_lines < 2, f"test_lines is {self.test_lines}: give 2 or more"),
+            (not 0 < self.keep <= 1, f"keep is {self.keep}: give a share above 0, up to 1"),
+            (not all(0 < r < 1 for r in self.rungs), f"rungs are {list(self.rungs)}: give shares between 0 and 1"),
+        )
+        for violated, message in rules:
+            if violated:
+                raise RecipeError(f"the sweep {self.name}: {message}")
+        for name, arm in self.arms.items():
+            if name in (self.baseline, COMBINATION) or not name.replace("-", "").replace("_", "").isalnum():
+                raise RecipeError(
+                    f'the arm "{name}" of the sweep {self.name}: take another name, of letters, digits, - and _; '
+                    f"{self.baseline} and {COMBINATION} are taken"
+                )
+            for key in FIXED_KEYS:
+                if key in arm.changes:
+                    raise RecipeError(
+                        f'the arm "{name}" of the sweep {self.name} changes {key}, which the sweep decides for all '
+                        "arms: remove it"
+                    )
+
+
+def load_sweep(path: Path, changes: Sequence[str] = ()) -> tuple[SweepRecipe, Recipe]:
+    """Read a sweep file and its base recipe with the sweep's changes and then `changes`, key=value texts, applied.
+
+    Raises RecipeError for a file that cannot be read, an unknown key, a wrong value and a malformed change, also in an
+    arm; UserError for an unknown fold.
+    """
+    sweep = dataclass_from(SweepRecipe, read_yaml(path), str(path))
+    base = apply_changes(load_recipe(path.parent / sweep.base), sweep.changes, f"{path}: changes")
+    base = apply_changes(base, dict(map(parse_change, changes)), "--set")
+    for name, arm in sweep.arms.items():
+        if not changed_keys(base, apply_changes(base, arm.changes, f'{path}: the arm "{name}"')):
+            raise RecipeError(f'{path}: the arm "{name}" changes nothing: its values are those of the base recipe')
+    return sweep, base
+
+
+def make_trial(sweep: SweepRecipe, base: Recipe, arm: str, changes: Mapping[str, Any], seed: int, out: Path) -> Trial:
+    """The trial of an arm and a seed, counted from 0 and added to the base recipe's. out: the sweep's folder."""
+    name = f"{sweep.name}-{arm}-{seed}"
+    seeds = {"name": name, "training.seed": base.training.seed + seed}
+    recipe = apply_changes(base, {**changes, **seeds}, f'the arm "{arm}"')
+    return Trial(arm, seed, recipe, out / "runs" / f"{arm}-{seed}", sweep.fold)
+
+
+@dataclass(frozen=True)
+class TrialStatus:
+    """A row of the live table."""
+
+    arm: str
+    seed: int
+    epoch: int
+    epochs: int
+    cer: float | None  # of the validation lines after this epoch
+    state: str  # waiting, training, testing, finished, stopped or diverged
+    seconds_left: float | None  # until its last epoch; None where nothing is known yet
+
+
+Show = Callable[[Sequence[TrialStatus], TrialStatus | None], None]  # all trials, and the one that has a new epoch
+
+
+class _Sweep:
+    """The state of a running sweep: its trials, the arms that were stopped, and the measurements."""
+
+    def __init__(
+        self, sweep: SweepRecipe, base: Recipe, out: Path, trackers: Sequence[str], report: Callable[[str], None],
+        show: Show,
+    ) -> None:  # fmt: skip
+        self.sweep, self.base, self.out = sweep, base, out
+        self.trackers, self.report, self.show = trackers, report, show
+        self.epochs = base.training.epochs
+        shares = (max(1, round(share * self.epochs)) for share in sweep.rungs)
+        self.rungs = sorted({rung for rung in shares if rung < self.epochs})
+        self.changes: dict[str, dict[str, Any]] = {sweep.baseline: {}}
+        self.changes |= {name: arm.changes for name, arm in sweep.arms.items()}
+        self.trials = {(arm, seed): self._trial(arm, seed) for seed in range(sweep.seeds) for arm in self.changes}
+        self.stopped_at: dict[str, int] = {}
+        #: (arm, seed, rung or last epoch) -> errors on the test lines
+        self.measured: dict[tuple[str, int, int], TestErrors] = {}
+        self.combined: dict[str, list[str]] = {"combines": [], "leaves_out": []}
+        self.statuses: dict[tuple[str, int], TrialStatus] = {}
+        for key in self.trials:
+            self._note(key, "waiting")
+
+    def _trial(self, arm: str, seed: int) -> Trial:
+        return make_trial(self.sweep, self.base, arm, self.changes[arm], seed, self.out)
+
+    def _note(self, key: tuple[str, int], state: str, is_new_epoch: bool = False) -> None:
+        """Update a trial's row of the live table and show the table."""
+        trial, progress = self.trials[key], read_progress(self.trials[key])
+        epoch = max(progress.validation_cers, default=0)
+        paces = [p for p in (read_progress(t).seconds_per_epoch for t in (trial, *self.trials.values())) if p]
+        if progress.is_finished:
+            state = "diverged" if progress.diverged else state if state == "testing" else "finished"
+        over = state in ("finished", "stopped", "diverged")
+        left = 0.0 if over else paces[0] * (self.epochs - epoch) if paces else None
+        self.statuses[key] = TrialStatus(
+            *key, epoch, self.epochs, progress.validation_cers.get(epoch), state, left
+        )  # fmt: skip
+        self.show(list(self.statuses.values()), self.statuses[key] if is_new_epoch else None)
+
+    def run_until(self, keys: Sequence[tuple[str, int]], epoch: int) -> None:
+        """Train these trials up to an epoch, in turn."""
+        for key in keys:
+            self._note(key, "training")
+            show_epoch = partial(self._show_epoch, key)
+            run_trial(self.trials[key], epoch, trackers=self.trackers, report=self.report, on_epoch=show_epoch)
+            self._note(key, "waiting")
+
+    def _show_epoch(self, key: tuple[str, int], epoch: int, cer: float) -> None:
+        self._note(key, "training", True)
+
+    def measure(self, arm: str, epoch: int) -> None:
+        """Read the test lines with the networks that the trials of an arm have after `epoch` epochs."""
+        lines = self.out / "arms" / f"{arm}.yaml"
+        lines.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(lines, apply_changes(self.base, self.changes[arm], f'the arm "{arm}"').to_yaml().encode())
+        for key, trial in self.trials.items():
+            if key[0] == arm and (*key, epoch) not in self.measured:
+                self._note(key, "testing")
+                errors = measure_trial(trial, epoch, lines, self.sweep.test_lines)
+                if errors is not None:
+                    self.measured[*key, epoch] = errors
+                self._note(key, "stopped" if arm in self.stopped_at else "waiting")
+
+    def keys(self, *arms: str) -> list[tuple[str, int]]:
+        return [key for key in self.trials if key[0] in arms]
+
+    @property
+    def alive(self) -> list[str]:
+        """The arms, the baseline first, that were not stopped."""
+        return [arm for arm in self.changes if arm not in self.stopped_at]
+
+    def halve(self, rung: int) -> None:
+        """Stop the arms that are behind the baseline at a rung and not among the best there, and measure them.
+
+        Arms are compared by the mean over their seeds of the lowest validation CER so far.
+        """
+        cers = {
+            arm: statistics.mean(read_progress(self.trials[key]).best_cer(rung) for key in self.keys(arm))
+            for arm in self.alive
+        }
+        baseline_cer = cers.pop(self.sweep.baseline)
+        ranked = sorted(cers, key=lambda arm: cers[arm])
+        for arm in ranked[math.ceil(self.sweep.keep * len(ranked)) :]:
+            if cers[arm] > baseline_cer or math.isinf(cers[arm]):
+                self.stopped_at[arm] = rung
+                self.measure(arm, rung)
+
+    def compare(self, arm: str, other: str) -> Comparison | None:
+        """Compare two arms after as many epochs as both have; None while one of them is not measured."""
+        epoch = min(self.stopped_at.get(name, self.epochs) for name in (arm, other))
+        seeds = [seed for _, seed in self.keys(arm) if (other, seed) in self.trials]
+        pairs = [
+            (self.measured[arm, seed, epoch], self.measured[other, seed, epoch]) for seed in seeds
+            if (arm, seed, epoch) in self.measured and (other, seed, epoch) in self.measured
+        ]  # fmt: skip
+        if not pairs:
+            return None
+        own, others = zip(*pairs, strict=True)
+        return compare(own, others, self.base.lines.variants)
+
+    def run_to_the_end(self, arms: Sequence[str]) -> None:
+        self.run_until(self.keys(*arms), self.epochs)
+        for arm in arms:
+            self.measure(arm, self.epochs)
+        self.write_result()
+
+    def run(self) -> dict[str, Any]:
+        """Run everything and return the result."""
+        baseline = self.sweep.baseline
+        for rung in self.rungs:
+            self.run_until(self.keys(*self.alive), rung)
+            self.measure(baseline, rung)  # what is stopped here, or in a later call, is compared with it
+            self.halve(rung)
+            self.write_result()
+        self.run_to_the_end(self.alive)
+        self.add_seeds([arm for arm in self.alive if arm != baseline])
+        if self.combine():
+            self.run_to_the_end([COMBINATION])
+            self.add_seeds([COMBINATION])
+        return self.write_result()
+
+    def add_seeds(self, arms: Sequence[str]) -> None:
+        """Train the arms that cannot be told from the baseline yet, and the baseline, with further seeds."""
+        for seed in range(self.sweep.seeds, self.sweep.seeds + self.sweep.extra_seeds):
+            comparisons = {arm: self.compare(arm, self.sweep.baseline) for arm in arms}
+            close = [arm for arm, comparison in comparisons.items() if comparison and comparison.outcome == "open"]
+            if not close:
+                return
+            chosen = [self.sweep.baseline, *close]
+            self.trials |= {(arm, seed): self._trial(arm, seed) for arm in chosen}
+            self.run_to_the_end(chosen)
+
+    def combine(self) -> bool:
+        """Add the arm of all changes that helped, unless fewer than two did. Returns whether it was added.
+
+        The better of two arms wins where both set a key to different values, or where the recipe refuses both; the
+        other one is left out whole.
+        """
+        comparisons = {arm: self.compare(arm, self.sweep.baseline) for arm in self.alive}
+        helped = {arm: c.difference for arm, c in comparisons.items() if c and c.outcome == "better"}
+        merged: dict[str, Any] = {}
+        for arm in sorted(helped, key=lambda name: helped[name]):
+            changes = self.changes[arm]
+            conflict = any(merged.get(key, value) != value for key, value in changes.items())
+            try:
+                apply_changes(self.base, {**merged, **changes}, COMBINATION)
+            except RecipeError:
+                conflict = True
+            self.combined["leaves_out" if conflict else "combines"].append(arm)
+            if not conflict:
+                merged |= changes
+        if len(self.combined["combines"]) < 2:
+            return False
+        self.changes[COMBINATION] = merged
+        self.trials |= {(COMBINATION, seed): self._trial(COMBINATION, seed) for seed in range(self.sweep.seeds)}
+        return True
+
+    def write_result(self) -> dict[str, Any]:
+        """Write sweep.json and sweep.md as far as the sweep has come, and return the content of sweep.json."""
+        result = {
+            "name": self.sweep.name, "baseline": self.sweep.baseline,
+            "arms": [self._describe_arm(arm) for arm in self.changes], "protocol": self._describe_protocol(),
+        }  # fmt: skip
+        write_atomically(self.out / SWEEP_RESULT, (json.dumps(result, indent=1) + "\n").encode())
+        write_atomically(self.out / SWEEP_TABLE, render_table(result).encode())
+        return result
+
+    def _describe_arm(self, arm: str) -> dict[str, Any]:
+        """The object of an arm in sweep.json."""
+        baseline, stopped_at = self.sweep.baseline, self.stopped_at.get(arm)
+        comparison = self.compare(arm, baseline)
+        diverged_at, seeds, paces = 0, [], []
+        for key in self.keys(arm):
+            progress = read_progress(self.trials[key])
+            measured = self.measured.get((*key, stopped_at or self.epochs))
+            diverged_at = max(progress.validation_cers, default=1) if progress.diverged else diverged_at
+            paces += [progress.seconds_per_epoch] if progress.seconds_per_epoch else []
+            seeds.append(
+                {
+                    "seed": self.trials[key].recipe.training.seed,
+                    "run": str(self.trials[key].folder.relative_to(self.out)),
+                    "cer": measured.cer if measured else None,
+                    "epochs": max(progress.validation_cers, default=0), "stopped_at_epoch": stopped_at,
+                }
+            )  # fmt: skip
+        if diverged_at:
+            verdict = f"training diverged in epoch {diverged_at}: lower its learning rate, or clip its gradients"
+        elif comparison and arm == baseline:
+            verdict = "what the others are compared with"
+        elif comparison is None:
+            verdict = "not finished"
+        else:
+            verdict = describe_verdict(comparison, baseline, stopped_at, self.epochs)
+        described: dict[str, Any] = {
+            "name": arm, "about": self.sweep.arms[arm].about if arm in self.sweep.arms else "",
+            "changes": self.changes[arm], "seeds": seeds,
+            "cer": comparison.cer if comparison else None,
+            "cer_interval": list(comparison.cer_interval) if comparison else None,
+            "difference": None, "difference_interval": None,
+            "seconds_per_epoch": statistics.mean(paces) if paces else None,
+        }  # fmt: skip
+        if comparison and arm != baseline:
+            described["difference"] = comparison.difference
+            described["difference_interval"] = list(comparison.difference_interval)
+        if arm == COMBINATION:
+            described |= {"about": "all that helped: " + ", ".join(self.combined["combines"]), **self.combined}
+            if comparison and (best := self.compare(arm, self.combined["combines"][0])):
+                relation = {"better": "better than", "worse": "worse than", "open": "cannot be told from"}[best.outcome]
+                verdict += f"; {relation} {self.combined['combines'][0]} alone (CER {best.in_points})"
+            if self.combined["leaves_out"]:
+                verdict += f"; leaves out {', '.join(self.combined['leaves_out'])}, which set the same keys otherwise"
+        return {**described, "verdict": verdict}
+
+    def _describe_protocol(self) -> dict[str, Any]:
+        """What was done, as data and in sentences, and what it cannot tell."""
+        sweep, options = self.sweep, self.base.training
+        halving = (
+            f"Halving after epochs {', '.join(map(str, self.rungs))}: of the arms besides the baseline the best "
+            f"{sweep.keep:.0%} by validation CER go on, and all that are not behind the baseline; the others are "
+            "stopped and compared with the baseline at that epoch."
+        )
+        rules = [
+            f"Every arm has the same {self.epochs} epochs of {options.epoch_lines} lines and starts from random "
+            f"weights with {count_seeds(sweep.seeds)}; {sweep.extra_seeds} more where the interval of its difference "
+            "holds 0.",
+            f"CER: {sweep.test_lines} test lines, whose glyphs and sentences no training and no validation has seen, "
+            "read by the function of `glyphline evaluate` with the best weights by validation loss; decoder "
+            f"{DECODER}, {FOLDS[sweep.fold][1]}. Every seed reads the same lines.",
+            "Intervals: 95 % bootstrap over sentences and seeds; differences are paired by line and by seed.",
+            halving if self.rungs else "No arm is stopped early.",
+        ]
+        cannot_tell = [
+            f"What {self.epochs} epochs do not show: an idea that pays off later, such as one that delays overfitting, "
+            "looks smaller than it is; so does one that was stopped early.",
+            f"Seeds: {count_seeds(sweep.seeds)} an arm, and {sweep.extra_seeds} more for some. One says nothing about "
+            "the spread between seeds; two or three say little, and a bootstrap over two understates that part of an "
+            "interval by about 30 %.",
+            f"Chance: were all {len(sweep.arms)} ideas without effect, {1 - 0.95 ** len(sweep.arms):.0%} of such "
+            "sweeps would still call at least one worth it or not worth it.",
+            "Other hyperparameters: each idea is tried with one setting, mostly at the baseline's learning rate.",
+            "An arm with other glyphs or another alphabet is tested on lines of its own: the same sentences, with "
+            "other images of the characters.",
+        ]
+        return {
+            "base": self.base.name, "recipe": self.base.to_dict(), "epochs": self.epochs, "seeds": sweep.seeds,
+            "extra_seeds": sweep.extra_seeds, "rungs": self.rungs, "keep": sweep.keep, "test_lines": sweep.test_lines,
+            "fold": sweep.fold, "decoder": DECODER, "rules": rules, "cannot_tell": cannot_tell,
+        }  # fmt: skip
+
+
+def run_sweep(
+    sweep: SweepRecipe,
+    base: Recipe,
+    out: Path,
+    *,
+    trackers: Sequence[str] = ("csv",),
+    report: Callable[[str], None] = print,
+    show: Show = lambda statuses, new: None,
+) -> dict[str, Any]:
+    """Run a sweep into a folder and return the content of its sweep.json.
+
+    The folder gets sweep.json and sweep.md, which are brought up to date at every rung, arms/ARM.yaml, the recipe
+    whose test lines decide, and runs/ARM-SEED, the run folders. A call after a kill goes on where it stopped; one with
+    more seeds or further arms trains only those. report: receives notes of trackers. show: receives the live table.
+    Raises UserError when the folder cannot be written, and what `run_trial` and `measure_trial` raise.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return _Sweep(sweep, base, out, trackers, report, show).run()
+    except OSError as error:
+        raise UserError(f"cannot write the sweep's folder {out}: {error.strerror or error}") from None
+
+
+def with_settings(sweep: SweepRecipe, **settings: Any) -> SweepRecipe:
+    """The sweep with other values of some fields, of which None keeps the sweep's own. Raises RecipeError."""
+    return dataclasses.replace(sweep, **{name: value for name, value in settings.items() if value is not None})

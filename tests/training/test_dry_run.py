@@ -1,0 +1,124 @@
+"""Dry runs: what they show is what training would do, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glyphline.cli import main
+from glyphline.composing.line_sets import LineSet
+from glyphline.errors import RecipeError
+from glyphline.recipe import Recipe
+from glyphline.training import dry_run as dry_run_module
+from glyphline.training.data import make_batch
+from glyphline.training.dry_run import DryRun, dry_run, suggest_learning_rate
+from glyphline.training.network import Network
+from glyphline.training.trackers import Trackers
+from glyphline.training.train import TrainingModule
+
+TinyRecipe = Callable[..., Recipe]
+STEPS = 12  # of the range test, for these tests
+
+
+@pytest.fixture(scope="module")
+def found(tiny_recipe: TinyRecipe) -> DryRun:
+    """The dry run of the tiny recipe with batches of two parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dry_run_module, "FINDER_STEPS", STEPS)
+        patch.setattr(dry_run_module, "_free_bytes", lambda device: 2**30)
+        return dry_run(tiny_recipe(training__gradient_accumulation=2))
+
+
+def test_shapes_steps_and_parameters_are_those_of_training(tiny_recipe: TinyRecipe, found: DryRun) -> None:
+    recipe = tiny_recipe()
+    network = Network(recipe)
+    lines, height, width = found.batch_shape
+    assert (lines, height) == (2, recipe.lines.height) and width % 32 == 0  # half of a batch of 4
+    assert found.time_steps <= network.steps(width) and found.time_steps >= found.needed_time_steps >= 4
+    assert (found.parameters, found.classes) == (network.parameter_count(), 28)
+    assert found.epoch_steps == 10
+
+
+def test_times_add_up(tiny_recipe: TinyRecipe, found: DryRun) -> None:
+    assert found.epoch_seconds >= found.epoch_steps * (found.step_seconds + found.compose_seconds) > 0
+    assert found.run_seconds == pytest.approx(tiny_recipe().training.epochs * found.epoch_seconds)
+
+
+def test_batch_that_fits_is_the_largest_power_of_two(found: DryRun) -> None:
+    assert found.fitting_lines is not None and math.log2(found.fitting_lines).is_integer()
+    needed = found.state_bytes + found.line_bytes * found.fitting_lines
+    assert needed <= 0.8 * 2**30 < needed + found.line_bytes * found.fitting_lines
+
+
+def test_kept_bytes_grow_with_the_lines_and_not_with_the_weights(tiny_recipe: TinyRecipe) -> None:
+    kept = []
+    for features, count in ((16, 4), (16, 8), (256, 4)):
+        recipe = tiny_recipe(network__features=features, lines__length=[6, 6])
+        module = TrainingModule(recipe, Trackers(["none"])).train()
+        images, texts = LineSet(recipe.lines, "train", 0).canonical_batch(range(count))
+        kept.append(dry_run_module._count_kept_bytes(module, make_batch(images, texts, module.network.alphabet)))
+        assert all(parameter.grad is None for parameter in module.parameters())
+    assert kept[1] == pytest.approx(2 * kept[0], rel=0.15)
+    weights = 4 * Network(tiny_recipe(network__features=256)).parameter_count()
+    assert kept[2] < kept[0] * 17 + weights / 2
+
+
+def test_suggested_learning_rate_lies_between_the_two_rules() -> None:
+    rates = np.geomspace(1e-5, 1, 61)
+    # falls fastest at 1e-3, is lowest at 0.1, then diverges
+    losses = 3 - 2 / (1 + (rates / 1e-3) ** -2) + np.maximum(0, np.log(rates / 0.1)) * 2 - 1e-3 * np.log(rates)
+    rate, steepest, lowest = suggest_learning_rate(list(zip(rates.tolist(), losses.tolist(), strict=True)))
+    assert steepest == pytest.approx(1e-3, rel=0.3) and lowest == pytest.approx(0.1, rel=0.2)
+    assert rate == pytest.approx(math.sqrt(steepest * lowest / 10))
+    assert suggest_learning_rate([(1e-5, 3.0)])[1:] == (1e-5, 1e-5)
+
+
+def test_range_test_rises_to_its_end_or_to_divergence(found: DryRun) -> None:
+    rates = [rate for rate, _ in found.losses]
+    assert rates == pytest.approx(np.geomspace(1e-5, 1, STEPS)[: len(rates)].tolist())
+    assert all(math.isfinite(loss) for _, loss in found.losses) and found.losses[0][1] > 1
+    assert found.learning_rate == suggest_learning_rate(found.losses)[0]
+
+
+def test_text_too_long_for_the_time_steps_is_refused(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"{'o' * 16} {first}{last}\n" for first in "abcdefgh" for last in "abcdefgh"))
+    narrow = {"lines__sentences": [f"text:{texts}"], "lines__length": [12, 12], "network__stride": 16}
+    with pytest.raises(RecipeError, match="smaller stride"):
+        dry_run(tiny_recipe(**narrow, network__channels=[2, 2, 4, 4]))
+
+
+def test_command_prints_json_and_writes_nothing(
+    tiny_recipe: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dry_run_module, "FINDER_STEPS", 3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(tiny_recipe().to_yaml())
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "tiny.yaml", "--out", "run", "--dry-run", "--set", "training.batch=8"])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 0 and json.loads(out)["batch_shape"][0] == 8
+    assert "batch: 8 lines of 28 x" in err and "learning rate: " in err and "batch that fits: " in err
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.parametrize("options, message", [(["--dry-run", "--resume"], "leave out --resume"), ([], "give --out")])
+def test_wrong_options_are_refused(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "recipes/tiles.yaml", *options])
+    assert caught.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_same_seed_gives_the_same_range_test(tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry_run_module, "FINDER_STEPS", 4)
+    runs = []
+    for _ in range(2):
+        runs.append(dry_run(tiny_recipe(network__dropout=0.0)).losses)
+        torch.rand(3)  # the state of the global generator does not matter
+    assert runs[0] == runs[1]
