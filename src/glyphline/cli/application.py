@@ -19,6 +19,8 @@ from glyphline.cli.fetch import fetch
 from glyphline.cli.language import language
 from glyphline.cli.models import models
 from glyphline.cli.read import read
+from glyphline.cli.report import report
+from glyphline.cli.runs import runs
 from glyphline.cli.serve import serve
 from glyphline.cli.terminal import print_status
 from glyphline.cli.train import train
@@ -26,7 +28,7 @@ from glyphline.cli.translate import translate
 from glyphline.errors import GlyphlineError
 
 #: the verbs in the order in which `glyphline --help` lists them
-VERBS = (fetch, compose, train, evaluate, read, serve, translate, export, language, models, demo)
+VERBS = (fetch, compose, train, runs, report, evaluate, read, serve, translate, export, language, models, demo)
 
 app = typer.Typer(
     help="Compose handwritten lines, train a reader on them, and read images with it.",
