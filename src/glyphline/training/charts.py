@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, HEIGHT = 640, 300  # units of the SVG's own coordinates
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 44  # margins for the axes
+WIDTH, HEIGHT = 420, 240  # units of the SVG's own coordinates
+LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 42  # margins for the axes
+COLOURS = 6  # of the curves; the seventh has the first one again
 MAX_POINTS = 400  # of a curve; more of them are averaged in groups
 
 Points = Sequence[tuple[float, float]]
@@ -52,10 +53,10 @@ def line_chart(
     """Draw curves as an SVG element; "" without any finite point.
 
     curves: (name, points (x, y) in the order of x). percent: y is a fraction and shown in percent. diagonal: x and y
-    both go from 0 to 1, and the line x = y is drawn. markers: draw each point. The k-th curve has the class curve-k.
+    both go from 0 to 1, and the line x = y is drawn. markers: draw each point. The k-th curve has the class curve-K, K = k % COLOURS.
     """
     finite = [(name, [p for p in points if math.isfinite(p[1])]) for name, points in curves]
-    drawn = [(k, name, _thin(points)) for k, (name, points) in enumerate(finite) if points]
+    drawn = [(k % COLOURS, name, _thin(points)) for k, (name, points) in enumerate(finite) if points]
     if not drawn:
         return ""
     xs, ys = zip(*(point for _, _, points in drawn for point in points), strict=True)

@@ -237,7 +237,8 @@ def build_report(
 
     sweeps, run_folders = _collect_folders(folders)
     reports = _distinct_titles([_describe_run(folder, line_count, report) for folder in run_folders])
-    recipes = [item.run.recipe.to_dict() for item in reports if item.run.recipe is not None]
+    # the name and the description of a recipe are no settings; a run without a recipe has none to compare
+    recipes = [item.run.recipe.to_dict() | {"name": "", "about": ""} if item.run.recipe else {} for item in reports]
     charts = []
     for name, (title, percent) in CURVES.items():
         curves = [(item.title, item.run.metrics.get(name, ())) for item in reports]
@@ -250,7 +251,7 @@ def build_report(
     def render(pictures: int) -> str:
         return template.render(
             reports=reports, sweeps=sweeps, charts=[chart for chart in charts if chart[1]], pictures=pictures,
-            differences=differing_settings(recipes) if len(recipes) == len(reports) else {},
+            differences=differing_settings(recipes),
             different_alphabets=alphabets if len(set(alphabets.values())) > 1 else {},
             best_cer=min((item.run.best["val_cer"] for item in reports if "val_cer" in item.run.best), default=None),
             confusions=CONFUSIONS, letters=CHARACTERS,
