@@ -183,8 +183,16 @@ def write_sweep(folder: Path, runs: list[Path]) -> None:
     for k, run in enumerate(runs):
         shutil.copytree(run, folder / run.name)
         seed = {"seed": 0, "run": run.name, "cer": 0.5 - k / 10, "stopped_at_epoch": 3 if k else None}
-        arms.append({"name": run.name, "changes": {"network.context": "lstm"} if k else {}, "seeds": [seed],
-                     "cer": 0.5 - k / 10, "cer_interval": [0.3, 0.6], "verdict": "worth it" if k else "baseline"})  # fmt: skip
+        arms.append(
+            {
+                "name": run.name,
+                "changes": {"network.context": "lstm"} if k else {},
+                "seeds": [seed],
+                "cer": 0.5 - k / 10,
+                "cer_interval": [0.3, 0.6],
+                "verdict": "worth it" if k else "baseline",
+            }
+        )
     sweep = {"arms": arms, "baseline": runs[0].name, "protocol": {"epochs": 4}}
     (folder / "sweep.json").write_text(json.dumps(sweep))
 
@@ -205,7 +213,7 @@ def test_damaged_sweep_is_refused(tmp_path: Path) -> None:
         read_sweep(tmp_path)
 
 
-# ---------------------------------------------------------------------------------------------------------- the commands
+# --------------------------------------------------------------------------------------------------------- the commands
 
 
 def run_main(words: list[str]) -> int:
@@ -252,7 +260,7 @@ def test_settings_that_one_recipe_lacks_differ() -> None:
     assert differing_settings([{"a": 1, "b": {"c": 2}}, {"a": 1}]) == {"b.c": [2, None]}
 
 
-# ------------------------------------------------------------------------------------------------------------ the charts
+# ----------------------------------------------------------------------------------------------------------- the charts
 
 
 @pytest.mark.parametrize("low, high", [(0, 1), (0.0, 3.7e-4), (-5, 12345), (2, 2.0001)])

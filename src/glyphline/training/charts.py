@@ -53,7 +53,8 @@ def line_chart(
     """Draw curves as an SVG element; "" without any finite point.
 
     curves: (name, points (x, y) in the order of x). percent: y is a fraction and shown in percent. diagonal: x and y
-    both go from 0 to 1, and the line x = y is drawn. markers: draw each point. The k-th curve has the class curve-K, K = k % COLOURS.
+    both go from 0 to 1, and the line x = y is drawn. markers: draw each point. Curve k has the
+    class curve-K, K = k % COLOURS.
     """
     finite = [(name, [p for p in points if math.isfinite(p[1])]) for name, points in curves]
     drawn = [(k % COLOURS, name, _thin(points)) for k, (name, points) in enumerate(finite) if points]
