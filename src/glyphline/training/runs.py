@@ -85,7 +85,7 @@ def read_run(folder: Path) -> Run:
     if not metrics:
         missing.append(f"the curves ({METRICS_FILE}): train with --track csv, which is the default")
     if not (folder / BEST_WEIGHTS).is_file():
-        missing.append(f"the network ({BEST_WEIGHTS}): no epoch has ended")
+        missing.append(f"the network ({BEST_WEIGHTS}), which is written when the first epoch ends")
     command_file = folder / COMMAND_FILE
     commands = command_file.read_text(encoding="utf-8").splitlines() if command_file.is_file() else []
     environment = {key: str(value) for key, value in _read_json(folder / ENVIRONMENT_FILE).items()}
