@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from glyphline.errors import UserError, nearest
+from glyphline.errors import GlyphlineError, UserError, nearest
 from glyphline.training.trackers.contract import Metrics, Prediction, RunInfo, Tracker, print_to_stderr
 from glyphline.training.trackers.files import CsvTracker, NoTracker, TensorBoardTracker
 from glyphline.training.trackers.mlflow import MlflowTracker
@@ -54,7 +54,9 @@ class Trackers(Tracker):
         except Exception as error:  # whatever a tracker raises must not end hours of training
             del self.members[name]
             reason = (str(error).splitlines() or [""])[0]
-            self.report(f"tracking with {name} stopped ({type(error).__name__}: {reason}); the run goes on without it")
+            if not isinstance(error, GlyphlineError):  # its own messages need no name of a class
+                reason = f"{type(error).__name__}: {reason}"
+            self.report(f"tracking with {name} stopped ({reason}); the run goes on without it")
 
     def _call_each(self, call: Callable[[Tracker], None]) -> None:
         for name in list(self.members):

@@ -11,7 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from glyphline.errors import MissingPackage
+import requests
+
+from glyphline.errors import GlyphlineError, MissingPackage
 from glyphline.training.runs import flatten_settings
 from glyphline.training.trackers.contract import (
     Metrics,
@@ -25,8 +27,23 @@ from glyphline.training.validation import ErrorSummary, encode_picture
 
 #: a server that does not answer must not hold up the training: seconds of a request, and how often it is repeated
 REQUEST_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+CONNECT_SECONDS = 5  # in which the server must answer before the training starts
 PARAMS_A_REQUEST = 100  # MLflow's own limit
 PARAM_LENGTH = 6000  # characters of a value, MLflow's own limit
+
+
+def check_server(uri: str) -> None:
+    """Raise GlyphlineError when a server does not answer within CONNECT_SECONDS. uri: MLFLOW_TRACKING_URI.
+
+    Any answer will do: behind a proxy the server may have no page at this address. Other kinds of store are not asked.
+    """
+    if uri.startswith(("http://", "https://")):
+        try:
+            requests.head(uri, timeout=CONNECT_SECONDS)
+        except requests.RequestException:
+            raise GlyphlineError(
+                f"the MLflow server {uri} does not answer: start it, or correct MLFLOW_TRACKING_URI"
+            ) from None
 
 
 class MlflowTracker(Tracker):
@@ -50,6 +67,8 @@ class MlflowTracker(Tracker):
         self.info, self.entities = run, entities
         folder = run.folder.resolve()
         uri = os.environ.get("MLFLOW_TRACKING_URI")
+        if uri:
+            check_server(uri)
         self.client: Any = MlflowClient(tracking_uri=uri or f"sqlite:///{folder / 'mlflow.db'}")
         id_file = run.folder / "mlflow-id"
         if run.resumed_at and id_file.exists():
