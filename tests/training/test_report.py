@@ -193,7 +193,7 @@ def write_sweep(folder: Path, runs: list[Path]) -> None:
                 "verdict": "worth it" if k else "baseline",
             }
         )
-    sweep = {"arms": arms, "baseline": runs[0].name, "protocol": {"epochs": 4}}
+    sweep = {"arms": arms, "baseline": runs[0].name, "protocol": {"epochs": 4, "recipe": {"name": "tiny"}}}
     (folder / "sweep.json").write_text(json.dumps(sweep))
 
 
@@ -204,6 +204,7 @@ def test_sweep_is_a_table_with_the_runs_of_its_arms(finished_run: Path, other_ru
     table = html[html.index("The arms of the sweep") : html.index("The runs side by side")]
     for text in ("finished (baseline)", "network.context=lstm", "40.00%", "0: 40.00% (stopped at epoch 3)", "worth it"):
         assert text in table
+    assert "epochs: 4." in html  # the recipe of the protocol is not repeated
     assert html.count('<section id="run-') == 2
 
 
