@@ -31,7 +31,8 @@ from glyphline.reading.lines import LineReader
 from glyphline.recipe import LinesRecipe, Recipe, load_recipe
 from glyphline.score import score
 from glyphline.training.export import open_run
-from glyphline.training.train import RESULT_FILE, train
+from glyphline.training.runs import RESULT_FILE
+from glyphline.training.train import train
 from studies import prose_sources
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -28,7 +28,8 @@ from glyphline.recipe import Recipe, load_recipe
 from glyphline.score import score
 from glyphline.training.export import export
 from glyphline.training.network import Network, load_network
-from glyphline.training.train import RESULT_FILE, keep_freed_memory, train
+from glyphline.training.runs import RESULT_FILE
+from glyphline.training.train import keep_freed_memory, train
 from training import measure_training_speed
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,7 +24,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
-import torch
 from matplotlib.ticker import PercentFormatter
 
 import glyphline
@@ -38,7 +37,7 @@ from glyphline.reading.overlay import draw_overlay
 from glyphline.reading.recognition.recognizers import bundled_card, bundled_names, open_recognizer
 from glyphline.recipe import GlyphShare, LinesRecipe, load_recipe, recipe_from
 from glyphline.score import character_error_rate
-from glyphline.training.network import Network
+from glyphline.training.network import Network, describe_layers
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "figures"
@@ -87,22 +86,10 @@ def write_model_summary(out: Path) -> None:
     """Write the layers of the W&B report's network as a Markdown table (figure 3)."""
     recipe = load_recipe(ROOT / "recipes" / "seed.yaml")
     network = Network(recipe).eval()
-    rows: list[tuple[str, str, int]] = []
-
-    def make_hook(name: str) -> Any:
-        def hook(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
-            shape = tuple(output[0].shape if isinstance(output, tuple) else output.shape)
-            count = sum(p.numel() for p in module.parameters(recurse=False) if p.requires_grad)
-            rows.append((f"{name} ({type(module).__name__})", str(("N", *shape[1:])).replace("'", ""), count))
-
-        return hook
-
-    for name, module in network.named_modules():
-        if not list(module.children()) and name:
-            module.register_forward_hook(make_hook(name))
-    with torch.no_grad():
-        network(torch.zeros(1, TILE, 32 * TILE, dtype=torch.uint8))
-    body = "\n".join(f"| {layer} | {shape} | {count:,} |" for layer, shape, count in rows)
+    body = "\n".join(
+        f"| {name} ({kind}) | ({', '.join(map(str, shape))}) | {count:,} |"
+        for name, kind, shape, count in describe_layers(network, 32 * TILE)
+    )
     total = network.parameter_count()
     (out / "fig3-model-summary.md").write_text(
         "# Model summary of the W&B report's network\n\n"

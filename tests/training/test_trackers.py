@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +21,14 @@ import numpy as np
 import pytest
 
 from glyphline.errors import UserError
+from glyphline.recipe import Recipe, recipe_from
+from glyphline.training.runs import LAST_CHECKPOINT
 from glyphline.training.trackers import TRACKERS, CsvTracker, Metrics, Prediction, RunInfo, Tracker, Trackers
+from glyphline.training.trackers.contract import confusion_matrix
+from glyphline.training.train import train
+from glyphline.training.validation import ErrorSummary, summarize_errors
+
+TinyRecipe = Callable[..., Recipe]
 
 PREDICTIONS = [
     Prediction(np.zeros((28, 60), np.uint8), "a|b", "a b", 1 / 3),
@@ -19,18 +36,26 @@ PREDICTIONS = [
 ]
 
 
+ERRORS = summarize_errors(["ab", "a"], ["aa", ""])
+
+
 def make_run_info(folder: Path, resumed_at: int = 0) -> RunInfo:
-    recipe = {"name": "tiny", "lines": {"length": [4, 6], "effects": None}, "training": {"gradient_clip": 1.0}}
-    return RunInfo(folder, "tiny", recipe, "glyphline train tiny.yaml", {"python": "3"}, resumed_at)
+    recipe = recipe_from({"name": "tiny", "lines": {"length": [4, 6]}})
+    data = {"glyphs": {"strokes": 94}, "sentences": {"train": [500, "0123456789abcdef"]}}
+    return RunInfo(folder, recipe, "glyphline train tiny.yaml", {"python": "3", "git": "abc"}, data, resumed_at)
 
 
-def track_run(tracker: Tracker, run: RunInfo, model: Path) -> None:
-    tracker.start(run)
-    tracker.log_metrics(0, {"loss": 3.5, "learning_rate": 1e-3})
-    tracker.log_metrics(20, {"val_loss": 2.5, "val_cer": 0.5, "epoch": 0.0})
-    tracker.log_predictions(20, PREDICTIONS)
-    tracker.log_artifact(model)
-    tracker.finish()
+def track_run(trackers: Trackers, run: RunInfo, model: Path, first_step: int = 1) -> None:
+    trackers.start(run)
+    trackers.log_metrics(first_step, {"loss": 3.5, "learning_rate": 1e-3})
+    trackers.log_metrics(first_step + 19, {"val_loss": 2.5, "val_cer": 0.5, "epoch": 0.0})
+    trackers.log_predictions(first_step + 19, PREDICTIONS)
+    trackers.commit()
+    trackers.log_metrics(first_step + 39, {"loss": 3.0})  # after the last checkpoint
+    trackers.log_summary({"best_val_cer": 0.5, "steps": first_step + 19})
+    trackers.log_errors(first_step + 19, ERRORS)
+    trackers.log_artifact(model)
+    trackers.finish(completed=True)
 
 
 @pytest.fixture
@@ -46,21 +71,25 @@ def use_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "wandb-home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 # --------------------------------------------------------------------------------------------------------- the contract
 
 
-@pytest.mark.parametrize("name", TRACKERS)
+SLOW = ("wandb", "mlflow")  # a process of its own, a database to create
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in TRACKERS])
 def test_every_tracker_records_a_run_and_its_continuation(name: str, tmp_path: Path, model: Path) -> None:
-    if name in ("wandb", "tensorboard"):
+    if name in ("wandb", "tensorboard", "mlflow"):
         pytest.importorskip(name)
     folder = tmp_path / "run"
     folder.mkdir()
     for resumed_at in (0, 20):  # a run, then the same run resumed
         reports: list[str] = []
         trackers = Trackers([name], reports.append)
-        track_run(trackers, make_run_info(folder, resumed_at), model)
+        track_run(trackers, make_run_info(folder, resumed_at), model, resumed_at + 1)
         assert reports == [] and list(trackers.members) == [name]
     assert any(folder.iterdir()) == (name != "none")
 
@@ -75,14 +104,17 @@ def test_unknown_tracker_is_refused_with_the_nearest_name() -> None:
         Trackers(["csv", "tensorbord"])
 
 
-@pytest.mark.parametrize("package, name", [("wandb", "wandb"), ("torch.utils.tensorboard", "tensorboard")])
+@pytest.mark.parametrize(
+    "package, name, extra",
+    [("wandb", "wandb", "train"), ("torch.utils.tensorboard", "tensorboard", "train"), ("mlflow", "mlflow", "mlflow")],
+)
 def test_missing_package_is_reported_with_the_install_command(
-    package: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: str, name: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     reports: list[str] = []
     Trackers([name], reports.append).start(make_run_info(tmp_path))
-    assert len(reports) == 1 and 'pip install "glyphline[train]"' in reports[0]
+    assert len(reports) == 1 and f'pip install "glyphline[{extra}]"' in reports[0]
 
 
 # ------------------------------------------------------------------------------------------------------------------ csv
@@ -129,7 +161,9 @@ def test_csv_of_a_new_run_drops_the_rows_of_an_old_run(tmp_path: Path) -> None:
 
 
 class RecordingTracker(Tracker):
-    """Keeps the calls it receives."""
+    """Keeps the calls it receives, at once."""
+
+    rewinds = True
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
@@ -140,7 +174,7 @@ class RecordingTracker(Tracker):
     def log_metrics(self, step: int, metrics: Metrics) -> None:
         self.calls.append((step, metrics))
 
-    def finish(self) -> None:
+    def finish(self, completed: bool) -> None:
         self.calls.append("finish")
 
 
@@ -164,12 +198,14 @@ def test_failing_tracker_is_dropped_with_one_message(
     assert len(reports) == 1 and "\n" not in reports[0]
     assert "failing" in reports[0] and "the server is gone" in reports[0]
     assert isinstance(failing, FailingTracker) and isinstance(recording, RecordingTracker)
-    assert [recording.calls[0], recording.calls[-1]] == [("start", "tiny"), "finish"]
-    assert failing.calls == recording.calls[:-1]  # no calls after the failure
+    assert [recording.calls[0], recording.calls[-1]] == [("start", tmp_path.name), "finish"]
+    assert failing.calls == recording.calls[:3]  # no calls after the failure
 
 
 def test_interrupt_in_a_tracker_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     class InterruptedTracker(Tracker):
+        rewinds = True
+
         def log_metrics(self, step: int, metrics: Metrics) -> None:
             raise KeyboardInterrupt
 
@@ -186,11 +222,265 @@ def test_tracker_named_twice_is_called_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(member, RecordingTracker) and member.calls == [(1, {"loss": 1.0})]
 
 
-def test_tensorboard_files_hold_the_logged_values(tmp_path: Path, model: Path) -> None:
+def test_records_wait_for_the_checkpoint_where_a_tracker_cannot_rewind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PatientTracker(RecordingTracker):
+        rewinds = False
+
+    monkeypatch.setitem(TRACKERS, "patient", PatientTracker)
+    monkeypatch.setitem(TRACKERS, "recording", RecordingTracker)
+    trackers = Trackers(["patient", "recording"])
+    patient, recording = trackers.members.values()
+    trackers.log_metrics(1, {"loss": 1.0})
+    assert (patient.calls, recording.calls) == ([], [(1, {"loss": 1.0})])  # type: ignore[attr-defined]
+    trackers.commit()
+    trackers.log_metrics(2, {"loss": 2.0})
+    trackers.finish(completed=False)
+    assert patient.calls == [(1, {"loss": 1.0}), "finish"]  # type: ignore[attr-defined]
+    assert recording.calls == [(1, {"loss": 1.0}), (2, {"loss": 2.0}), "finish"]  # type: ignore[attr-defined]
+
+
+def test_confusion_matrix_counts_every_character_once() -> None:
+    truths, texts = ["abc a", "bcd"], ["abd a", "bbcd"]
+    names, counts = confusion_matrix(summarize_errors(truths, texts))
+    assert counts[names.index("c"), names.index("d")] == 1 and counts[names.index("a"), names.index("a")] == 2
+    assert counts[:-1].sum() == len("".join(truths))  # the last row holds insertions
+    assert counts[-1].sum() == 1 and names[-1] == "nothing" and "space" in names
+
+
+def test_errors_by_length_cover_every_line() -> None:
+    truths = ["a" * n for n in range(1, 41)]
+    errors = summarize_errors(truths, [text[:-1] for text in truths])
+    assert sum(lines for _, _, lines, _ in errors.lengths) == 40
+    assert [low for low, _, _, _ in errors.lengths][1:] == [high + 1 for _, high, _, _ in errors.lengths][:-1]
+    low, high, _, cer = errors.lengths[0]
+    assert cer == pytest.approx((high - low + 1) / sum(range(low, high + 1)))
+    assert errors.characters == (("a", 40, sum(range(1, 41))),)
+    assert summarize_errors([], []) == ErrorSummary((), (), ())
+
+
+# --------------------------------------------------------------------------------------------------- records read back
+
+
+def test_tensorboard_files_hold_everything_and_no_step_twice(tmp_path: Path, model: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    tracker = TRACKERS["tensorboard"]()
-    track_run(tracker, make_run_info(tmp_path), model)
+    track_run(Trackers(["tensorboard"]), make_run_info(tmp_path), model)
+    track_run(Trackers(["tensorboard"]), make_run_info(tmp_path, resumed_at=20), model, 21)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [(e.step, e.value) for e in events.Scalars("val_cer")] == [(20, 0.5)]
-    assert {"lines/0", "lines/1"} <= set(events.Tags()["images"])
+    assert [(e.step, e.value) for e in events.Scalars("val_cer")] == [(20, 0.5), (40, 0.5)]
+    assert [e.step for e in events.Scalars("loss")] == [1, 21, 60]  # 40, after the first run's checkpoint, is gone
+    assert {"lines/0", "lines/1", "confusions"} <= set(events.Tags()["images"])
+    assert {"run/text_summary", "predictions/text_summary", "summary/text_summary"} <= set(events.Tags()["tensors"])
+    assert {"cer_of_length/001-001", "cer_of_length/002-002"} <= set(events.Tags()["scalars"])
+
+
+def wandb_records(path: Path) -> Iterator[Any]:
+    """The records of an offline run: protocol buffers in the framing of LevelDB's log."""
+    internal = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    data, position, record = path.read_bytes(), 7, b""
+    while position + 7 <= len(data):
+        if 32768 - position % 32768 < 7:  # the rest of a block is too short for a header
+            position += 32768 - position % 32768
+            continue
+        length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
+        record += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            yield internal.Record.FromString(record)
+            record = b""
+
+
+def wandb_history(folder: Path) -> list[tuple[int, str]]:
+    """(step, name) of every metric in all offline runs of a run folder."""
+    rows = []
+    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+        for record in wandb_records(path):
+            items = {"/".join([i.key] if i.key else i.nested_key): i.value_json for i in record.history.item}
+            rows += [(int(items["_step"]), name) for name in items if name[0] != "_" and "/" not in name]
+    return rows
+
+
+@pytest.mark.slow
+def test_copied_offline_wandb_run_is_complete(tmp_path: Path, model: Path) -> None:
+    pytest.importorskip("wandb")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text("name: tiny\n")
+    track_run(Trackers(["wandb"]), make_run_info(folder), model)
+    assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "wandb-home")  # as it was before
+    assert not list((tmp_path / "wandb-home").rglob("staging"))
+    copy = tmp_path / "elsewhere" / "copy"
+    shutil.copytree(folder, copy)
+    shutil.rmtree(folder)
+    model.unlink()
+    (path,) = copy.glob("wandb/offline-run-*/*.wandb")
+    records = list(wandb_records(path))
+    kinds = Counter(record.WhichOneof("record_type") for record in records)
+    assert kinds["run"] == kinds["exit"] == 1 and kinds["history"] == 2
+    run = next(record.run for record in records if record.WhichOneof("record_type") == "run")
+    assert (run.display_name, run.run_group, run.project) == ("run", "tiny", "glyphline")
+    assert {"natural", "conv", "mixer", "adamw", "strokes"} == set(run.tags)
+    config = {item.key for item in run.config.update}
+    assert {"lines", "network", "training", "command", "environment", "data"} <= config
+    summary = {item.key: item.value_json for record in records for item in record.summary.update}
+    assert json.loads(summary["best_val_cer"]) == 0.5 and "cer_of_length/001-001" in summary
+    artifacts = {record.artifact.name.rpartition("-")[0] or record.artifact.name: record.artifact for record in records
+                 if record.WhichOneof("record_type") == "artifact"}  # fmt: skip
+    assert Counter(artifact.type for artifact in artifacts.values()) >= Counter(dataset=1, model=1)
+    contents = {record.artifact.type: {entry.path for entry in record.artifact.manifest.contents} for record in records
+                if record.artifact.type in ("dataset", "model")}  # fmt: skip
+    assert contents == {"dataset": {"lines.json"}, "model": {"best.pt", "recipe.yaml"}}
+    tables = [a for a in (r.artifact for r in records) if a.type == "run_table"]
+    names = {name.removeprefix(f"run-{run.run_id}-") for name in (table.name for table in tables)}
+    assert names == {"predictions", "errors_by_length", "errors_by_character", "confusions_table"}
+    pictures = [e.path for table in tables for e in table.manifest.contents if e.path.endswith(".png")]
+    assert len(pictures) == len(PREDICTIONS)
+    for record in records:
+        for entry in record.artifact.manifest.contents:  # `wandb sync` is called from within the copied folder
+            assert not os.path.isabs(entry.local_path) and (copy / entry.local_path).stat().st_size == entry.size
+        for file in record.files.files:
+            assert (path.parent / "files" / file.path).is_file()
+    staged = next(e for r in records for e in r.artifact.manifest.contents if e.path == "best.pt")
+    assert (copy / staged.local_path).read_bytes() == b"weights"
+
+
+class InterruptingTracker(Tracker):
+    """Interrupts the run in the middle of the third epoch of the tiny recipe."""
+
+    rewinds = True
+
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        if step == 25:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_no_step_is_logged_twice_after_an_interruption_within_an_epoch(
+    tiny_recipe: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setitem(TRACKERS, "interrupting", InterruptingTracker)
+    monkeypatch.setattr("glyphline.training.train.LOG_INTERVAL", 5)
+    folder, names = tmp_path / "run", ["csv", "tensorboard", "wandb"]
+    if find_spec("mlflow") and find_spec("sqlalchemy"):
+        names.append("mlflow")
+    options: dict[str, Any] = {"progress": False, "report": lambda text: None}
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(tiny_recipe(), folder, trackers=[*names, "interrupting"], **options)
+    assert (folder / LAST_CHECKPOINT).exists() and (25, "loss") in [row[:2] for row in read_rows(folder)]
+    train(tiny_recipe(), folder, trackers=names, resume=True, **options)
+    expected = {(step, "loss") for step in (1, 5, 10, 15, 20, 25, 30, 35, 40)}
+    expected |= {(step, "val_cer") for step in (10, 20, 30, 40)} | {(s, "gradient_norm") for s, _ in expected}
+
+    def check(rows: list[tuple[int, str]]) -> None:
+        assert len(set(rows)) == len(rows) and expected <= set(rows)
+
+    check([row[:2] for row in read_rows(folder)])
+    assert len(list(folder.glob("wandb/offline-run-*"))) == 2
+    check(wandb_history(folder))
+    events = accumulator.EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    check([(e.step, name) for name in events.Tags()["scalars"] for e in events.Scalars(name)])
+    if "mlflow" in names:
+        from mlflow.tracking import MlflowClient
+
+        client, run = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}"), (folder / "mlflow-id").read_text()
+        metrics = client.get_run(run).data.metrics
+        check([(m.step, name) for name in metrics for m in client.get_metric_history(run, name)])
+
+
+# --------------------------------------------------------------------------------------------------------------- mlflow
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as connection:
+        connection.bind(("127.0.0.1", 0))
+        return int(connection.getsockname()[1])
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path) -> Iterator[str]:
+    """The address of an MLflow server with an SQLite store."""
+    for package in ("mlflow", "flask", "sqlalchemy", "pandas"):
+        pytest.importorskip(package, reason='needs an MLflow server: pip install "glyphline[dev]"')
+    requests = pytest.importorskip("requests")
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}",
+        "--artifacts-destination", str(tmp_path / "artifacts"), "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        try:
+            for _ in range(240):
+                try:
+                    assert requests.get(f"{address}/health", timeout=2).ok
+                    break
+                except (OSError, AssertionError):
+                    assert server.poll() is None, (tmp_path / "server.log").read_text()
+                    time.sleep(0.5)
+            yield address
+        finally:
+            os.killpg(server.pid, 15)
+            server.wait(20)
+
+
+@pytest.mark.slow
+def test_mlflow_server_holds_everything(
+    mlflow_server: str, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text("name: tiny\n")
+    reports: list[str] = []
+    track_run(Trackers(["mlflow"], reports.append), make_run_info(folder), model)
+    track_run(Trackers(["mlflow"], reports.append), make_run_info(folder, resumed_at=20), model, 21)
+    assert reports == []
+    client = MlflowClient(mlflow_server)
+    experiment = client.get_experiment_by_name("glyphline")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == "run" and run.info.status == "FINISHED"
+    assert run.data.params["lines.length"] == "[4, 6]" and run.data.params["network.encoder"] == "conv"
+    assert run.data.tags["group"] == "tiny" and run.data.tags["mlflow.source.git.commit"] == "abc"
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert sorted((m.step, m.value) for m in history) == [(1, 3.5), (21, 3.5)]
+    assert {"val_cer", "summary/best_val_cer", "cer_of_length/001-001"} <= run.data.metrics.keys()
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.digest == "0123456789abcdef" and json.loads(data.dataset.profile)["glyphs"] == {"strokes": 94}
+    artifacts = {file.path for part in ("data", "run", "predictions", "errors", "model")
+                 for file in client.list_artifacts(run.info.run_id, part)}  # fmt: skip
+    assert artifacts == {
+        "data/lines.json", "run/recipe.yaml", "predictions/step-0000020.html", "predictions/step-0000040.html",
+        "errors/errors.json", "errors/confusions.png", "model/best.pt",
+    }  # fmt: skip
+    page = Path(client.download_artifacts(run.info.run_id, "predictions/step-0000020.html", str(tmp_path)))
+    assert page.read_text().count("data:image/png;base64,") == len(PREDICTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("listening", [False, True], ids=["refuses", "is silent"])
+def test_mlflow_server_that_does_not_answer_ends_tracking_within_seconds(
+    listening: bool, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    with closing(socket.socket()) as server:
+        server.bind(("127.0.0.1", 0))
+        if listening:
+            server.listen()  # accepts connections and never answers
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        reports: list[str] = []
+        trackers = Trackers(["mlflow"], reports.append)
+        started = time.monotonic()
+        track_run(trackers, make_run_info(tmp_path), model)
+        assert time.monotonic() - started < 12
+    assert reports == [
+        f"tracking with mlflow stopped (the MLflow server {address} does not answer: start it, or correct "
+        "MLFLOW_TRACKING_URI); the run goes on without it"
+    ]
+    assert trackers.members == {}

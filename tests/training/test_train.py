@@ -31,8 +31,9 @@ from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import score
 from glyphline.training.data import Batch, make_batch
 from glyphline.training.network import Network, TorchRecognizer, load_network
+from glyphline.training.runs import RESULT_FILE
 from glyphline.training.trackers import TRACKERS, Metrics, Tracker
-from glyphline.training.train import RESULT_FILE, SCHEDULES, ctc_loss, learning_rate_factor, train
+from glyphline.training.train import SCHEDULES, ctc_loss, learning_rate_factor, train
 
 TinyRecipe = Callable[..., Recipe]
 EPOCH_STEPS = 10  # optimiser steps of an epoch of the tiny recipe
@@ -43,9 +44,14 @@ def run_training(recipe: Recipe, folder: Path, **options: Any) -> dict[str, Any]
 
 
 def read_metrics(folder: Path) -> dict[tuple[int, str], float]:
-    """The rows of metrics.csv, (step, name) -> value, without the speed, which differs from run to run."""
+    """The rows of metrics.csv, (step, name) -> value, without the speed, which differs from run to run.
+
+    No metric stands there twice for a step.
+    """
     with (folder / "metrics.csv").open(newline="") as rows:
-        values = {(int(r["step"]), r["name"]): float(r["value"]) for r in csv.DictReader(rows)}
+        records = list(csv.DictReader(rows))
+    values = {(int(r["step"]), r["name"]): float(r["value"]) for r in records}
+    assert len(values) == len(records)
     return {key: value for key, value in values.items() if key[1] != "lines_per_second"}
 
 
@@ -140,9 +146,9 @@ def test_learning_rate_schedules_differ_as_named() -> None:
 def test_logged_learning_rates_are_those_of_the_recipe(finished_run: Path) -> None:
     options = load_recipe(finished_run / "recipe.yaml").training
     logged = {step: value for (step, name), value in read_metrics(finished_run).items() if name == "learning_rate"}
-    assert list(logged) == [0, 20]
+    assert list(logged) == [1, 20, 40]
     for step, rate in logged.items():
-        factor = learning_rate_factor(options, step, options.epochs * EPOCH_STEPS)
+        factor = learning_rate_factor(options, step - 1, options.epochs * EPOCH_STEPS)
         assert rate == pytest.approx(options.learning_rate * factor)
 
 
@@ -221,7 +227,8 @@ def test_small_network_overfits_eight_lines(tiny_recipe: TinyRecipe) -> None:
 def test_run_folder_holds_recipe_command_and_environment(tiny_recipe: TinyRecipe, finished_run: Path) -> None:
     names = {path.name for path in finished_run.iterdir()}
     assert names == {
-        "recipe.yaml", "command.txt", "environment.json", "last.ckpt", "best.pt", "metrics.csv", "result.json",
+        "recipe.yaml", "command.txt", "environment.json", "requirements.txt", "last.ckpt", "best.pt", "metrics.csv",
+        "validation.json", "result.json",
     }  # fmt: skip
     assert load_recipe(finished_run / "recipe.yaml") == tiny_recipe()
     assert (finished_run / "command.txt").read_text().count("\n") == 1
@@ -312,6 +319,7 @@ def test_killed_run_resumes_to_the_same_result(tiny_recipe: TinyRecipe, finished
 class FailingTracker(Tracker):
     """Raises `error` at the first validation from optimiser step `first_step` on."""
 
+    rewinds = True  # it gets its records at once
     error: BaseException = KeyboardInterrupt()
     first_step = 2 * EPOCH_STEPS
 

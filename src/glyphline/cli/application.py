@@ -19,6 +19,8 @@ from glyphline.cli.fetch import fetch
 from glyphline.cli.language import language
 from glyphline.cli.models import models
 from glyphline.cli.read import read
+from glyphline.cli.report import report
+from glyphline.cli.runs import runs
 from glyphline.cli.serve import serve
 from glyphline.cli.sweep import sweep
 from glyphline.cli.terminal import print_status
@@ -27,7 +29,9 @@ from glyphline.cli.translate import translate
 from glyphline.errors import GlyphlineError
 
 #: the verbs in the order in which `glyphline --help` lists them
-VERBS = (fetch, compose, train, sweep, evaluate, read, serve, translate, export, language, models, demo)
+VERBS = (
+    fetch, compose, train, sweep, runs, report, evaluate, read, serve, translate, export, language, models, demo,
+)  # fmt: skip
 
 app = typer.Typer(
     help="Compose handwritten lines, train a reader on them, and read images with it.",

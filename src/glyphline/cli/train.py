@@ -25,7 +25,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="continue the run from its last checkpoint")] = False,
     track: Annotated[
         list[str] | None,
-        typer.Option(help="wandb, tensorboard, csv, none; may be repeated; default: csv, and wandb if installed"),
+        typer.Option(
+            help="wandb, mlflow, tensorboard, csv, none; may be repeated; default: csv, and wandb if installed"
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="number of torch threads; 0: one for each core")] = 0,
     dry: Annotated[

@@ -17,7 +17,7 @@ from glyphline.files import replace_atomically
 from glyphline.reading.recognition.recognizers import METADATA_KEY, ModelInfo, OnnxRecognizer
 from glyphline.recipe import LinesRecipe
 from glyphline.training.network import Network, TorchRecognizer, load_network, model_info_of
-from glyphline.training.train import BEST_WEIGHTS
+from glyphline.training.runs import BEST_WEIGHTS
 
 OPSET = 17
 TOLERANCE = 1e-3  # nats, of the log-probabilities above MIN_LOG_PROB; the fp32 sums have another order

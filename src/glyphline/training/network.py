@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -66,6 +66,32 @@ class Network(nn.Module):
     def parameter_count(self) -> int:
         """The number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def describe_layers(network: Network, width: int) -> list[tuple[str, str, tuple[int | str, ...], int]]:
+    """The layers of a network in the order in which they compute a line of `width` px.
+
+    Returns (name, kind, output shape with "N" for the number of lines, trainable parameters of its own) of each layer.
+    """
+    rows: list[tuple[str, str, tuple[int | str, ...], int]] = []
+
+    def make_hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def add_row(module: nn.Module, _: Any, output: Any) -> None:
+            shape = tuple((output[0] if isinstance(output, tuple) else output).shape)
+            count = sum(p.numel() for p in module.parameters(recurse=False) if p.requires_grad)
+            rows.append((name, type(module).__name__, ("N", *shape[1:]), count))
+
+        return add_row
+
+    layers = [(name, module) for name, module in network.named_modules() if name and not list(module.children())]
+    hooks = [module.register_forward_hook(make_hook(name)) for name, module in layers]
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, network.recipe.lines.height, width, dtype=torch.uint8))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return rows
 
 
 def model_info_of(network: Network) -> ModelInfo:

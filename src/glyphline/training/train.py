@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import hashlib
 import json
 import logging
 import math
 import os
 import platform
 import shlex
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, 
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader, group_by_width
-from glyphline.reading.recognition.decoders import GreedyDecoder
+from glyphline.reading.recognition.decoders import DecodedText, GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, changed_keys, check_resumable, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
@@ -47,11 +49,20 @@ from glyphline.training.network import (
     mix_weights,
     save_weights,
 )
+from glyphline.training.runs import (
+    BEST_WEIGHTS,
+    COMMAND_FILE,
+    ENVIRONMENT_FILE,
+    LAST_CHECKPOINT,
+    PACKAGES_FILE,
+    RECIPE_FILE,
+    RECIPE_HISTORY_FILE,
+    RESULT_FILE,
+    VALIDATION_FILE,
+)
 from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers
+from glyphline.training.validation import make_validation, read_validation, write_validation
 
-#: file names in a run folder
-LAST_CHECKPOINT, BEST_WEIGHTS, RECIPE_FILE, RESULT_FILE = "last.ckpt", "best.pt", "recipe.yaml", "result.json"
-RECIPE_HISTORY_FILE = "recipes.json"  # the earlier recipes of a run that was resumed with another one
 PREDICTION_COUNT = 16  # validation lines in the table of predictions
 LOG_INTERVAL = 20  # optimiser steps between two records of the training loss
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -121,8 +132,11 @@ class TrainingModule(pl.LightningModule):
         self.metrics: Metrics = {}  # of the last validation
         watch_labels = read_labels(Path(options.watch)) if options.watch is not None else []
         self.watch_lines = [(load(path), text) for path, text in watch_labels]  # grey images and their true texts
-        self.text_pairs: list[tuple[str, str]] = []  # true and recognized text of each line of the last validation
         self._predictions: list[Prediction] = []
+        #: line numbers of each validation batch; number, true text and reading of each line of the last validation
+        self.validation_batches: Sequence[Sequence[int]] = []
+        self.decoded_lines: list[tuple[int, str, DecodedText]] = []
+        self._step_metrics: Metrics = {}  # of the current optimiser step, until its gradient is known
         self._val_loss, self._val_lines = 0.0, 0
         self._last_log_time, self._lines_since_log = time.monotonic(), 0
 
@@ -203,18 +217,26 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch_loss = self.loss(batch)
         self._lines_since_log += len(batch.texts)
-        if self.global_step % LOG_INTERVAL == 0 and batch_idx % self.recipe.training.gradient_accumulation == 0:
+        step = self.global_step + 1  # the number of steps when this one is done, as in the validation's records
+        first_part = batch_idx % self.recipe.training.gradient_accumulation == 0
+        if first_part and (step == 1 or step % LOG_INTERVAL == 0):
             now = time.monotonic()
             speed = self._lines_since_log / max(1e-9, now - self._last_log_time)
             self._last_log_time, self._lines_since_log = now, 0
             loss = float(batch_loss.detach()) / len(batch.texts)
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            metrics = {"loss": loss, "learning_rate": rate, "lines_per_second": speed}
-            self.trackers.log_metrics(self.global_step, metrics)
+            self._step_metrics = {"loss": loss, "learning_rate": rate, "lines_per_second": speed}
             self.log("loss", loss, prog_bar=True, logger=False, batch_size=1)
             self.log("lines/s", speed, prog_bar=True, logger=False, batch_size=1)
         # Nats a character: short and long lines then give gradients of the same scale.
         return batch_loss / batch.lengths.sum()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._step_metrics:  # the gradient is that of the whole batch, not clipped yet
+            norms = [weight.grad.norm() for weight in self.network.parameters() if weight.grad is not None]
+            self._step_metrics["gradient_norm"] = float(torch.stack(norms).norm())
+            self.trackers.log_metrics(self.global_step + 1, self._step_metrics)
+            self._step_metrics = {}
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.ema_network is None or (batch_idx + 1) % self.recipe.training.gradient_accumulation:
@@ -229,9 +251,14 @@ class TrainingModule(pl.LightningModule):
                 else:
                     average.copy_(weight)
 
+    @property
+    def text_pairs(self) -> list[tuple[str, str]]:
+        """The true text and the reading of each line of the last validation."""
+        return [(truth, decoded.text) for _, truth, decoded in self.decoded_lines]
+
     def on_validation_epoch_start(self) -> None:
         self._mix_with_initial_weights()
-        self.text_pairs, self._predictions, self._val_loss, self._val_lines = [], [], 0.0, 0
+        self.decoded_lines, self._predictions, self._val_loss, self._val_lines = [], [], 0.0, 0
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         network = self.inference_network
@@ -240,11 +267,13 @@ class TrainingModule(pl.LightningModule):
         batch = self.transfer_batch_to_device(batch, torch.device("cpu"), 0)
         self._val_loss += float(ctc_loss(log_probs, batch, steps))
         self._val_lines += len(batch.texts)
-        for row, count, truth, image, width in zip(
-            log_probs.numpy(), steps.tolist(), batch.texts, batch.lines.numpy(), batch.widths.tolist(), strict=True
-        ):
-            text = GreedyDecoder()(row[:count], network.alphabet).text
-            self.text_pairs.append((truth, text))
+        for index, row, count, truth, image, width in zip(
+            self.validation_batches[batch_idx], log_probs.numpy(), steps.tolist(), batch.texts, batch.lines.numpy(),
+            batch.widths.tolist(), strict=True,
+        ):  # fmt: skip
+            decoded = GreedyDecoder()(row[:count], network.alphabet)
+            text = decoded.text
+            self.decoded_lines.append((index, truth, decoded))
             if len(self._predictions) < PREDICTION_COUNT:
                 cer = character_error_rate(fold_none(truth), fold_none(text))
                 self._predictions.append(Prediction(image[:, :width], truth, text, cer))
@@ -252,7 +281,8 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return
-        result = score([truth for truth, _ in self.text_pairs], [text for _, text in self.text_pairs])
+        truths, texts = ([pair[k] for pair in self.text_pairs] for k in (0, 1))
+        result = score(truths, texts)
         self.metrics = {
             "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as in the W&B report
             "val_cer": result.cer, "val_wer": result.wer, "val_exact": result.exact,
@@ -276,12 +306,14 @@ class TrainingModule(pl.LightningModule):
 class CheckpointCallback(Checkpoint):
     """Writes checkpoints into a run folder after each epoch, each file whole or not at all.
 
-    last.ckpt holds everything that resuming needs. best.pt holds the network with the lowest validation loss.
+    last.ckpt holds everything that resuming needs. best.pt holds the network with the lowest validation loss, and
+    validation.json its readings of the validation lines. The trackers get the records of an epoch after its last.ckpt.
+    lines, validation_lines: the sets from which the pictures in validation.json are drawn.
     Raises DivergedError when the validation loss is not finite, GlyphlineError when a file cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, lines: LineSet, validation_lines: LineSet) -> None:
+        self.folder, self.lines, self.validation_lines = folder, lines, validation_lines
         self.best_loss = math.inf
         self.best_metrics: Metrics = {}
 
@@ -305,6 +337,8 @@ class CheckpointCallback(Checkpoint):
                 self.best_loss = loss
                 self.best_metrics = {**metrics, "step": float(step), "epoch": float(trainer.current_epoch)}
                 save_weights(pl_module.inference_network, self.folder / BEST_WEIGHTS, **self.best_metrics)
+                validation = make_validation(step, pl_module.decoded_lines, self.validation_lines, self.lines)
+                write_validation(validation, self.folder / VALIDATION_FILE)
             with replace_atomically(self.folder / LAST_CHECKPOINT) as temporary:
                 trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:
@@ -313,6 +347,7 @@ class CheckpointCallback(Checkpoint):
                 f"the checkpoint could not be written to {self.folder} ({error}): free some disk space or mend the "
                 "folder's permissions, then continue with --resume from the previous checkpoint, which is complete"
             ) from None
+        pl_module.trackers.commit()
 
 
 class Patience(EarlyStopping):
@@ -382,14 +417,60 @@ def keep_freed_memory() -> None:
 
 
 def describe_environment() -> dict[str, str]:
-    """The versions of Python and of the main packages, the platform and the number of cores."""
+    """The versions of Python and of the main packages, the platform, the number of cores, the git commit if any."""
     environment = {"python": platform.python_version(), "machine": platform.platform(), "cores": str(os.cpu_count())}
     for package in ("glyphline", "torch", "lightning", "numpy", "opencv-python-headless"):
         try:
             environment[package] = version(package)
         except PackageNotFoundError:
             environment[package] = "not installed as a package"
+    environment["git"] = _git_commit()
     return environment
+
+
+def _git_commit() -> str:
+    """The commit of the checkout that this package lies in, with "+changes" where files differ; "" outside of one."""
+    describe = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
+    try:
+        done = subprocess.run([*describe, "--dirty=+changes"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _installed_packages() -> str:
+    """The installed packages and their versions in the form of requirements.txt, sorted by name."""
+    packages = {f"{package.name}=={package.version}" for package in distributions() if package.name}
+    return "".join(f"{package}\n" for package in sorted(packages, key=str.lower))
+
+
+def describe_data(recipe: Recipe, lines: LineSet, validation_lines: LineSet) -> dict[str, Any]:
+    """What the lines of a run are composed of: glyphs, sentences and the settings, with a digest of each split's texts.
+
+    Returns plain data. "glyphs": source -> number of glyphs of its characters in the training split. "sentences": split
+    -> [number of sentences, sha256 of their texts, each ended by a newline].
+    """
+    splits = {"train": lines, "val": validation_lines}
+    return {
+        "glyphs": {
+            source.name: sum(source.count(c, lines.pool.split) for c in source.characters(lines.pool.split))
+            for source in lines.pool.sources
+        },
+        "sentences": {
+            split: [len(line_set.texts), hashlib.sha256("".join(f"{t}\n" for t in line_set.texts).encode()).hexdigest()]
+            for split, line_set in splits.items()
+        },
+        "sources": list(recipe.lines.sentences), "seed": recipe.training.seed, "lines": recipe.to_dict()["lines"],
+    }  # fmt: skip
 
 
 def _read_completed_work(path: Path) -> tuple[int, int]:
@@ -429,8 +510,10 @@ def _keep_earlier_recipe(folder: Path, recipe: Recipe, completed_epochs: int) ->
     write_atomically(path, (json.dumps(history, indent=1) + "\n").encode())
 
 
-def _write_run_description(folder: Path, recipe: Recipe, command: str, completed_epochs: int) -> None:
-    """Make the run folder; write recipe.yaml and environment.json, and append to command.txt. Raises UserError.
+def _write_run_description(
+    folder: Path, recipe: Recipe, command: str, environment: dict[str, str], completed_epochs: int
+) -> None:
+    """Make the run folder and its description, and append to command.txt. Raises UserError.
 
     The recipe of a resumed run is kept, see `_keep_earlier_recipe`.
     """
@@ -439,9 +522,10 @@ def _write_run_description(folder: Path, recipe: Recipe, command: str, completed
         if completed_epochs:
             _keep_earlier_recipe(folder, recipe, completed_epochs)
         write_atomically(folder / RECIPE_FILE, recipe.to_yaml().encode())
-        with (folder / "command.txt").open("a", encoding="utf-8") as file:
+        with (folder / COMMAND_FILE).open("a", encoding="utf-8") as file:
             file.write(command + "\n")
-        (folder / "environment.json").write_text(json.dumps(describe_environment(), indent=1) + "\n", encoding="utf-8")
+        (folder / ENVIRONMENT_FILE).write_text(json.dumps(environment, indent=1) + "\n", encoding="utf-8")
+        (folder / PACKAGES_FILE).write_text(_installed_packages(), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from None
 
@@ -488,10 +572,10 @@ def train(
 ) -> dict[str, Any]:
     """Train the network of a recipe into a run folder and return the content of its result.json.
 
-    The folder gets recipe.yaml, command.txt, environment.json, last.ckpt, best.pt, result.json and the files of the
-    trackers. The result holds name, parameters, steps, epochs, patience_exhausted, minutes (of this call), and as
-    "best" the metrics, step and epoch (from 0) of the epoch with the lowest validation loss. Training runs on the
-    accelerator that Lightning finds, otherwise on the CPU.
+    The folder gets recipe.yaml, command.txt, environment.json, requirements.txt, last.ckpt, best.pt, validation.json,
+    result.json and the files of the trackers. The result holds name, parameters, steps, epochs, patience_exhausted,
+    minutes (of this call), and as "best" the metrics, step and epoch (from 0) of the epoch with the lowest validation
+    loss. Training runs on the accelerator that Lightning finds, otherwise on the CPU.
 
     resume: continue the folder's run from its last checkpoint. The recipe may then differ from the run's in the keys
     that `check_resumable` permits; the earlier recipe is kept as recipe-N.yaml and listed in recipes.json. trackers:
@@ -528,8 +612,10 @@ def train(
         module.load_initial_weights(Path(options.initial_weights), report)
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
-    _write_run_description(folder, recipe, command, completed_epochs)
-    tracker.start(RunInfo(folder, recipe.name, recipe.to_dict(), command, describe_environment(), completed_steps))
+    environment = describe_environment()
+    _write_run_description(folder, recipe, command, environment, completed_epochs)
+    data = describe_data(recipe, lines, validation_lines)
+    tracker.start(RunInfo(folder, recipe, command, environment, data, completed_steps))
 
     sampler = LineBatchSampler(
         lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
@@ -537,8 +623,9 @@ def train(
     validation_widths = [
         image.shape[1] for image in validation_lines.canonical_batch(range(options.validation_lines))[0]
     ]
-    validation_batches = group_by_width(validation_widths)
-    checkpoints, patience = CheckpointCallback(folder), Patience(options.patience)
+    validation_batches = module.validation_batches = group_by_width(validation_widths)
+    checkpoints = CheckpointCallback(folder, lines, validation_lines)
+    patience = Patience(options.patience)
     callbacks: list[pl.Callback] = [patience, checkpoints]
     if on_epoch is not None:
         callbacks.append(EpochNotifier(on_epoch))
@@ -571,13 +658,20 @@ def train(
             raise
         finally:
             if sys.exc_info()[0]:
-                tracker.finish()
+                tracker.finish(completed=False)
     result = {
         "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
         "epochs": trainer.current_epoch, "patience_exhausted": patience.is_exhausted, "best": checkpoints.best_metrics,
         "minutes": (time.monotonic() - started) / 60,
     }  # fmt: skip
     write_atomically(folder / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
+    summary = {f"best_{name}": float(value) for name, value in checkpoints.best_metrics.items()}
+    sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
+    tracker.log_summary({**summary, **sizes})
+    validation_file = folder / VALIDATION_FILE
+    if validation_file.exists():  # a run that an older version began has none if no later epoch was better
+        validation = read_validation(validation_file)
+        tracker.log_errors(validation.step, validation.errors())
     tracker.log_artifact(folder / BEST_WEIGHTS)
-    tracker.finish()
+    tracker.finish(completed=True)
     return result

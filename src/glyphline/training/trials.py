@@ -24,7 +24,8 @@ from glyphline.recipe import Recipe, changed_keys, load_recipe
 from glyphline.score import FOLDS, edit_distance
 from glyphline.training.evaluate import evaluate
 from glyphline.training.export import open_run
-from glyphline.training.train import LAST_CHECKPOINT, RECIPE_FILE, RESULT_FILE, DivergedError, train
+from glyphline.training.runs import LAST_CHECKPOINT, RECIPE_FILE, RESULT_FILE
+from glyphline.training.train import DivergedError, train
 from glyphline.training.verdicts import TestErrors
 
 PROGRESS_FILE = "trial.json"  # in the run folder: the validation CER and the seconds of each epoch

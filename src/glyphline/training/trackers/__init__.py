@@ -1,0 +1,100 @@
+"""FAMILY: experiment trackers, which record a run: Weights & Biases, MLflow, TensorBoard, CSV, none.
+
+Contract: `contract.py`. Every tracker is told about the run by one RunInfo and gets the same records. A tracker that
+raises is reported once and dropped; the run goes on. To add one: subclass Tracker in a file of this folder, add a row
+to TRACKERS.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from glyphline.errors import GlyphlineError, UserError, nearest
+from glyphline.training.trackers.contract import Metrics, Prediction, RunInfo, Tracker, print_to_stderr
+from glyphline.training.trackers.files import CsvTracker, NoTracker, TensorBoardTracker
+from glyphline.training.trackers.mlflow import MlflowTracker
+from glyphline.training.trackers.wandb import WandbTracker
+from glyphline.training.validation import ErrorSummary
+
+__all__ = ["TRACKERS", "CsvTracker", "Metrics", "Prediction", "RunInfo", "Tracker", "Trackers"]
+
+#: name of --track -> tracker
+TRACKERS: dict[str, type[Tracker]] = {
+    "wandb": WandbTracker,
+    "mlflow": MlflowTracker,
+    "tensorboard": TensorBoardTracker,
+    "csv": CsvTracker,
+    "none": NoTracker,
+}
+
+
+class Trackers(Tracker):
+    """Passes every call to several trackers and never raises an Exception of theirs.
+
+    A resumed run repeats what came after its last checkpoint. So the metrics and predictions of a tracker that cannot
+    rewind are held back until `commit`, which is called when a checkpoint is written; `finish` drops what is left.
+    names: keys of TRACKERS; a name given twice counts once. report: receives one line when a tracker raises; that
+    tracker gets no further calls. Raises UserError for an unknown name.
+    """
+
+    def __init__(self, names: Sequence[str], report: Callable[[str], None] = print_to_stderr) -> None:
+        for name in names:
+            if name not in TRACKERS:
+                raise UserError(f'no tracker "{name}"; {nearest(name, TRACKERS)}')
+        self.members: dict[str, Tracker] = {name: TRACKERS[name]() for name in dict.fromkeys(names)}
+        self.report = report
+        self._held_back: dict[str, list[Callable[[Tracker], None]]] = defaultdict(list)  # by name of the tracker
+
+    def _call(self, name: str, call: Callable[[Tracker], None]) -> None:
+        """Call one tracker; report and drop it where it raises."""
+        try:
+            call(self.members[name])
+        except Exception as error:  # whatever a tracker raises must not end hours of training
+            del self.members[name]
+            reason = (str(error).splitlines() or [""])[0]
+            if not isinstance(error, GlyphlineError):  # its own messages need no name of a class
+                reason = f"{type(error).__name__}: {reason}"
+            self.report(f"tracking with {name} stopped ({reason}); the run goes on without it")
+
+    def _call_each(self, call: Callable[[Tracker], None]) -> None:
+        for name in list(self.members):
+            self._call(name, call)
+
+    def _record(self, call: Callable[[Tracker], None]) -> None:
+        for name, member in list(self.members.items()):
+            if member.rewinds:
+                self._call(name, call)
+            else:
+                self._held_back[name].append(call)
+
+    def commit(self) -> None:
+        """Pass on what was held back, in order: a checkpoint holds the run up to here."""
+        held_back, self._held_back = self._held_back, defaultdict(list)
+        for name, calls in held_back.items():
+            for call in calls:
+                if name in self.members:
+                    self._call(name, call)
+
+    def start(self, run: RunInfo) -> None:
+        self._call_each(lambda tracker: tracker.start(run))
+
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        self._record(lambda tracker: tracker.log_metrics(step, metrics))
+
+    def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
+        self._record(lambda tracker: tracker.log_predictions(step, predictions))
+
+    def log_errors(self, step: int, errors: ErrorSummary) -> None:
+        self._call_each(lambda tracker: tracker.log_errors(step, errors))
+
+    def log_summary(self, summary: Metrics) -> None:
+        self._call_each(lambda tracker: tracker.log_summary(summary))
+
+    def log_artifact(self, path: Path) -> None:
+        self._call_each(lambda tracker: tracker.log_artifact(path))
+
+    def finish(self, completed: bool) -> None:
+        self._held_back.clear()
+        self._call_each(lambda tracker: tracker.finish(completed))

@@ -1,0 +1,131 @@
+"""The tracker of Weights & Biases."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from glyphline.errors import MissingPackage
+from glyphline.training.trackers.contract import (
+    Metrics,
+    Prediction,
+    RunInfo,
+    Tracker,
+    confusion_matrix,
+    length_metrics,
+)
+from glyphline.training.validation import ErrorSummary
+
+#: where wandb keeps the files of artifacts, which are the pictures of tables too, until they are uploaded
+STORAGE_VARIABLES = ("WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR", "WANDB_CACHE_DIR")
+
+
+class WandbTracker(Tracker):
+    """Records a run with Weights & Biases.
+
+    The run is online when WANDB_API_KEY is set, otherwise offline; WANDB_MODE overrides both. `wandb sync` uploads an
+    offline run later. The project is WANDB_PROJECT, by default glyphline. The file wandb-id in the run folder holds the
+    id under which a resumed run continues.
+
+    All files of an offline run are inside the run folder, and the records name them by paths relative to it: a copy of
+    the folder is synced from within it.
+    """
+
+    help = "Weights & Biases; offline unless WANDB_API_KEY is set or WANDB_MODE=online"
+
+    def start(self, run: RunInfo) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise MissingPackage("wandb", "train", "the tracker wandb") from None
+        self.wandb: Any = wandb
+        self.info, self.last_step = run, run.resumed_at
+        mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
+        self.offline = mode == "offline"
+        self.storage = {name: os.environ.get(name) for name in STORAGE_VARIABLES}  # restored by `finish`
+        if self.offline:
+            os.environ.update(dict.fromkeys(STORAGE_VARIABLES, str(run.folder.resolve() / "wandb" / "storage")))
+        id_file = run.folder / "wandb-id"
+        run_id = id_file.read_text().strip() if id_file.exists() else uuid.uuid4().hex[:8]
+        id_file.write_text(run_id)
+        self.run = self.wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "glyphline"), name=run.name, group=run.group, tags=run.tags,
+            id=run_id, resume="allow", dir=str(run.folder), config=run.settings, mode=mode,
+            settings=self.wandb.Settings(silent=True, init_timeout=30, console="off"),
+        )  # fmt: skip
+        if self.offline:
+            # Tables log an artifact of their own through this method; its files must be relative as well.
+            self._log_run_artifact, self.run.log_artifact = self.run.log_artifact, self._log_offline_artifact
+        for name, best in (("val_loss", "min"), ("val_cer", "min"), ("val_wer", "min"), ("val_exact", "max")):
+            self.run.define_metric(name, summary=best)
+        if not run.resumed_at:
+            self._log_data(run)
+
+    def _log_offline_artifact(self, artifact: Any, *arguments: Any, **options: Any) -> Any:
+        """Log an artifact of an offline run with the paths of its files relative to the run folder."""
+        folder = self.info.folder.resolve()
+        for entry in artifact.manifest.entries.values():
+            if entry.local_path is not None:
+                entry.local_path = os.path.relpath(entry.local_path, folder)
+        return self._log_run_artifact(artifact, *arguments, **options)
+
+    def _log_data(self, run: RunInfo) -> None:
+        """Record the data of the run: glyphs, sentences and the settings of the lines. The run uses this artifact."""
+        artifact = self.wandb.Artifact(f"lines-{self.run.id}", type="dataset", metadata=run.data)
+        with artifact.new_file("lines.json") as file:
+            json.dump(run.data, file, indent=1)
+        if self.offline:  # wandb refuses use_artifact offline
+            self.run.log_artifact(artifact)
+        else:
+            self.run.use_artifact(artifact)
+
+    def log_metrics(self, step: int, metrics: Metrics) -> None:
+        self.last_step = step
+        self.run.log(metrics, step=step)
+
+    def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
+        table = self.wandb.Table(columns=["line", "truth", "read", "cer"])
+        for prediction in predictions:
+            table.add_data(self.wandb.Image(prediction.image), prediction.truth, prediction.text, prediction.cer)
+        self.run.log({"predictions": table}, step=step)
+
+    def log_errors(self, step: int, errors: ErrorSummary) -> None:
+        names, counts = confusion_matrix(errors)
+        cells = [(row, column) for row, column in zip(*counts.nonzero(), strict=True)]
+        truths = [int(row) for row, column in cells for _ in range(counts[row, column])]
+        texts = [int(column) for row, column in cells for _ in range(counts[row, column])]
+        lengths = self.wandb.Table(
+            columns=["shortest", "longest", "lines", "cer"], data=[list(row) for row in errors.lengths]
+        )
+        characters = self.wandb.Table(
+            columns=["character", "errors", "in the truths"], data=[list(row) for row in errors.characters]
+        )
+        matrix = self.wandb.plot.confusion_matrix(
+            y_true=truths, preds=texts, class_names=names, title="Characters read, by the true character"
+        )
+        tables = {"errors_by_length": lengths, "errors_by_character": characters, "confusions": matrix}
+        self.run.log(tables, step=self.last_step)  # wandb takes no step before its last one
+        self.run.summary.update(length_metrics(errors))
+
+    def log_summary(self, summary: Metrics) -> None:
+        self.run.summary.update(summary)
+
+    def log_artifact(self, path: Path) -> None:
+        lineage = {"data": self.info.data, "recipe": self.info.recipe.to_dict(), "lines": f"lines-{self.run.id}"}
+        artifact = self.wandb.Artifact(f"reader-{self.run.id}", type="model", metadata=lineage)
+        for file in (path, *self.info.description_files):
+            artifact.add_file(str(file))
+        self.run.log_artifact(artifact)
+
+    def finish(self, completed: bool) -> None:
+        try:
+            self.run.finish(exit_code=0 if completed else 1)
+        finally:
+            for name, value in self.storage.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value

@@ -1,0 +1,315 @@
+"""The report page and the list of runs: what they show, half-written runs, sweeps, and the page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glyphline.cli import main
+from glyphline.errors import DataError, UserError
+from glyphline.recipe import Recipe
+from glyphline.training.charts import line_chart, tick_values
+from glyphline.training.report import MAX_BYTES, build_report, read_sweep
+from glyphline.training.runs import differing_settings, find_runs, read_run
+from glyphline.training.train import train
+from glyphline.training.validation import read_validation
+
+TinyRecipe = Callable[..., Recipe]
+CHROMIUM = Path("/usr/bin/chromium")
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+
+
+@pytest.fixture(scope="module")
+def other_run(tiny_recipe: TinyRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with another alphabet and another context. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("runs") / "other"
+    recipe = tiny_recipe(lines__alphabet="full", network__context="lstm", training__epochs=1)
+    train(recipe, folder, trackers=["csv"], progress=False, report=lambda text: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(finished_run: Path) -> str:
+    return build_report([finished_run])
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in order, and collects the addresses that a browser would load."""
+
+    VOID = ("meta", "link", "img", "path", "circle")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.addresses: list[str] = []
+        self.images = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.images += tag == "img"
+        self.addresses += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:  # also called for <path/>
+            assert self.stack.pop() == tag
+
+
+def parse(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    assert page.stack == []
+    return page
+
+
+# ------------------------------------------------------------------------------------------------------------- the page
+
+
+def test_page_holds_everything_about_a_run_and_loads_nothing(page: str, finished_run: Path) -> None:
+    parsed = parse(page)
+    assert all(address.startswith(("data:", "#")) for address in parsed.addresses)
+    assert "<script" not in page and len(page.encode()) < MAX_BYTES
+    validation = read_validation(finished_run / "validation.json")
+    pictures = sum(bool(line.picture) for line in validation.lines)
+    assert parsed.images == pictures + len(validation.samples) == 12 + 8
+    for heading in (
+        "Result", "Curves", "Composed training lines", "Encoding", "Network", "Predictions", "Confusions",
+        "Errors by character", "Errors by length", "Calibration", "Recipe, command",
+    ):  # fmt: skip
+        assert re.search(rf"<h[23][^>]*>{heading}", page), heading
+    result = json.loads((finished_run / "result.json").read_text())
+    assert f"{result['best']['val_cer']:.2%}" in page and f"{result['parameters']:,} parameters" in page
+    assert "epoch_lines: 40" in page and (finished_run / "command.txt").read_text().split()[0] in page
+
+
+def test_predictions_are_sorted_by_error(page: str, finished_run: Path) -> None:
+    table = page[page.index("Predictions, the worst first") : page.index("Confusions")]
+    rates = [float(rate) for rate in re.findall(r'<td class="n">([\d.]+)%', table)]
+    assert rates == sorted(rates, reverse=True) and len(rates) == 12
+    validation = read_validation(finished_run / "validation.json")
+    for line in validation.lines:
+        assert line.truth in table and len(line.confidences) == len(line.text)
+
+
+def test_validation_file_agrees_with_the_metrics(finished_run: Path) -> None:
+    from glyphline.score import score
+
+    validation, run = read_validation(finished_run / "validation.json"), read_run(finished_run)
+    assert validation.step == run.best["step"]
+    result = score([line.truth for line in validation.lines], [line.text for line in validation.lines])
+    assert (result.cer, result.wer) == (run.best["val_cer"], run.best["val_wer"])
+    errors = validation.errors()
+    wrong = sum(count for _, count, _ in errors.characters) + sum(n for truth, _, n in errors.confusions if not truth)
+    assert wrong == sum(n for _, _, n in errors.confusions) == round(result.cer * result.characters)
+
+
+def test_page_of_a_run_without_predictions_reads_its_lines_again(finished_run: Path, page: str, tmp_path: Path) -> None:
+    folder = tmp_path / finished_run.name
+    shutil.copytree(finished_run, folder)
+    (folder / "validation.json").unlink()
+    reports: list[str] = []
+    again = build_report([folder], line_count=12, report=reports.append)
+    assert len(reports) == 1 and "again" in reports[0]
+    # The sums of other batches are rounded in another order, so only the confidences may differ.
+    assert re.findall(r'<td class="text">.*?</td>', again, re.S) == re.findall(r'<td class="text">.*?</td>', page, re.S)
+
+
+def test_runs_with_different_alphabets_stand_side_by_side(finished_run: Path, other_run: Path) -> None:
+    html = build_report([finished_run, other_run])
+    parse(html)
+    assert "The runs have different alphabets (finished: 27 characters, other: 63 characters)" in html
+    differences = html[html.index("Settings that differ") : html.index("Best epoch of each run")]
+    keys = re.findall(r'<th scope="row">([\w.]+)</th>', differences)
+    assert keys == ["lines.alphabet", "network.context", "training.epochs"]
+    assert html.count('class="dot curve-1"') > 1  # a single epoch is a dot
+
+
+@pytest.mark.parametrize(
+    "kept, missing",
+    [
+        (["recipe.yaml", "command.txt", "environment.json"], ["the result", "the curves", "the network"]),
+        (["recipe.yaml", "metrics.csv", "best.pt", "validation.json"], ["the result"]),
+        (["result.json"], ["the recipe", "the curves", "the network"]),
+    ],
+)
+def test_half_written_run_shows_what_there_is(
+    kept: list[str], missing: list[str], finished_run: Path, tmp_path: Path
+) -> None:
+    for name in kept:
+        shutil.copy(finished_run / name, tmp_path)
+    html = build_report([tmp_path])
+    parse(html)
+    assert re.findall(r"Missing: (the \w+)", html) == missing
+
+
+def test_damaged_files_of_a_run_are_named(finished_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run, folder)
+    (folder / "best.pt").write_bytes(b"no weights")
+    (folder / "validation.json").write_text('{"format_version": 1, "lines"')
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("50,val_lo")
+    html = build_report([folder])
+    assert "Missing: the network" in html and "Missing: the predictions" in html and "CER of the validation" in html
+
+
+def test_page_that_grows_too_large_leaves_out_pictures(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = parse(build_report([finished_run])).images
+    monkeypatch.setattr("glyphline.training.report.MAX_BYTES", 60_000)
+    assert parse(build_report([finished_run])).images < whole
+
+
+def test_texts_are_escaped(finished_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run, folder)
+    (folder / "command.txt").write_text("<script>alert(1)</script>\n")
+    html = build_report([folder])
+    assert "<script" not in html and "&lt;script&gt;" in html
+
+
+# --------------------------------------------------------------------------------------------------------------- sweeps
+
+
+def write_sweep(folder: Path, runs: list[Path]) -> None:
+    folder.mkdir()
+    arms = []
+    for k, run in enumerate(runs):
+        shutil.copytree(run, folder / run.name)
+        seed = {"seed": 0, "run": run.name, "cer": 0.5 - k / 10, "stopped_at_epoch": 3 if k else None}
+        arms.append(
+            {
+                "name": run.name,
+                "changes": {"network.context": "lstm"} if k else {},
+                "seeds": [seed],
+                "cer": 0.5 - k / 10,
+                "cer_interval": [0.3, 0.6],
+                "verdict": "worth it" if k else "baseline",
+            }
+        )
+    sweep = {"arms": arms, "baseline": runs[0].name, "protocol": {"epochs": 4, "recipe": {"name": "tiny"}}}
+    (folder / "sweep.json").write_text(json.dumps(sweep))
+
+
+def test_sweep_is_a_table_with_the_runs_of_its_arms(finished_run: Path, other_run: Path, tmp_path: Path) -> None:
+    write_sweep(tmp_path / "sweep", [finished_run, other_run])
+    html = build_report([tmp_path / "sweep"])
+    parse(html)
+    table = html[html.index("The arms of the sweep") : html.index("The runs side by side")]
+    for text in ("finished (baseline)", "network.context=lstm", "40.00%", "0: 40.00% (stopped at epoch 3)", "worth it"):
+        assert text in table
+    assert "epochs: 4." in html  # the recipe of the protocol is not repeated
+    assert html.count('<section id="run-') == 2
+
+
+def test_damaged_sweep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text('{"arms": [{}]}')
+    with pytest.raises(DataError, match=r"sweep\.json is no complete sweep"):
+        read_sweep(tmp_path)
+
+
+# --------------------------------------------------------------------------------------------------------- the commands
+
+
+def run_main(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return int(str(caught.value.code))
+
+
+def test_report_of_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "report.html"
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert run_main(["report", str(folder), "--out", str(out)]) == 2
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and str(folder) in message and "glyphline train" in message
+    assert not out.exists()
+
+
+def test_runs_lists_finished_and_unfinished_runs(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished_run, tmp_path / "a" / "done")
+    (tmp_path / "begun").mkdir()
+    shutil.copy(finished_run / "recipe.yaml", tmp_path / "begun")
+    assert run_main(["runs", str(tmp_path)]) == 0
+    header, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    cells = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    result = json.loads((finished_run / "result.json").read_text())
+    assert cells["a/done"]["CER"] == f"{result['best']['val_cer']:.2%}" and cells["a/done"]["state"] == "finished"
+    assert cells["begun"]["state"] == "no epoch yet" and cells["begun"]["CER"] == "-"
+    assert run_main(["runs", str(tmp_path / "nowhere")]) == 2
+
+
+def test_runs_of_an_empty_folder_say_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert find_runs(tmp_path) == [] and run_main(["runs", str(tmp_path)]) == 0
+    assert "glyphline train" in capsys.readouterr().err
+
+
+def test_read_run_refuses_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no run"):
+        read_run(tmp_path)
+
+
+def test_settings_that_one_recipe_lacks_differ() -> None:
+    assert differing_settings([{"a": 1, "b": {"c": 2}}, {"a": 1}]) == {"b.c": [2, None]}
+
+
+# ----------------------------------------------------------------------------------------------------------- the charts
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (0.0, 3.7e-4), (-5, 12345), (2, 2.0001)])
+def test_ticks_are_a_few_round_numbers_within_the_range(low: float, high: float) -> None:
+    ticks = tick_values(low, high)
+    assert 3 <= len(ticks) <= 8 and low - 1e-9 <= ticks[0] < ticks[-1] <= high + 1e-9
+
+
+def test_chart_leaves_out_what_is_not_finite_and_thins_long_curves() -> None:
+    assert line_chart("t", [("a", [(0, float("nan"))]), ("b", [])], "x") == ""
+    chart = line_chart("t", [("a", [(k, k % 7) for k in range(5000)]), ("b", [(3, 1.0)])], "x")
+    assert chart.count("L") < 420 and 'class="dot curve-1"' in chart
+
+
+# --------------------------------------------------------------------------------------------------------- real browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not CHROMIUM.exists():
+        pytest.skip("needs /usr/bin/chromium: apt-get install chromium")
+    with playwright_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+def test_page_in_a_browser_is_accessible_and_fits(
+    width: int, scheme: str, browser: Any, finished_run: Path, other_run: Path, tmp_path: Path
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    write_sweep(tmp_path / "sweep", [finished_run, other_run])
+    path = tmp_path / "report.html"
+    path.write_text(build_report([tmp_path / "sweep"]), encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
+    shown, problems = context.new_page(), []
+    shown.on("console", lambda message: problems.append(message.text))
+    shown.on("pageerror", lambda error: problems.append(str(error)))
+    shown.on("requestfailed", lambda request: problems.append(request.url))
+    shown.goto(path.as_uri())
+    assert problems == []
+    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    violations = axe.Axe().run(shown, options=WCAG).response["violations"]
+    assert not violations, [(v["id"], v["nodes"][0]["html"]) for v in violations]
+    shown.emulate_media(media="print")
+    assert shown.evaluate("[...document.querySelectorAll('.tall')].every(e => e.scrollHeight <= e.clientHeight + 1)")
+    context.close()
