@@ -16,17 +16,19 @@ from glyphline.cli.demo import demo
 from glyphline.cli.evaluate import evaluate
 from glyphline.cli.export import export
 from glyphline.cli.fetch import fetch
+from glyphline.cli.glyphs import glyphs
 from glyphline.cli.language import language
 from glyphline.cli.models import models
 from glyphline.cli.read import read
 from glyphline.cli.serve import serve
+from glyphline.cli.sheet import sheet
 from glyphline.cli.terminal import print_status
 from glyphline.cli.train import train
 from glyphline.cli.translate import translate
 from glyphline.errors import GlyphlineError
 
 #: the verbs in the order in which `glyphline --help` lists them
-VERBS = (fetch, compose, train, evaluate, read, serve, translate, export, language, models, demo)
+VERBS = (fetch, compose, sheet, glyphs, train, evaluate, read, serve, translate, export, language, models, demo)
 
 app = typer.Typer(
     help="Compose handwritten lines, train a reader on them, and read images with it.",

@@ -140,9 +140,21 @@ def read_text_files(rest: str) -> Groups:
 
 
 def read_built_in(rest: str) -> Groups:
-    """Yield the sentences of composing/sentences.txt in the package, written for this project; `rest` is ignored."""
-    text = resources.files("glyphline.composing").joinpath("sentences.txt").read_text(encoding="utf-8")
-    yield from _one_sentence_groups(text.splitlines())
+    """Yield sentences written for this project, from the package.
+
+    rest: "" or "en" for those of composing/sentences.txt, or another language of composing/languages.tsv, which has a
+    few short ones of each. Raises DataError for a language that is not there.
+    """
+    folder = resources.files("glyphline.composing")
+    if rest in ("", "en"):
+        yield from _one_sentence_groups(folder.joinpath("sentences.txt").read_text(encoding="utf-8").splitlines())
+        return
+    rows = [row.split("\t") for row in folder.joinpath("languages.tsv").read_text(encoding="utf-8").splitlines()]
+    texts = [text for language, text in rows if language == rest]
+    if not texts:
+        languages = nearest(rest, {"en", *(language for language, _ in rows)})
+        raise DataError(f'no built-in sentences in the language "{rest}"; {languages}: or give text:FILE')
+    yield from _one_sentence_groups(texts)
 
 
 def read_generated(rest: str) -> Groups:
@@ -177,8 +189,30 @@ SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
         "generated:COUNT: numbers, dates, prices, names, addresses, codes, single letters",
     ),
     "signs": (read_signs, False, "signs:COUNT: pseudo-words and signs in the letters of ten languages"),
-    "built-in": (read_built_in, False, "built-in: the sentences inside the package, no file needed"),
+    "built-in": (
+        read_built_in,
+        False,
+        "built-in: the English sentences inside the package, no file needed; built-in:de and others: a few short ones",
+    ),
 }
+
+
+def read_sentences(spec: str) -> list[str]:
+    """All sentences of one source, untokenised, in its order, without a split.
+
+    spec: such as "built-in:de" or "text:notes.txt". Raises DataError for an unknown, missing or damaged source.
+    """
+    read_groups, is_tokenised, _ = _source(spec)
+    texts = (text for _, sentences in read_groups(spec.partition(":")[2]) for text in sentences)
+    return [detokenise(text) if is_tokenised else text for text in texts]
+
+
+def _source(spec: str) -> tuple[Callable[[str], Groups], bool, str]:
+    """The row of SENTENCES that a spec names. Raises DataError where there is none."""
+    kind = spec.partition(":")[0]
+    if kind not in SENTENCES:
+        raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
+    return SENTENCES[kind]
 
 
 def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dict[str, tuple[str, ...]]:
@@ -217,12 +251,9 @@ def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[s
     texts: dict[str, tuple[str, int]] = {}  # sentence key -> text, number of its source
     rank = {split: i for i, split in enumerate(SPLITS)}
     for number, spec in enumerate(specs):
-        kind, _, rest = spec.partition(":")
-        if kind not in SENTENCES:
-            raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
-        read_groups, is_tokenised, _ = SENTENCES[kind]
+        read_groups, is_tokenised, _ = _source(spec)
         clean = PUNCTUATION_MODES[punctuation] if is_tokenised or punctuation == "stripped" else None
-        for group_id, sentences in read_groups(rest):
+        for group_id, sentences in read_groups(spec.partition(":")[2]):
             bucket = zlib.crc32(sentence_key(group_id).encode()) % SPLIT_BUCKETS
             split = "test" if bucket == 0 else "val" if bucket == 1 else "train"
             for sentence in sentences:
