@@ -222,10 +222,11 @@ def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dic
     detokenises tokenised sources only, "stripped" applies to all sources.
     Returns the sentences of "train", "val" and "test". A hash of its group id gives the split of a group, so the split
     is the same in every source and when data are added; about one group in SPLIT_BUCKETS is in test, as many are in
-    val. Sentences are equal when their `sentence_key` is equal. A sentence of several groups is in test if one of them
-    is in test, otherwise in val if one of them is in val. The last four results are kept for the process: a file that
-    was changed is then not read again.
-    Raises DataError for an unknown, missing or damaged source and for a split without sentences, RecipeError for an
+    val. Where that leaves a split without sentences, because there are few, one of train's is moved to it; fewer than
+    three sentences are shared, see `sharing`. Sentences are equal when their `sentence_key` is equal. A sentence of
+    several groups is in test if one of them is in test, otherwise in val if one of them is in val. The last four
+    results are kept for the process: a file that was changed is then not read again.
+    Raises DataError for an unknown, missing or damaged source and for sources without sentences, RecipeError for an
     unknown `punctuation`.
     """
     by_source = split_sentences_by_source(specs, punctuation)
@@ -265,10 +266,36 @@ def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[s
     splits: dict[str, list[list[str]]] = {split: [[] for _ in specs] for split in SPLITS}
     for key, (text, number) in texts.items():
         splits[split_of[key]][number].append(text)
-    for split, sources in splits.items():
-        if not any(sources):
-            raise DataError(f"{', '.join(specs)} give no sentence for the {split} split: give more text")
+    if not texts:
+        raise DataError(f"{', '.join(specs)} give no sentence: give a text with at least one")
+    for split in ("val", "test"):
+        if not any(splits[split]):
+            _fill_split(splits, split)
+    if not any(splits["train"]):
+        _fill_split(splits, "train")
     return {split: tuple(map(tuple, sources)) for split, sources in splits.items()}
+
+
+def _fill_split(splits: dict[str, list[list[str]]], split: str) -> None:
+    """Give a sentence to a split without any: one of the split that has the most, where it is copied if it is alone."""
+    fullest = max(splits, key=lambda name: (sum(map(len, splits[name])), name != "train"))
+    number = max(range(len(splits[fullest])), key=lambda k: len(splits[fullest][k]))
+    texts = splits[fullest][number]
+    splits[split][number] = [texts.pop() if sum(map(len, splits[fullest])) > 1 else texts[-1]]
+
+
+def sharing(splits: dict[str, tuple[tuple[str, ...], ...]]) -> str:
+    """Say that splits share sentences because there are too few, and what that means; "" where they share none.
+
+    splits: from `split_sentences_by_source`.
+    """
+    keys = [{sentence_key(text) for texts in sources for text in texts} for sources in splits.values()]
+    if not any(a & b for a, b in ((keys[0], keys[1]), (keys[0], keys[2]), (keys[1], keys[2]))):
+        return ""
+    return (
+        f"there are only {len(set().union(*keys))} different sentences: validation and test repeat some, so their "
+        "numbers say nothing about other texts"
+    )
 
 
 def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
@@ -293,7 +320,7 @@ class AlphabetFitter:
     `fold_merged`; if all its ASCII letters are capitals, the text is put in capitals. What is still outside is handled
     by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and "refuse" raises
     AlphabetError. After "replace" and "drop" a run of spaces becomes one space. `counts` holds how often each character
-    was replaced or dropped.
+    was replaced or dropped, `folded` how often one was folded, by character and what it became.
     Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
 
     >>> fit = AlphabetFitter(Alphabet.from_name("merged"), unknown="drop")
@@ -305,6 +332,7 @@ class AlphabetFitter:
     unknown: str = "drop"
     replacement: str = " "
     counts: Counter[str] = field(default_factory=Counter)
+    folded: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         if self.unknown not in UNKNOWN_POLICIES:
@@ -322,7 +350,7 @@ class AlphabetFitter:
         """Return the text in characters of the alphabet. A text that has only such characters is returned unchanged."""
         if not self.alphabet.unknown_characters(text):
             return text
-        text = "".join(c if c in self.alphabet else fold_plain(c) for c in text)
+        text = "".join(c if c in self.alphabet else self._fold(c) for c in text)
         if self.alphabet.is_merged:
             text = fold_merged(text)
         elif self._capitalise:
@@ -339,6 +367,25 @@ class AlphabetFitter:
         substitute = self.replacement if self.unknown == "replace" else ""
         text = "".join(c if c in self.alphabet else substitute for c in text)
         return re.sub(r" {2,}", " ", text)
+
+    def _fold(self, character: str) -> str:
+        """The plain form of a character, counted where it is another one that the alphabet has."""
+        plain = fold_plain(character)
+        if plain != character and plain.strip() and all(c in self.alphabet for c in plain):
+            self.folded[character, plain] += 1
+        return plain
+
+    def describe(self, shown: int = 8) -> list[str]:
+        """Say which characters were folded, dropped or replaced and how often: a sentence for each that happened."""
+        notes = []
+        if self.folded:
+            pairs = ", ".join(f"{c!r} to {plain!r} {n}" for (c, plain), n in self.folded.most_common(shown))
+            notes.append(f"characters outside the alphabet were folded to plain ones: {pairs}")
+        if self.counts:
+            commonest = ", ".join(f"{c!r} {n}" for c, n in self.counts.most_common(shown))
+            action = "dropped" if self.unknown == "drop" else "replaced"
+            notes.append(f"characters outside the alphabet were {action}: {commonest}")
+        return notes
 
 
 def fit_sentences(sentences: Iterable[str], fitter: AlphabetFitter) -> list[str]:

@@ -24,7 +24,7 @@ Points = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]  # (H, W)
 
 RESOLUTION = 10  # px a mm of the flattened page; an x-height of the hint is 45 px
-DETECTION_SIDE = 2400  # px; marks are searched on photographs shrunk to this longer side
+DETECTION_SIDES = (1600, 2400)  # px; marks are searched on photographs shrunk to these longer sides
 MIN_PX_PER_MM = 4.0  # of the photograph; below it strokes of a pen are about one pixel wide
 MAX_PX_PER_MM = 15.0  # larger photographs are shrunk before they are flattened
 SIMILAR_MARKS = 0.35  # smallest side of a mark, of the largest; smaller ones are chance patterns
@@ -33,6 +33,10 @@ MIN_MATCH = 0.2  # correlation with the printed box, -1..1, below which its plac
 OUTLIER = 0.8  # mm from the smooth displacement beyond which the place of a box is not trusted
 PIECE = 40.0  # mm; the edge of a line's area is matched in pieces of this length
 GUIDE_LEVEL = 0.25  # darkness above which ink is cut off before boxes are searched
+SMOOTHING = 0.07  # mm, sigma of the blur that takes noise away before ink is separated
+GUIDE_QUANTILE = 0.97  # of the darkness on printed boxes: what is taken away there; writing covers less than the rest
+MIN_FLOOR = 0.05  # darkness below which nothing is ink; the paper's noise raises it
+FULL_INK = 0.7  # of the darkest tenth of the ink on a page: what counts as full ink
 EDGE = 0.35  # mm on either side of the line of a box that belong to it
 BOX_MARGIN, AREA_MARGIN = 1.0, 1.6  # mm beyond the line in which ink of the slot is still searched
 MIN_INK = 0.08  # mm2 of a stroke; smaller specks are not ink
@@ -71,13 +75,13 @@ def find_page(image: ColourImage) -> FoundPage:
     """
     marks: dict[int, Points] = {}
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    scale = min(1.0, DETECTION_SIDE / max(grey.shape))
-    shrunk = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-    for attempt in (shrunk, _even_light(shrunk)):  # the second only for photographs with deep shadows
-        for mark_id, corners in _detect_marks(attempt):
+    for attempt, side in enumerate(DETECTION_SIDES):
+        scale = min(1.0, side / max(grey.shape))
+        shrunk = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        for mark_id, corners in _detect_marks(_even_light(shrunk) if attempt else shrunk):
             marks.setdefault(mark_id, corners / scale)
         if len(marks) >= len(CORNERS):
-            break
+            break  # the second attempt is for photographs with deep shadows and small pages
     largest = max((_side(corners) for corners in marks.values()), default=0.0)
     marks = {k: corners for k, corners in marks.items() if _side(corners) >= SIMILAR_MARKS * largest}
     if not marks:
@@ -116,7 +120,9 @@ def check_page(found: FoundPage, sheet: Sheet) -> None:
             "one sheet at a time, with its own --sheet and --out"
         )
     if not 1 <= found.page <= sheet.page_count:
-        raise ImageError(f"shows page {found.page}, but the sheet has {sheet.page_count}: give photographs of its pages")
+        raise ImageError(
+            f"shows page {found.page}, but the sheet has {sheet.page_count}: give photographs of its pages"
+        )
 
 
 def cut_page(image: ColourImage, found: FoundPage, sheet: Sheet) -> list[Cut]:
@@ -124,10 +130,17 @@ def cut_page(image: ColourImage, found: FoundPage, sheet: Sheet) -> list[Cut]:
 
     image: the photograph, uint8 (H, W, 3). found: its marks. sheet: the sheet it shows, see `check_page`.
     """
-    flat, shifts = flatten(image, found, sheet)
-    slots = sheet.slots_of(found.page)
-    ink = separate_ink(flat, slots, guide_mask(sheet, found.page, RESOLUTION))
-    return [_cut_slot(ink, slot, shift) for slot, shift in zip(slots, shifts, strict=True)]
+    slots, mask = sheet.slots_of(found.page), guide_mask(sheet, found.page, RESOLUTION)
+    flat, shifts = flatten(image, found, sheet, mask)
+    ink = separate_ink(flat, slots, mask)
+    _, labels = cv2.connectedComponents((ink > MASK_LEVEL).astype(np.uint8), connectivity=8)
+    windows = [_window(slot, shift, labels.shape) for slot, shift in zip(slots, shifts, strict=True)]
+    owners = _find_owners(labels, slots, windows)
+    cuts = []
+    for k, (slot, shift, window) in enumerate(zip(slots, shifts, windows, strict=True)):
+        baseline = slot.baseline + float(shift[1]) - window[0].start / RESOLUTION
+        cuts.append(_cut_slot(ink[window], labels[window], owners == k, slot, baseline))
+    return cuts
 
 
 # ------------------------------------------------------------------------------------------------------------- marks
@@ -159,8 +172,11 @@ def _side(corners: Points) -> float:
 # ---------------------------------------------------------------------------------------------------------- flatness
 
 
-def flatten(image: ColourImage, found: FoundPage, sheet: Sheet) -> tuple[ColourImage, list[Points]]:
-    """The page upright and flat at RESOLUTION, uint8 (H, W, 3), and the rest of each slot's shift, (x, y) in mm."""
+def flatten(image: ColourImage, found: FoundPage, sheet: Sheet, mask: Plane) -> tuple[ColourImage, list[Points]]:
+    """The page upright and flat at RESOLUTION, uint8 (H, W, 3), and the rest of each slot's shift, (x, y) in mm.
+
+    mask: from `guide_mask`.
+    """
     scale = min(1.0, MAX_PX_PER_MM * MARK / max(_side(corners) for corners in found.corners))
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -169,15 +185,12 @@ def flatten(image: ColourImage, found: FoundPage, sheet: Sheet) -> tuple[ColourI
     width, height = (round(side * RESOLUTION) for side in sheet.size)
     coarse = _sample(image, transform, np.zeros((height, width, 2), np.float32))
     slots = sheet.slots_of(found.page)
-    mask = guide_mask(sheet, found.page, RESOLUTION)
     places, shifts, weights = _match_guides(_darkness(coarse[..., 2]), mask, slots)
     coefficients = _fit_displacement(places, shifts, weights, marks, sheet.size)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    grid = np.stack([x, y], 2)[::20, ::20].reshape(-1, 2) / RESOLUTION  # smooth: every 2 mm are enough
-    coarse_shift = (_terms(grid, sheet.size) @ coefficients).astype(np.float32)
-    displacement = cv2.resize(
-        coarse_shift.reshape(len(y[::20]), -1, 2), (width, height), interpolation=cv2.INTER_LINEAR
-    )
+    # the displacement is smooth: a grid of cells of 2 mm is enough, each value in the middle of its cell
+    x, y = np.meshgrid(np.arange(width // 20 + 1) * 2 + 1.0, np.arange(height // 20 + 1) * 2 + 1.0)
+    values = _terms(np.stack([x.ravel(), y.ravel()], 1), sheet.size) @ coefficients
+    displacement = cv2.resize(values.astype(np.float32).reshape(*x.shape, 2), None, fx=20, fy=20)[:height, :width]
     flat = _sample(image, transform, displacement)
     rest = shifts - _terms(places, sheet.size) @ coefficients
     trusted = (weights > 0) & (np.abs(rest).max(axis=1) < OUTLIER)
@@ -194,9 +207,8 @@ def _sample(image: ColourImage, transform: Points, displacement: npt.NDArray[np.
     transform: from the page in mm to the photograph in px.
     """
     height, width = displacement.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    x = (x + 0.5) / RESOLUTION + displacement[..., 0]
-    y = (y + 0.5) / RESOLUTION + displacement[..., 1]
+    x = (np.arange(width, dtype=np.float32) + 0.5) / RESOLUTION + displacement[..., 0]
+    y = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / RESOLUTION + displacement[..., 1]
     a = transform.astype(np.float32)
     depth = a[2, 0] * x + a[2, 1] * y + a[2, 2]
     map_x = (a[0, 0] * x + a[0, 1] * y + a[0, 2]) / depth
@@ -294,50 +306,79 @@ def separate_ink(flat: ColourImage, slots: list[Slot], mask: Plane) -> GreyImage
     slots: of the page. mask: from `guide_mask`. Ink is scaled by the darkest tenth of all ink on the page, so that a
     pencil gives full ink too.
     """
-    dark = _darkness(flat[..., 0])
+    smooth = cv2.GaussianBlur(flat, (0, 0), SMOOTHING * RESOLUTION)
+    dark = _darkness(smooth[..., 0])
+    # What is left of printed boxes in the red channel is taken away where they are, with room for 0.2 mm of error.
+    lines = cv2.GaussianBlur(cv2.dilate(mask, np.ones((5, 5), np.uint8)), (0, 0), 1.0)
+    dark = (dark - float(np.quantile(dark[mask > 0.9], GUIDE_QUANTILE)) * lines).clip(0)
     inside = np.zeros(dark.shape, bool)
     for slot in slots:
         y0, y1, x0, x1 = (round(v * RESOLUTION) for v in (slot.top + 1, slot.bottom - 1, slot.left + 1, slot.right - 1))
         inside[y0:y1, x0:x1] = True
-    on_paper, on_guide = dark[inside & (mask < 0.05)], dark[cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0.9]
-    noise = float(np.median(on_paper)) + 3 * 1.48 * float(np.median(np.abs(on_paper - np.median(on_paper))))
-    floor = max(0.08, noise, 1.3 * float(np.quantile(on_guide, 0.75)))
+    on_paper = dark[inside & (lines < 0.05)]
+    middle = float(np.median(on_paper))
+    floor = max(MIN_FLOOR, middle + 3 * 1.48 * float(np.median(np.abs(on_paper - middle))))
     strokes = on_paper[on_paper > 1.5 * floor]
     full = float(np.quantile(strokes, 0.9)) if len(strokes) > 100 else 1.0
-    full = max(0.85 * full, 2 * floor)
+    full = max(FULL_INK * full, 2 * floor)
     return np.asarray(((dark - floor) / (full - floor) * 255).clip(0, 255), np.uint8)
 
 
-def _cut_slot(ink: GreyImage, slot: Slot, shift: Points) -> Cut:
-    """Cut what was written in a slot out of the ink of a page. shift: of the printed slot, (x, y) mm."""
-    margin = AREA_MARGIN if slot.is_line else BOX_MARGIN
-    left, top, right, bottom = (
-        round((v + float(s)) * RESOLUTION)
-        for v, s in zip(
-            (slot.left - margin, slot.top - margin, slot.right + margin, slot.bottom + margin), (*shift, *shift),
-            strict=True,
-        )
-    )  # fmt: skip
-    window = ink[max(0, top) : bottom, max(0, left) : right]
-    count, labels = cv2.connectedComponents((window > MASK_LEVEL).astype(np.uint8), connectivity=8)
-    inner, outer = np.zeros(window.shape, bool), np.ones(window.shape, bool)
-    for area, region, value in ((inner, margin + EDGE, True), (outer, margin - EDGE, False)):
-        edge = round(region * RESOLUTION)
-        area[edge:-edge, edge:-edge] = value
-    area = np.bincount(labels.ravel(), minlength=count)
-    inside = np.bincount(labels[inner], minlength=count)
-    beyond = np.bincount(labels[outer], minlength=count)
-    peak = np.zeros(count)
-    np.maximum.at(peak, labels.ravel(), window.ravel())
+def _window(slot: Slot, shift: Points, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The rows and columns of a slot and its margin on a flat page of a shape (H, W). shift: of the slot, (x, y) mm."""
+    margin = _margin(slot)
+    x0, x1 = (round((v + float(shift[0])) * RESOLUTION) for v in (slot.left - margin, slot.right + margin))
+    y0, y1 = (round((v + float(shift[1])) * RESOLUTION) for v in (slot.top - margin, slot.bottom + margin))
+    return slice(max(0, y0), min(shape[0], y1)), slice(max(0, x0), min(shape[1], x1))
+
+
+def _margin(slot: Slot) -> float:
+    return AREA_MARGIN if slot.is_line else BOX_MARGIN
+
+
+def _inside(labels: npt.NDArray[np.int32], margin: float) -> npt.NDArray[np.int32]:
+    """The part of a window within a margin, mm."""
+    edge = round(margin * RESOLUTION)
+    return labels[edge:-edge, edge:-edge]
+
+
+def _find_owners(
+    labels: npt.NDArray[np.int32], slots: list[Slot], windows: list[tuple[slice, slice]]
+) -> npt.NDArray[np.int64]:
+    """For each connected piece of ink the index of the slot that has the most of it; -1 for ink outside all slots.
+
+    A character that crosses a line therefore leaves no scrap in the next box.
+    """
+    count = int(labels.max()) + 1
+    most, owners = np.zeros(count, np.int64), np.full(count, -1, np.int64)
+    for k, (slot, window) in enumerate(zip(slots, windows, strict=True)):
+        pieces, areas = np.unique(_inside(labels[window], _margin(slot) + EDGE), return_counts=True)
+        better = areas > most[pieces]
+        most[pieces[better]], owners[pieces[better]] = areas[better], k
+    owners[0] = -1  # paper
+    return owners
+
+
+def _cut_slot(
+    ink: GreyImage, labels: npt.NDArray[np.int32], is_own: npt.NDArray[np.bool_], slot: Slot, baseline: float
+) -> Cut:
+    """Cut what was written in a slot out of the window of its ink.
+
+    labels: of the connected pieces of ink in the window. is_own: by label, whether the piece belongs to the slot.
+    baseline: mm below the upper edge of the window.
+    """
     unit = RESOLUTION**2
-    kept = (area >= MIN_INK * unit) & (inside > 0) & (peak >= PEAK_LEVEL)
-    kept[0] = False
+    area = np.bincount(labels.ravel(), minlength=len(is_own))
+    beyond = area - np.bincount(_inside(labels, _margin(slot) - EDGE).ravel(), minlength=len(is_own))
+    peak = np.zeros(len(is_own), np.uint8)
+    np.maximum.at(peak, labels.ravel(), ink.ravel())
+    kept = is_own & (area >= MIN_INK * unit) & (peak >= PEAK_LEVEL)
     if not kept.any():
         return Cut(slot, np.zeros((1, 1), np.uint8), 0.0, 0.0, "is empty")
-    strays = bool((beyond[kept] >= STRAY_INK * unit).any())
-    glyph = np.where(cv2.dilate(kept[labels].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, window, 0)
-    rows, columns = np.flatnonzero(kept[labels].any(axis=1)), np.flatnonzero(kept[labels].any(axis=0))
-    upper = slot.baseline + float(shift[1]) - (max(0, top) + int(rows[0])) / RESOLUTION
-    lower = slot.baseline + float(shift[1]) - (max(0, top) + int(rows[-1]) + 1) / RESOLUTION
-    cropped = glyph[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Cut(slot, np.asarray(cropped, np.uint8), upper, lower, "strays over its box" if strays else "")
+    mask = kept[labels]
+    fault = "strays over its box" if bool((beyond[kept] >= STRAY_INK * unit).any()) else ""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    soft_mask = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # with the faint rim of strokes
+    cropped = np.where(soft_mask, ink, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    upper, lower = baseline - int(rows[0]) / RESOLUTION, baseline - (int(rows[-1]) + 1) / RESOLUTION
+    return Cut(slot, cropped.astype(np.uint8), upper, lower, fault)

@@ -405,6 +405,8 @@ def train(
     options = recipe.training
     lines = LineSet(recipe.lines, "train", options.seed)
     validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
+    for note in lines.notes():
+        report(note)
     tracker = Trackers(trackers, report)
     module = TrainingModule(recipe, tracker)
     if options.initial_weights is not None and (not resume or options.initial_share):
