@@ -42,9 +42,9 @@ COMPLETE, FOREIGN = 0.99, 0.01  # shares of the ink's pixels
 FAULTS = 2  # boxes of a page that are left empty, and as many in which the character crosses the line
 FONTS = (
     "held-out/walter-turncoat", "held-out/amatic-sc", "held-out/permanent-marker", "held-out/rock-salt",
-    "held-out/parisienne", "hand/caveat", "hand/cedarville-cursive", "hand/architects-daughter", "hand/coming-soon",
+    "held-out/parisienne", "hand/caveat",
 )  # fmt: skip
-STROKE_WRITERS = (1, 2, 3)
+STROKE_WRITERS = (1, 2)
 SHOWN = "hand/caveat"  # the hand in the figures of the documentation
 
 

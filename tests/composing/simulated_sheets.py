@@ -20,7 +20,8 @@ from glyphline.imaging.documents import ColourImage, GreyImage
 PENS = ((28, 28, 34), (36, 48, 140), (92, 92, 98))  # RGB: black, blue, pencil
 THINNEST_PEN = 0.35  # mm; thinner strokes of a font are widened to it
 INSIDE = 0.6  # mm from the line of a box that a careful writer keeps
-LARGE = 0.9  # x-heights; characters of this height are used for planted strays
+LARGE = 0.9  # x-heights; characters of this height and width are used for planted strays
+STRAY = 0.8  # mm over the line, at least, of a planted stray
 NEAR, FAR = 1, 5  # px at RESOLUTION: ink is complete within the first, and foreign beyond the second (blur widens it)
 
 
@@ -50,7 +51,8 @@ def fill_page(
     filled = FilledPage(blank)
     order = [slots[k] for k in rng.permutation(len(slots)) if not slots[k].is_line]
     filled.empty = order[:empty] if not slots[0].is_line else [slots[k] for k in rng.permutation(len(slots))[:empty]]
-    large = [slot for slot in order[empty:] if _glyph(source, slot.text, writer, rng).top > LARGE]
+    glyphs = {slot: _glyph(source, slot.text, writer, rng) for slot in order[empty:]}
+    large = [s for s, g in glyphs.items() if g.top > LARGE and g.top * g.ink.shape[1] / g.ink.shape[0] > LARGE]
     filled.stray = large[:stray]
     for slot in slots:
         if slot in filled.empty:
@@ -64,7 +66,7 @@ def fill_page(
             room = ((slot.right - slot.left) / 2 - INSIDE) * MM - width / 2
             x += float(rng.uniform(-1, 1)) * min(max(0.0, room), 1.5 * MM)
         if slot in filled.stray:
-            over = width * float(rng.uniform(0.25, 0.45))  # most of it stays in its box
+            over = max(width * float(rng.uniform(0.25, 0.45)), STRAY * MM)  # most of it stays in its box
             x = slot.right * MM - width + over if rng.random() < 0.5 else slot.left * MM - over
         x0, y0 = round(x), round(slot.baseline * MM - top)
         window = image[y0 : y0 + height, x0 : x0 + width]
@@ -157,7 +159,8 @@ def _write_line(
         window = line[y : y + ink.shape[0], x : x + ink.shape[1]]
         np.maximum(window, ink, out=window)
     room = (slot.right - slot.left - 6) * MM
-    scale = min(1.0, room / width, (slot.baseline - slot.top - 0.5) * MM / top)
+    above, below = ((v - 0.5) * MM for v in (slot.baseline - slot.top, slot.bottom - slot.baseline))
+    scale = min(1.0, room / width, above / top, below / max(1.0, height - top))
     if scale < 1:
         line = cv2.resize(line, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return line, top * scale

@@ -120,6 +120,7 @@ class LineSet:
         self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
         self.normalization = normalization_of(recipe)
 
+    @property
     def notes(self) -> list[str]:
         """What a user should know of the data: characters folded or dropped, glyphs and sentences that splits share."""
         shared = [self._sentence_note, *(source.sharing() for source in self.pool.sources)]

@@ -233,6 +233,12 @@ def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dic
     return {split: tuple(text for texts in sources for text in texts) for split, sources in by_source.items()}
 
 
+def split_of_text(text: str) -> str:
+    """The split of a sentence or of the group that it identifies: by the hash of its key, whatever its source."""
+    bucket = zlib.crc32(sentence_key(text).encode()) % SPLIT_BUCKETS
+    return "test" if bucket == 0 else "val" if bucket == 1 else "train"
+
+
 def split_sentences_by_source(
     specs: tuple[str, ...], punctuation: str = "written"
 ) -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -255,8 +261,7 @@ def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[s
         read_groups, is_tokenised, _ = _source(spec)
         clean = PUNCTUATION_MODES[punctuation] if is_tokenised or punctuation == "stripped" else None
         for group_id, sentences in read_groups(spec.partition(":")[2]):
-            bucket = zlib.crc32(sentence_key(group_id).encode()) % SPLIT_BUCKETS
-            split = "test" if bucket == 0 else "val" if bucket == 1 else "train"
+            split = split_of_text(group_id)
             for sentence in sentences:
                 text = clean(sentence) if clean else sentence
                 key = sentence_key(text)

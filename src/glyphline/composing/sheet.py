@@ -218,8 +218,8 @@ def choose_lines(
     sentences: any number, in the language of the sheet; pairs are counted in them. characters: a line holds only these
     and spaces. count: lines, at most. length: characters of a line, at most; a longer sentence is cut between words
     and taken only where too few are short enough.
-    Each turn takes the line whose pairs that no chosen line holds yet are the commonest, relative to its length
-    (greedy set cover). Returns fewer lines where there are fewer.
+    Each turn takes the line whose pairs that no chosen line holds yet are the commonest (greedy
+    set cover). Returns fewer lines where there are fewer.
     """
     allowed = set(characters) | {" "}
     whole: list[str] = []
@@ -239,7 +239,7 @@ def choose_lines(
     covered: set[str] = set()
     while len(chosen) < count and len(chosen) < len(candidates):
         rest = [line for line in candidates if line not in chosen]
-        best = max(rest, key=lambda line: sum(frequency[p] for p in pairs_of[line] - covered) / (len(line) + 8))
+        best = max(rest, key=lambda line: sum(frequency[p] for p in pairs_of[line] - covered))
         chosen.append(best)
         covered |= pairs_of[best]
     return tuple(chosen)

@@ -29,15 +29,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glyphline.composing.counter_rng import random_int
-from glyphline.composing.line_sets import LineSet, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically
-from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
-from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
+from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader, open_lines
+from glyphline.training.labelled_lines import open_labelled_lines
 from glyphline.training.network import (
     CHECKPOINT_VERSION,
     Network,
@@ -111,8 +110,8 @@ class TrainingModule(pl.LightningModule):
         self._new_classes: list[int] = []
         self.total_steps = options.epochs * max(1, options.epoch_lines // options.batch)
         self.metrics: Metrics = {}  # of the last validation
-        watch_labels = read_labels(Path(options.watch)) if options.watch is not None else []
-        self.watch_lines = [(load(path), text) for path, text in watch_labels]  # grey images and their true texts
+        watched = open_labelled_lines(Path(options.watch)).lines if options.watch is not None else ()
+        self.watch_lines = [(line.image(), line.text) for line in watched]  # grey images and their true texts
         self._text_pairs: list[tuple[str, str]] = []  # true and predicted text of each validation line
         self._predictions: list[Prediction] = []
         self._val_loss, self._val_lines = 0.0, 0
@@ -388,7 +387,7 @@ def train(
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
     to resume, when the run to resume has other settings than `recipe`, and for an unknown tracker; DataError when the
     checkpoint is damaged or of another version, or data are missing; RecipeError when one of the first lines is too
-    long for CTC; GlyphlineError when training diverges or a checkpoint cannot be written; and what `LineSet`,
+    long for CTC; GlyphlineError when training diverges or a checkpoint cannot be written; and what `open_lines`,
     `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes through, and the last epoch's
     checkpoint is kept.
     """
@@ -403,9 +402,9 @@ def train(
     if resume and _fixed_settings(load_recipe(folder / RECIPE_FILE)) != _fixed_settings(recipe):
         raise UserError(f"{folder / RECIPE_FILE} differs from this recipe: resume with the run's own recipe")
     options = recipe.training
-    lines = LineSet(recipe.lines, "train", options.seed)
-    validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
-    for note in lines.notes():
+    lines = open_lines(recipe.lines, "train", options.seed)
+    validation_lines = open_lines(recipe.lines, "val", options.seed, options.validation_glyphs)
+    for note in (*lines.notes, *(validation_lines.notes if recipe.lines.labelled else ())):
         report(note)
     tracker = Trackers(trackers, report)
     module = TrainingModule(recipe, tracker)
