@@ -139,7 +139,7 @@ def cut_page(image: ColourImage, found: FoundPage, sheet: Sheet) -> list[Cut]:
     cuts = []
     for k, (slot, shift, window) in enumerate(zip(slots, shifts, windows, strict=True)):
         baseline = slot.baseline + float(shift[1]) - window[0].start / RESOLUTION
-        cuts.append(_cut_slot(ink[window], labels[window], owners == k, slot, baseline))
+        cuts.append(_cut_slot(ink[window], labels[window], owners == k, owners < 0, slot, baseline))
     return cuts
 
 
@@ -360,23 +360,33 @@ def _find_owners(
 
 
 def _cut_slot(
-    ink: GreyImage, labels: npt.NDArray[np.int32], is_own: npt.NDArray[np.bool_], slot: Slot, baseline: float
+    ink: GreyImage,
+    labels: npt.NDArray[np.int32],
+    is_own: npt.NDArray[np.bool_],
+    is_loose: npt.NDArray[np.bool_],
+    slot: Slot,
+    baseline: float,
 ) -> Cut:
     """Cut what was written in a slot out of the window of its ink.
 
     labels: of the connected pieces of ink in the window. is_own: by label, whether the piece belongs to the slot.
+    is_loose: by label, whether it belongs to none; such a piece on the line, as of a sign of two parts, strays too.
     baseline: mm below the upper edge of the window.
     """
     unit = RESOLUTION**2
     area = np.bincount(labels.ravel(), minlength=len(is_own))
-    beyond = area - np.bincount(_inside(labels, _margin(slot) - EDGE).ravel(), minlength=len(is_own))
+    within = np.bincount(_inside(labels, _margin(slot) - EDGE).ravel(), minlength=len(is_own))
+    beyond = area - within
     peak = np.zeros(len(is_own), np.uint8)
     np.maximum.at(peak, labels.ravel(), ink.ravel())
-    kept = is_own & (area >= MIN_INK * unit) & (peak >= PEAK_LEVEL)
+    is_ink = (area >= MIN_INK * unit) & (peak >= PEAK_LEVEL)
+    is_ink[0] = False  # paper
+    kept = is_own & is_ink
     if not kept.any():
         return Cut(slot, np.zeros((1, 1), np.uint8), 0.0, 0.0, "is empty")
     mask = kept[labels]
-    fault = "strays over its box" if bool((beyond[kept] >= STRAY_INK * unit).any()) else ""
+    crosses = bool((beyond[kept] >= STRAY_INK * unit).any()) or bool((is_ink & is_loose & (within > 0)).any())
+    fault = "strays over its box" if crosses else ""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     soft_mask = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # with the faint rim of strokes
     cropped = np.where(soft_mask, ink, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -1,7 +1,7 @@
 """FAMILY: labelled lines from folders of other tools: line images with their texts, or page images with XML.
 
-Contract: a kind recognises a folder and yields its lines as (where it stands, text, function that gives the image). To
-add one: write these two functions and add a row to LABELLED_LINES at the bottom. The texts that `open_labelled_lines`
+Contract: a kind recognises a folder and yields its lines as (where it stands, text, function that gives the image).
+To add one: write these two functions and add a row to LABELLED_LINES at the bottom. The texts that `open_labelled_lines`
 returns are in NFC, on one line, without space at their ends; lines without text are left out and counted. Does not
 import torch.
 """
