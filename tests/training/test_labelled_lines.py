@@ -15,7 +15,8 @@ from glyphline.composing.sentences import split_of_text
 from glyphline.errors import DataError, ImageError, RecipeError
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.data import MixedLines, open_lines
-from glyphline.training.labelled_lines import LABELLED_LINES, line_outline, open_labelled_lines
+from glyphline.training import labelled_lines
+from glyphline.training.labelled_lines import line_outline, open_labelled_lines
 
 #: texts as people leave them -> texts as they are learned; one is empty
 TEXTS = {"Cafe\u0301": "Café", " tab\tbed ": "tab bed", "": None, "plain": "plain"}
@@ -122,7 +123,7 @@ def test_every_kind_gives_the_same_lines(name: str, tmp_path: Path) -> None:
 
 
 def test_table_and_test_know_the_same_kinds() -> None:
-    assert {kind for _, kind in KINDS.values()} == set(LABELLED_LINES)
+    assert {kind for _, kind in KINDS.values()} == set(labelled_lines.KINDS)
 
 
 def test_page_coordinates_follow_the_size_of_the_image(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """FAMILY: labelled lines from folders of other tools: line images with their texts, or page images with XML.
 
 Contract: a kind recognises a folder and yields its lines as (where it stands, text, function that gives the image).
-To add one: write these two functions and add a row to LABELLED_LINES at the bottom. The texts that `open_labelled_lines`
-returns are in NFC, on one line, without space at their ends; lines without text are left out and counted. Does not
-import torch.
+To add one: write these two functions and add a row to KINDS at the bottom. The texts that `open_labelled_lines` returns
+are in NFC, on one line, without space at their ends; lines without text are left out and counted. Does not import
+torch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class LabelledLine:
 class LabelledLines:
     """The labelled lines of a folder."""
 
-    kind: str  # a key of LABELLED_LINES
+    kind: str  # a key of KINDS
     lines: tuple[LabelledLine, ...]
     notes: tuple[str, ...]  # sentences about lines that were left out
 
@@ -60,18 +60,18 @@ class LabelledLines:
 def open_labelled_lines(folder: Path) -> LabelledLines:
     """Find out how the lines of a folder are labelled, and read their texts. Images are decoded when they are needed.
 
-    A folder with several kinds of labels is read as the first kind in the order of LABELLED_LINES.
+    A folder with several kinds of labels is read as the first kind in the order of KINDS.
     Raises DataError for a folder that is missing or of no known kind, for one without a line that has text, and, with
     the file and the line, for labels that are damaged or name an image that is not there.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: give a folder of labelled lines")
-    kind = next((name for name, (recognises, _, _) in LABELLED_LINES.items() if recognises(folder)), None)
+    kind = next((name for name, (recognises, _, _) in KINDS.items() if recognises(folder)), None)
     if kind is None:
-        kinds = "; ".join(help_text for _, _, help_text in LABELLED_LINES.values())
+        kinds = "; ".join(help_text for _, _, help_text in KINDS.values())
         raise DataError(f"{folder} holds no labelled lines that glyphline knows: it needs {kinds}")
     lines, empty = [], []
-    for name, text, image in LABELLED_LINES[kind][1](folder):
+    for name, text, image in KINDS[kind][1](folder):
         if clean := clean_text(text):
             lines.append(LabelledLine(name, clean, image))
         else:
@@ -356,7 +356,7 @@ def _read_alto(folder: Path) -> Rows:
 
 #: name -> (whether a folder is of this kind, function that yields its lines, what it consists of), in the order in
 #: which a folder is asked
-LABELLED_LINES: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Rows], str]] = {
+KINDS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Rows], str]] = {
     "labels.tsv": (_has_labels, _read_labels, "labels.tsv with rows of file<TAB>text"),
     "metadata": (
         lambda folder: _metadata_file(folder) is not None,
