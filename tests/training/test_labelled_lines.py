@@ -14,8 +14,8 @@ from glyphline.composing.line_sets import LineSet
 from glyphline.composing.sentences import split_of_text
 from glyphline.errors import DataError, ImageError, RecipeError
 from glyphline.recipe import Recipe, recipe_from
-from glyphline.training.data import MixedLines, open_lines
 from glyphline.training import labelled_lines
+from glyphline.training.data import MixedLines, open_lines
 from glyphline.training.labelled_lines import line_outline, open_labelled_lines
 
 #: texts as people leave them -> texts as they are learned; one is empty
