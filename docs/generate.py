@@ -94,7 +94,13 @@ def recipe_keys() -> str:
 
 def _type_name(field: dataclasses.Field[Any]) -> str:
     """The type of a recipe key as YAML has it."""
-    names = {"GlyphShare": "source or {source, weight}", "tuple": "list", "dict": "map", "None": "null"}
+    names = {
+        "GlyphShare": "source or {source, weight}",
+        "LabelledShare": "folder or {folder, share}",
+        "tuple": "list",
+        "dict": "map",
+        "None": "null",
+    }
     name = str(field.type)
     for python_name, yaml_name in names.items():
         name = re.sub(rf"\b{python_name}\b", yaml_name, name)

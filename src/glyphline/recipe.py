@@ -52,6 +52,18 @@ class GlyphShare:
 
 
 @dataclass(frozen=True)
+class LabelledShare:
+    """A folder of labelled lines and its share of the training lines."""
+
+    folder: str = field(
+        metadata=_describe("Folder of labelled lines: labels.tsv, .gt.txt pairs, PAGE-XML, ALTO or metadata.csv.")
+    )
+    share: float = field(
+        default=0.2, metadata=_describe("Share of the lines from this folder, above 0 to below 1.", "share")
+    )
+
+
+@dataclass(frozen=True)
 class LinesRecipe:
     """The lines to compose: characters, glyphs, texts and layout."""
 
@@ -151,6 +163,12 @@ class LinesRecipe:
             "Strength of the random distortion of training tiles (layouts tiles and overlap), 0 (none) to 2."
         ),
     )
+    labelled: tuple[LabelledShare, ...] = field(
+        default=(),
+        metadata=_describe(
+            "Folders of labelled lines whose lines are mixed into training and validation, in place of composed ones."
+        ),
+    )
     height: int = field(default=40, metadata=_describe("Height of the normalised line image in px, 16 to 128.", "px"))
     normalization: str | None = field(
         default=None,
@@ -240,7 +258,7 @@ class TrainingRecipe:
     watch: str | None = field(
         default=None,
         metadata=_describe(
-            "Folder with labels.tsv whose lines are read and scored after each epoch, for information; null: none.",
+            "Folder of labelled lines that are read and scored after each epoch, for information; null: none.",
             resumable=True,
         ),
     )
@@ -479,6 +497,11 @@ def _validate(recipe: Recipe) -> None:
             lines.sentence_limit is not None and lines.sentence_limit < 1,
             f"lines.sentence_limit is {lines.sentence_limit}: give 1 or more, or null for all sentences",
         ),
+        (
+            any(not 0 < item.share < 1 for item in lines.labelled) or sum(item.share for item in lines.labelled) >= 1,
+            f"lines.labelled has the shares {[item.share for item in lines.labelled]}: give numbers above 0 whose sum "
+            "is below 1",
+        ),
         (not lines.glyphs or not lines.sentences, "lines.glyphs and lines.sentences each need at least one source"),
         (any(share.weight < 0 for share in lines.glyphs), "the weights in lines.glyphs must be 0 or more"),
         (
@@ -526,7 +549,8 @@ def _validate(recipe: Recipe) -> None:
 def recipe_from(data: Any, source: str = "the recipe") -> Recipe:
     """The recipe in plain data, such as parsed YAML or JSON.
 
-    data: a mapping with the keys of Recipe; a missing key has its default. A glyph source may be written as a string.
+    data: a mapping with the keys of Recipe; a missing key has its default. A glyph source or a folder of
+    labelled lines may be written as a string.
     A list of one item may be written as the item. lines.length may be one number, which is then both limits.
     source: the file or object that messages about keys and types name.
     Raises RecipeError for an unknown key, a wrong type, a value out of range or a contradiction, see `Recipe`.
@@ -588,6 +612,8 @@ def _convert(hint: Any, value: Any, path: str, source: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if hint is GlyphShare and isinstance(value, str):
             return GlyphShare(value)
+        if hint is LabelledShare and isinstance(value, str):
+            return LabelledShare(value)
         return _build_dataclass(typing.cast(type, hint), value, path, source)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

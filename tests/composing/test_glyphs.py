@@ -537,12 +537,21 @@ def test_font_split_does_not_depend_on_file_names(font_folder: Path) -> None:
     assert {split: Fonts(font_folder).digests(split) for split in SPLITS} == before
 
 
-def test_too_few_fonts_are_refused(font_folder: Path, tmp_path: Path) -> None:
+def test_folder_without_fonts_names_the_make_target(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no fonts .* `make fonts`"):
+        Fonts(tmp_path / "none")
+
+
+def test_few_fonts_are_shared_and_said(font_folder: Path) -> None:
+    assert Fonts(font_folder).sharing() == ""
     for name in FONT_FILES[2:]:
         (font_folder / name).unlink()
-    for folder, count in ((font_folder, 2), (tmp_path / "none", 0)):
-        with pytest.raises(DataError, match=f"holds {count} fonts .* at least 3"):
-            Fonts(folder)
+    two = Fonts(font_folder)
+    assert two.digests("val") == two.digests("test") != two.digests("train") and "has 2 fonts" in two.sharing()
+    (font_folder / FONT_FILES[1]).unlink()
+    one = Fonts(font_folder)
+    assert one.digests("val") == one.digests("test") == one.digests("train") != set() and "1 font," in one.sharing()
+    assert one.glyph("A", 0, "val").ink.shape == one.glyph("A", 0, "train").ink.shape
 
 
 def test_broken_font_is_named(font_folder: Path) -> None:
@@ -603,8 +612,9 @@ def test_invalid_folders_are_named(image_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="holds no folder of images"):
         Folder(tmp_path / "bare")
-    (image_folder / "7" / "0.png").unlink()
-    with pytest.raises(DataError, match=r"2 different images of '7': at least 3"):
+    for path in (image_folder / "7").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"7 holds no image of '7'"):
         Folder(image_folder)
     shutil.rmtree(image_folder / "7")
     cv2.imwrite(str(image_folder / "A" / "blank.png"), np.full((9, 9), 255, np.uint8))
@@ -614,6 +624,40 @@ def test_invalid_folders_are_named(image_folder: Path, tmp_path: Path) -> None:
     (image_folder / "notes").mkdir()
     with pytest.raises(DataError, match=r"notes does not name a character"):
         Folder(image_folder)
+
+
+def test_few_images_are_shared_and_said(image_folder: Path) -> None:
+    paths = sorted((image_folder / "7").iterdir())
+    assert Folder(image_folder).sharing() == "" and len(paths) == 3
+    paths[0].unlink()
+    two = Folder(image_folder)
+    assert [two.count("7", split) for split in SPLITS] == [1, 1, 1] and "fewer than 3 images of 7:" in two.sharing()
+    assert np.array_equal(two.glyph("7", 0, "val").ink, two.glyph("7", 0, "test").ink)
+    assert not np.array_equal(two.glyph("7", 0, "val").ink, two.glyph("7", 0, "train").ink)
+    paths[1].unlink()
+    one = Folder(image_folder)
+    assert np.array_equal(one.glyph("7", 0, "val").ink, one.glyph("7", 0, "train").ink)
+    assert open_glyphs(f"derived:folder:{image_folder}").sharing() == one.sharing()
+
+
+def test_measured_folder_gives_its_sizes(image_folder: Path) -> None:
+    metrics = image_folder / "glyphs.tsv"
+    names = [f"7/{path.name}" for path in sorted((image_folder / "7").iterdir())]
+    metrics.write_text("".join(f"{name}\tg\t0.9\t-0.55\n" for name in names))
+    source = Folder(image_folder)
+    assert source.characters("train") == "g"  # the file decides, not the folders' names
+    assert {(source.glyph("g", 0, s).top, source.glyph("g", 0, s).bottom) for s in SPLITS} == {(0.9, -0.55)}
+    check_disjoint(source)
+    for row, message in (
+        ("7/0.png\tg\t1.0", r"line 1 is not file<TAB>character"),
+        ("7/0.png\tgg\t1.0\t0.0", r"line 1 is not"),
+        ("7/0.png\tg\t0.0\t1.0", r"top above the bottom"),
+        ("7/99.png\tg\t1.0\t0.0", r"line 1 names 7/99\.png"),
+        ("", r"has no rows"),
+    ):
+        metrics.write_text(row + "\n")
+        with pytest.raises(DataError, match=message):
+            Folder(image_folder)
 
 
 def test_relative_folder_is_found_in_the_data_folder(data: Path, image_folder: Path) -> None:

@@ -24,7 +24,9 @@ from glyphline.composing.sentences import (
     read_text_files,
     read_wikisplit,
     sentence_key,
+    sharing,
     split_sentences,
+    split_sentences_by_source,
     strip_punctuation,
 )
 from glyphline.errors import AlphabetError, DataError, RecipeError
@@ -121,10 +123,31 @@ def test_sentence_of_several_groups_is_held_out_of_training(data: Path) -> None:
     assert "We all share this." in splits["test"]
 
 
-def test_split_without_sentences_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "one.txt").write_text("Only this.\n")
-    with pytest.raises(DataError, match="give more text"):
-        split_sentences((f"text:{tmp_path / 'one.txt'}",))
+def test_text_without_sentences_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("\n\n")
+    with pytest.raises(DataError, match="give no sentence"):
+        split_sentences((f"text:{tmp_path / 'none.txt'}",))
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_few_sentences_fill_every_split(tmp_path: Path, count: int) -> None:
+    """Three and more are divided, one and two are shared, and that is said."""
+    (tmp_path / "few.txt").write_text("".join(f"Sentence of number {k}.\n" for k in range(count)))
+    by_source = split_sentences_by_source((f"text:{tmp_path / 'few.txt'}",))
+    texts = {split: sources[0] for split, sources in by_source.items()}
+    assert all(texts.values()) and len({text for split in texts.values() for text in split}) == count
+    assert (sharing(by_source) == "") == (count >= 3) == (sum(map(len, texts.values())) == count)
+    if count == 2:
+        assert texts["val"] == texts["test"] != texts["train"] and "only 2 different sentences" in sharing(by_source)
+
+
+def test_folded_accents_are_counted_beside_dropped_characters() -> None:
+    fit = AlphabetFitter(Alphabet.from_name("english"))
+    assert [fit(text) for text in ("Café à 5 €", "Zoë’s café", "plain")] == ["Cafe a 5 ", "Zoe's cafe", "plain"]
+    assert fit.folded == {("é", "e"): 2, ("à", "a"): 1, ("ë", "e"): 1, ("’", "'"): 1} and fit.counts == {"€": 1}
+    folded, dropped = fit.describe()
+    assert folded.startswith("characters outside the alphabet were folded to plain ones: 'é' to 'e' 2, ")
+    assert dropped == "characters outside the alphabet were dropped: '€' 1"
 
 
 def test_cache_distinguishes_data_folders(

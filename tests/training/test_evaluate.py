@@ -152,7 +152,7 @@ def test_truth_is_folded_for_the_merged_alphabet(tmp_path: Path) -> None:
 def test_wrong_source_or_fold_is_refused(reader: LineReader, lines_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("hello")
     for source in (tmp_path / "note.txt", tmp_path / "missing"):
-        with pytest.raises(DataError, match=r"neither a folder with labels.* nor a recipe"):
+        with pytest.raises(DataError, match=r"neither a folder of labelled lines nor a recipe"):
             evaluate(str(source), reader)
     with pytest.raises(DataError, match=r"labels\.tsv"):
         evaluate(str(tmp_path), reader)

@@ -16,12 +16,14 @@ from glyphline.cli.demo import demo
 from glyphline.cli.evaluate import evaluate
 from glyphline.cli.export import export
 from glyphline.cli.fetch import fetch
+from glyphline.cli.glyphs import glyphs
 from glyphline.cli.language import language
 from glyphline.cli.models import models
 from glyphline.cli.read import read
 from glyphline.cli.report import report
 from glyphline.cli.runs import runs
 from glyphline.cli.serve import serve
+from glyphline.cli.sheet import sheet
 from glyphline.cli.sweep import sweep
 from glyphline.cli.terminal import print_status
 from glyphline.cli.train import train
@@ -30,7 +32,8 @@ from glyphline.errors import GlyphlineError
 
 #: the verbs in the order in which `glyphline --help` lists them
 VERBS = (
-    fetch, compose, train, sweep, runs, report, evaluate, read, serve, translate, export, language, models, demo,
+    fetch, compose, sheet, glyphs, train, sweep, runs, report, evaluate, read, serve, translate, export, language,
+    models, demo,
 )  # fmt: skip
 
 app = typer.Typer(

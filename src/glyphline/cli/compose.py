@@ -59,10 +59,8 @@ def compose(
         raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
     lines_recipe = load_recipe(recipe).lines if recipe else _recipe_from_options(layout, glyphs, sentences, alphabet)
     lines = LineSet(lines_recipe, split, seed)
-    if lines.fitter.counts:
-        commonest = ", ".join(f"{c!r} {n}" for c, n in lines.fitter.counts.most_common(8))
-        action = "dropped" if lines_recipe.unknown == "drop" else "replaced"
-        print_status(f"characters outside the alphabet were {action}: {commonest}")
+    for note in lines.fitter.describe():
+        print_status(note)
     new = write_lines(
         lines, count, out, boxes=boxes, workers=workers,
         progress=lambda chunks, done, total: progress_bar(chunks, "composing", total, done),

@@ -14,7 +14,7 @@ CONFUSIONS_SHOWN = 12
 
 
 def evaluate(
-    lines: Annotated[str, typer.Argument(metavar="LINES", help="folder with labels.tsv, or a recipe")],
+    lines: Annotated[str, typer.Argument(metavar="LINES", help="folder of labelled lines, or a recipe")],
     model: Model = "reader",
     decoder: DecoderName = "beam",
     fold: Annotated[
@@ -30,7 +30,8 @@ def evaluate(
 ) -> None:
     """Score a reader on labelled lines.
 
-    Prints the CER and WER with 95 % intervals, the share of exact lines, lines a second and the commonest confusions.
+    The lines are labelled by labels.tsv, .gt.txt files, metadata.csv or .jsonl, PAGE-XML or ALTO. Prints the CER and
+    WER with 95 % intervals, the share of exact lines, lines a second and the commonest confusions.
     """
     from glyphline.reading.lines import open_line_reader
     from glyphline.score import check_fold
@@ -39,7 +40,7 @@ def evaluate(
     check_fold(fold)
     result = run_evaluation(
         lines, open_line_reader(model_or_recognizer(model), decoder), model=model, decoder=decoder, fold=fold,
-        split=split, count=count, progress=lambda items: progress_bar(items, "reading"),
+        split=split, count=count, progress=lambda items: progress_bar(items, "reading"), report=print_status,
     )  # fmt: skip
     if as_json:
         print(json.dumps(result.to_dict()))

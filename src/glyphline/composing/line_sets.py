@@ -36,7 +36,7 @@ from glyphline.composing.layouts import (
     sample_tile_indices,
     sample_warp_indices,
 )
-from glyphline.composing.sentences import AlphabetFitter, fit_sentences, split_sentences_by_source
+from glyphline.composing.sentences import AlphabetFitter, fit_sentences, sharing, split_sentences_by_source
 from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
@@ -93,7 +93,8 @@ class LineSet:
         self.seed = random_int(seed, SPLITS.index(split)) >> 2
         self.alphabet = Alphabet.from_name(recipe.alphabet)
         self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
-        sources = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)[split]
+        by_source = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)
+        self._sentence_note, sources = sharing(by_source), by_source[split]
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
         self._source_counts = np.array([len(source_texts) for source_texts in fitted])
@@ -118,6 +119,12 @@ class LineSet:
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
         self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
         self.normalization = normalization_of(recipe)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of the data: characters folded or dropped, glyphs and sentences that splits share."""
+        shared = [self._sentence_note, *(source.sharing() for source in self.pool.sources)]
+        return [*self.fitter.describe(), *filter(None, shared)]
 
     def text(self, index: int) -> str:
         """The text of line `index`: a sentence, or a part of it that keeps the length limit.

@@ -140,9 +140,21 @@ def read_text_files(rest: str) -> Groups:
 
 
 def read_built_in(rest: str) -> Groups:
-    """Yield the sentences of composing/sentences.txt in the package, written for this project; `rest` is ignored."""
-    text = resources.files("glyphline.composing").joinpath("sentences.txt").read_text(encoding="utf-8")
-    yield from _one_sentence_groups(text.splitlines())
+    """Yield sentences written for this project, from the package.
+
+    rest: "" or "en" for those of composing/sentences.txt, or another language of composing/languages.tsv, which has a
+    few short ones of each. Raises DataError for a language that is not there.
+    """
+    folder = resources.files("glyphline.composing")
+    if rest in ("", "en"):
+        yield from _one_sentence_groups(folder.joinpath("sentences.txt").read_text(encoding="utf-8").splitlines())
+        return
+    rows = [row.split("\t") for row in folder.joinpath("languages.tsv").read_text(encoding="utf-8").splitlines()]
+    texts = [text for language, text in rows if language == rest]
+    if not texts:
+        languages = nearest(rest, {"en", *(language for language, _ in rows)})
+        raise DataError(f'no built-in sentences in the language "{rest}"; {languages}: or give text:FILE')
+    yield from _one_sentence_groups(texts)
 
 
 def read_generated(rest: str) -> Groups:
@@ -177,8 +189,30 @@ SENTENCES: dict[str, tuple[Callable[[str], Groups], bool, str]] = {
         "generated:COUNT: numbers, dates, prices, names, addresses, codes, single letters",
     ),
     "signs": (read_signs, False, "signs:COUNT: pseudo-words and signs in the letters of ten languages"),
-    "built-in": (read_built_in, False, "built-in: the sentences inside the package, no file needed"),
+    "built-in": (
+        read_built_in,
+        False,
+        "built-in: the English sentences inside the package, no file needed; built-in:de and others: a few short ones",
+    ),
 }
+
+
+def read_sentences(spec: str) -> list[str]:
+    """All sentences of one source, untokenised, in its order, without a split.
+
+    spec: such as "built-in:de" or "text:notes.txt". Raises DataError for an unknown, missing or damaged source.
+    """
+    read_groups, is_tokenised, _ = _source(spec)
+    texts = (text for _, sentences in read_groups(spec.partition(":")[2]) for text in sentences)
+    return [detokenise(text) if is_tokenised else text for text in texts]
+
+
+def _source(spec: str) -> tuple[Callable[[str], Groups], bool, str]:
+    """The row of SENTENCES that a spec names. Raises DataError where there is none."""
+    kind = spec.partition(":")[0]
+    if kind not in SENTENCES:
+        raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
+    return SENTENCES[kind]
 
 
 def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dict[str, tuple[str, ...]]:
@@ -188,14 +222,21 @@ def split_sentences(specs: tuple[str, ...], punctuation: str = "written") -> dic
     detokenises tokenised sources only, "stripped" applies to all sources.
     Returns the sentences of "train", "val" and "test". A hash of its group id gives the split of a group, so the split
     is the same in every source and when data are added; about one group in SPLIT_BUCKETS is in test, as many are in
-    val. Sentences are equal when their `sentence_key` is equal. A sentence of several groups is in test if one of them
-    is in test, otherwise in val if one of them is in val. The last four results are kept for the process: a file that
-    was changed is then not read again.
-    Raises DataError for an unknown, missing or damaged source and for a split without sentences, RecipeError for an
+    val. Where that leaves a split without sentences, because there are few, one of train's is moved to it; fewer than
+    three sentences are shared, see `sharing`. Sentences are equal when their `sentence_key` is equal. A sentence of
+    several groups is in test if one of them is in test, otherwise in val if one of them is in val. The last four
+    results are kept for the process: a file that was changed is then not read again.
+    Raises DataError for an unknown, missing or damaged source and for sources without sentences, RecipeError for an
     unknown `punctuation`.
     """
     by_source = split_sentences_by_source(specs, punctuation)
     return {split: tuple(text for texts in sources for text in texts) for split, sources in by_source.items()}
+
+
+def split_of_text(text: str) -> str:
+    """The split of a sentence or of the group that it identifies: by the hash of its key, whatever its source."""
+    bucket = zlib.crc32(sentence_key(text).encode()) % SPLIT_BUCKETS
+    return "test" if bucket == 0 else "val" if bucket == 1 else "train"
 
 
 def split_sentences_by_source(
@@ -217,14 +258,10 @@ def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[s
     texts: dict[str, tuple[str, int]] = {}  # sentence key -> text, number of its source
     rank = {split: i for i, split in enumerate(SPLITS)}
     for number, spec in enumerate(specs):
-        kind, _, rest = spec.partition(":")
-        if kind not in SENTENCES:
-            raise DataError(f'no sentence source "{kind}"; {nearest(kind, SENTENCES)}')
-        read_groups, is_tokenised, _ = SENTENCES[kind]
+        read_groups, is_tokenised, _ = _source(spec)
         clean = PUNCTUATION_MODES[punctuation] if is_tokenised or punctuation == "stripped" else None
-        for group_id, sentences in read_groups(rest):
-            bucket = zlib.crc32(sentence_key(group_id).encode()) % SPLIT_BUCKETS
-            split = "test" if bucket == 0 else "val" if bucket == 1 else "train"
+        for group_id, sentences in read_groups(spec.partition(":")[2]):
+            split = split_of_text(group_id)
             for sentence in sentences:
                 text = clean(sentence) if clean else sentence
                 key = sentence_key(text)
@@ -234,10 +271,36 @@ def _load_splits(specs: tuple[str, ...], punctuation: str, data: Path) -> dict[s
     splits: dict[str, list[list[str]]] = {split: [[] for _ in specs] for split in SPLITS}
     for key, (text, number) in texts.items():
         splits[split_of[key]][number].append(text)
-    for split, sources in splits.items():
-        if not any(sources):
-            raise DataError(f"{', '.join(specs)} give no sentence for the {split} split: give more text")
+    if not texts:
+        raise DataError(f"{', '.join(specs)} give no sentence: give a text with at least one")
+    for split in ("val", "test"):
+        if not any(splits[split]):
+            _fill_split(splits, split)
+    if not any(splits["train"]):
+        _fill_split(splits, "train")
     return {split: tuple(map(tuple, sources)) for split, sources in splits.items()}
+
+
+def _fill_split(splits: dict[str, list[list[str]]], split: str) -> None:
+    """Give a sentence to a split without any: one of the split that has the most, where it is copied if it is alone."""
+    fullest = max(splits, key=lambda name: (sum(map(len, splits[name])), name != "train"))
+    number = max(range(len(splits[fullest])), key=lambda k: len(splits[fullest][k]))
+    texts = splits[fullest][number]
+    splits[split][number] = [texts.pop() if sum(map(len, splits[fullest])) > 1 else texts[-1]]
+
+
+def sharing(splits: dict[str, tuple[tuple[str, ...], ...]]) -> str:
+    """Say that splits share sentences because there are too few, and what that means; "" where they share none.
+
+    splits: from `split_sentences_by_source`.
+    """
+    keys = [{sentence_key(text) for texts in sources for text in texts} for sources in splits.values()]
+    if not any(a & b for a, b in ((keys[0], keys[1]), (keys[0], keys[2]), (keys[1], keys[2]))):
+        return ""
+    return (
+        f"there are only {len(set().union(*keys))} different sentences: validation and test repeat some, so their "
+        "numbers say nothing about other texts"
+    )
 
 
 def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
@@ -262,7 +325,7 @@ class AlphabetFitter:
     `fold_merged`; if all its ASCII letters are capitals, the text is put in capitals. What is still outside is handled
     by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and "refuse" raises
     AlphabetError. After "replace" and "drop" a run of spaces becomes one space. `counts` holds how often each character
-    was replaced or dropped.
+    was replaced or dropped, `folded` how often one was folded, by character and what it became.
     Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
 
     >>> fit = AlphabetFitter(Alphabet.from_name("merged"), unknown="drop")
@@ -274,6 +337,7 @@ class AlphabetFitter:
     unknown: str = "drop"
     replacement: str = " "
     counts: Counter[str] = field(default_factory=Counter)
+    folded: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         if self.unknown not in UNKNOWN_POLICIES:
@@ -291,7 +355,7 @@ class AlphabetFitter:
         """Return the text in characters of the alphabet. A text that has only such characters is returned unchanged."""
         if not self.alphabet.unknown_characters(text):
             return text
-        text = "".join(c if c in self.alphabet else fold_plain(c) for c in text)
+        text = "".join(c if c in self.alphabet else self._fold(c) for c in text)
         if self.alphabet.is_merged:
             text = fold_merged(text)
         elif self._capitalise:
@@ -308,6 +372,25 @@ class AlphabetFitter:
         substitute = self.replacement if self.unknown == "replace" else ""
         text = "".join(c if c in self.alphabet else substitute for c in text)
         return re.sub(r" {2,}", " ", text)
+
+    def _fold(self, character: str) -> str:
+        """The plain form of a character, counted where it is another one that the alphabet has."""
+        plain = fold_plain(character)
+        if plain != character and plain.strip() and all(c in self.alphabet for c in plain):
+            self.folded[character, plain] += 1
+        return plain
+
+    def describe(self, shown: int = 8) -> list[str]:
+        """Say which characters were folded, dropped or replaced and how often: a sentence for each that happened."""
+        notes = []
+        if self.folded:
+            pairs = ", ".join(f"{c!r} to {plain!r} {n}" for (c, plain), n in self.folded.most_common(shown))
+            notes.append(f"characters outside the alphabet were folded to plain ones: {pairs}")
+        if self.counts:
+            commonest = ", ".join(f"{c!r} {n}" for c, n in self.counts.most_common(shown))
+            action = "dropped" if self.unknown == "drop" else "replaced"
+            notes.append(f"characters outside the alphabet were {action}: {commonest}")
+        return notes
 
 
 def fit_sentences(sentences: Iterable[str], fitter: AlphabetFitter) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,12 +12,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from glyphline.alphabet import Alphabet, min_ctc_steps
+from glyphline.composing.counter_rng import random_int
+from glyphline.composing.layouts import GlyphPool
 from glyphline.composing.line_sets import LineSet
-from glyphline.errors import RecipeError
-from glyphline.imaging.normalization import NORMALIZATIONS, pad_batch
+from glyphline.composing.sentences import AlphabetFitter, split_of_text
+from glyphline.errors import DataError, ImageError, RecipeError
+from glyphline.imaging.normalization import NORMALIZATIONS, canonical_line_image, pad_batch
+from glyphline.recipe import LinesRecipe
+from glyphline.training.labelled_lines import open_labelled_lines
 
 BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
+_FOLDER_KEY, _LABELLED_KEY = 101, 102  # of the counter-based random numbers, apart from those of `line_sets`
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
 
 
@@ -45,10 +52,112 @@ def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabe
     )  # fmt: skip
 
 
+class MixedLines:
+    """The composed lines of a set, with labelled lines of the recipe's folders in the place of some of them.
+
+    Which line stands at an index is a function of the set's seed and the index. A labelled line belongs to the split
+    that its text has as a sentence (`split_of_text`), so that no text is in two splits; a folder without a line of the
+    set's split leaves its share to composed lines. Texts are fitted to the alphabet like sentences, but a line that
+    would lose a character is left out, because its image shows it. All images are normalized here and kept in memory.
+    `notes`: sentences about the data, for the user, those of the set among them.
+    Raises what `open_labelled_lines` raises, DataError for a folder whose lines all hold characters outside the
+    alphabet, and ImageError, with its place, for an image that cannot be read or is too wide.
+    """
+
+    def __init__(self, lines: LineSet) -> None:
+        self.composed, self.recipe, self.seed = lines, lines.recipe, lines.seed
+        self.alphabet, self.normalization = lines.alphabet, lines.normalization
+        self.notes: list[str] = lines.notes
+        self._folders = [self._load_folder(Path(item.folder)) for item in lines.recipe.labelled]
+        shares = [
+            item.share if folder else 0.0 for item, folder in zip(lines.recipe.labelled, self._folders, strict=True)
+        ]
+        self._ends = np.cumsum(shares)
+
+    def _load_folder(self, folder: Path) -> list[tuple[np.ndarray, str]]:
+        """The normalized images and the fitted texts of a folder's lines of this split."""
+        labelled = open_labelled_lines(folder)
+        fitter = AlphabetFitter(self.alphabet)
+        loaded, left_out = [], 0
+        for line in labelled.lines:
+            dropped_before = fitter.counts.total()
+            text = fitter(line.text).strip()
+            if fitter.counts.total() > dropped_before or not text:
+                left_out += 1
+            elif split_of_text(line.text) == self.composed.split:
+                try:
+                    image = canonical_line_image(line.image(), self.recipe.height, self.normalization)
+                except ImageError as error:
+                    raise ImageError(f"{folder}, {line.name}: {error}") from None
+                loaded.append((image, text))
+        if left_out == len(labelled.lines):
+            raise DataError(
+                f"{folder}: every line holds characters outside the alphabet ({', '.join(map(repr, fitter.counts))}): "
+                "choose a wider alphabet"
+            )
+        self.notes += [*labelled.notes, f"{folder}: {len(loaded)} of {len(labelled.lines)} lines are for the "
+                       f"{self.composed.split} split ({labelled.kind})"]  # fmt: skip
+        if left_out:
+            characters = ", ".join(f"{c!r} {n}" for c, n in fitter.counts.most_common(8))
+            self.notes.append(
+                f"{folder}: {left_out} lines with characters outside the alphabet are left out: {characters}"
+            )
+        return loaded
+
+    def _labelled_line(self, index: int) -> tuple[np.ndarray, str] | None:
+        """The labelled line at an index; None where a composed line stands."""
+        share = random_int(self.seed, index, _FOLDER_KEY) / 2**64
+        number = int(np.searchsorted(self._ends, share, side="right"))
+        if number == len(self._folders):
+            return None
+        folder = self._folders[number]
+        return folder[random_int(self.seed, index, _LABELLED_KEY) % len(folder)]
+
+    @property
+    def pool(self) -> GlyphPool:
+        """The glyphs of the composed lines."""
+        return self.composed.pool
+
+    @property
+    def texts(self) -> list[str]:
+        """The sentences of the composed lines."""
+        return self.composed.texts
+
+    def canonical_line(self, index: int) -> tuple[np.ndarray, str]:
+        """The image, as the network's input, and the text of line `index`."""
+        (image,), (text,) = self.canonical_batch([index])
+        return image, text
+
+    def text(self, index: int) -> str:
+        """The text of line `index`."""
+        line = self._labelled_line(index)
+        return self.composed.text(index) if line is None else line[1]
+
+    def canonical_batch(self, indices: Sequence[int]) -> tuple[list[np.ndarray], list[str]]:
+        """The images, as the network's input, and the texts of several lines."""
+        labelled = [self._labelled_line(index) for index in indices]
+        composed = [index for index, line in zip(indices, labelled, strict=True) if line is None]
+        pairs = zip(*self.composed.canonical_batch(composed), strict=True) if composed else iter(())
+        lines = [next(pairs) if line is None else line for line in labelled]
+        return [image for image, _ in lines], [text for _, text in lines]
+
+
+Lines = LineSet | MixedLines
+
+
+def open_lines(recipe: LinesRecipe, split: str, seed: int, glyph_split: str | None = None) -> Lines:
+    """The lines of a recipe for one split: composed, and mixed with labelled ones where it names folders of them.
+
+    seed, glyph_split: see `LineSet`. Raises what `LineSet` and `MixedLines` raise.
+    """
+    lines = LineSet(recipe, split, seed, glyph_split=glyph_split)
+    return MixedLines(lines) if recipe.labelled else lines
+
+
 class LineBatchDataset(Dataset[Batch]):
     """A dataset whose index is a list of line numbers and whose item is the batch of these lines."""
 
-    def __init__(self, lines: LineSet) -> None:
+    def __init__(self, lines: Lines) -> None:
         self.lines = lines
 
     def __getitem__(self, indices: list[int]) -> Batch:
@@ -69,7 +178,7 @@ class LineBatchSampler(Sampler[list[int]]):
 
     def __init__(
         self,
-        lines: LineSet,
+        lines: Lines,
         epoch_lines: int,
         batch_size: int,
         distinct_lines: int | None = None,
@@ -119,7 +228,7 @@ def _use_one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def make_data_loader(lines: LineSet, sampler: Sampler[list[int]], workers: int = 0) -> DataLoader[Batch]:
+def make_data_loader(lines: Lines, sampler: Sampler[list[int]], workers: int = 0) -> DataLoader[Batch]:
     """Make a loader of the batches that `sampler` lists, in its order.
 
     workers: processes that compose lines ahead of the training; 0 composes in the training process.
@@ -131,7 +240,7 @@ def make_data_loader(lines: LineSet, sampler: Sampler[list[int]], workers: int =
     )  # fmt: skip
 
 
-def check_time_steps(lines: LineSet, steps: Callable[[int], int], count: int = 256) -> None:
+def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = 256) -> None:
     """Check before training that the first `count` lines of a set have enough time steps for CTC.
 
     steps: width of a line in px -> time steps that the network gives. A few lines may have too few, with letters that

@@ -20,9 +20,8 @@ import torch
 from torch import Tensor
 
 from glyphline.alphabet import min_ctc_steps
-from glyphline.composing.line_sets import LineSet
 from glyphline.recipe import Recipe
-from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, check_time_steps
+from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, Lines, check_time_steps, open_lines
 from glyphline.training.trackers import Trackers
 from glyphline.training.train import TrainingModule, keep_freed_memory
 
@@ -74,14 +73,14 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     """Try a recipe for a minute or two without writing anything.
 
     The times are medians of TIMED_STEPS steps. progress: wraps the steps to show how many are done. Raises RecipeError
-    when the lines are too long for CTC, and what `LineSet` and `TrainingModule` raise.
+    when the lines are too long for CTC, and what `open_lines` and `TrainingModule` raise.
     """
     keep_freed_memory()
     options = recipe.training
     module = TrainingModule(recipe, Trackers(["none"]))
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = device or torch.device("cpu")
-    lines = LineSet(recipe.lines, "train", options.seed)
+    lines = open_lines(recipe.lines, "train", options.seed)
     check_time_steps(lines, module.network.steps)
     module.to(device).train()
     optimizer = _optimizer_of(module)
@@ -147,7 +146,7 @@ def _optimizer_of(module: TrainingModule) -> torch.optim.Optimizer:
     return optimizer
 
 
-def _compose_batches(lines: LineSet, recipe: Recipe) -> Iterator[list[Batch]]:
+def _compose_batches(lines: Lines, recipe: Recipe) -> Iterator[list[Batch]]:
     """The batches of training in their order, each as its parts (gradient_accumulation)."""
     options, dataset = recipe.training, LineBatchDataset(lines)
     sampler = LineBatchSampler(

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from glyphline.alphabet import fold_merged
-from glyphline.composing.line_sets import LineSet, read_labels
+from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError
-from glyphline.imaging.documents import load
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.recognizers import Recognizer, alphabet_of
 from glyphline.recipe import RECIPE_SUFFIXES, load_recipe
 from glyphline.score import FOLDS, Score, character_error_rate, score
+from glyphline.training.labelled_lines import open_labelled_lines
 
 CHUNK_SIZE = 256  # lines that are held in memory and recognized at a time
 
@@ -58,23 +58,29 @@ class Evaluation:
         }  # fmt: skip
 
 
-def labelled_lines(source: str, recognizer: Recognizer, split: str, count: int) -> Iterator[tuple[str, Any, str]]:
+def labelled_lines(
+    source: str, recognizer: Recognizer, split: str, count: int, report: Callable[[str], None] = lambda note: None
+) -> Iterator[tuple[str, Any, str]]:
     """Yield (name, canonical image, truth) of each labelled line of a source.
 
     The image is the recognizer's input: uint8 (H, W), or (H, W, 3) where its normalization is "colour".
-    source: a folder with labels.tsv, of which all lines are taken, or a recipe file. split, count: for a recipe only,
-    the first `count` lines of its train, val or test split are composed.
-    Raises DataError when the source is neither or its labels.tsv is damaged, ImageError for an image that cannot be
+    source: a folder of labelled lines, see `open_labelled_lines`, of which all that have a text are taken, or a recipe
+    file. split, count: for a recipe only, the first `count` lines of its train, val or test split are composed. report:
+    receives notes about lines that are left out.
+    Raises DataError when the source is neither or its labels are damaged, ImageError for an image that cannot be
     read, RecipeError for a wrong recipe, and what `LineSet` raises.
     """
     path, info = Path(source), recognizer.info
     if path.is_dir():
-        for image, text in read_labels(path):
-            yield image.name, canonical_line_image(load(image), info.height, info.normalization), text
+        labelled = open_labelled_lines(path)
+        for note in labelled.notes:
+            report(note)
+        for item in labelled.lines:
+            yield item.name, canonical_line_image(item.image(), info.height, info.normalization), item.text
         return
     if path.suffix not in RECIPE_SUFFIXES:
         raise DataError(
-            f"{source} is neither a folder with labels.tsv nor a recipe ({', '.join(RECIPE_SUFFIXES)}): "
+            f"{source} is neither a folder of labelled lines nor a recipe ({', '.join(RECIPE_SUFFIXES)}): "
             "give one of the two"
         )
     recipe = load_recipe(path)
@@ -94,11 +100,13 @@ def evaluate(
     split: str = "test",
     count: int = 1000,
     progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+    report: Callable[[str], None] = lambda note: None,
 ) -> Evaluation:
     """Read labelled lines and score them with `glyphline.score.score`, like validation during training.
 
     source, split, count: see `labelled_lines`. model, decoder: names for the report, the reader alone decides what is
-    run. fold: a name in FOLDS. progress: wraps the lines to show how many are done.
+    run. fold: a name in FOLDS. progress: wraps the lines to show how many are done. report: receives notes about lines
+    that are left out.
     If the reader's alphabet is the merged one, the truths are folded with `fold_merged` first, because that alphabet
     lacks 15 lower-case letters. Raises UserError for an unknown fold, after the lines were read, and what
     `labelled_lines` raises.
@@ -120,7 +128,7 @@ def evaluate(
             scored_lines.append(ScoredLine(name, truth, decoded.text, decoded.confidence, cer))
         chunk.clear()
 
-    lines: Iterable[tuple[str, Any, str]] = labelled_lines(source, reader.recognizer, split, count)
+    lines: Iterable[tuple[str, Any, str]] = labelled_lines(source, reader.recognizer, split, count, report)
     for line in progress(lines) if progress else lines:
         chunk.append(line)
         if len(chunk) == CHUNK_SIZE:

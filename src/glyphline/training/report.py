@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError, UserError
 from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader
@@ -20,6 +19,7 @@ from glyphline.reading.recognition.calibration import calibration_error, reliabi
 from glyphline.score import fold_none, score
 from glyphline.training.calibrate import matches
 from glyphline.training.charts import line_chart
+from glyphline.training.data import open_lines
 from glyphline.training.network import Network, TorchRecognizer, describe_layers, load_network
 from glyphline.training.runs import (
     BEST_WEIGHTS,
@@ -95,11 +95,11 @@ class RunReport:
 def read_validation_lines(run: Run, network: Network, count: int) -> Validation:
     """Read the first `count` validation lines of a run again, for a run folder without validation.json.
 
-    Raises what `LineSet` raises, such as DataError for a data set that is not on this machine.
+    Raises what `open_lines` raises, such as DataError for a data set that is not on this machine.
     """
     options = network.recipe.training
-    lines = LineSet(network.recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
-    training_lines = LineSet(network.recipe.lines, "train", options.seed)
+    lines = open_lines(network.recipe.lines, "val", options.seed, options.validation_glyphs)
+    training_lines = open_lines(network.recipe.lines, "train", options.seed)
     indices = range(min(count, options.validation_lines))
     images, truths = lines.canonical_batch(indices)
     decoded = LineReader(TorchRecognizer(network)).decode_canonical(images)

@@ -31,15 +31,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glyphline.composing.counter_rng import random_int
-from glyphline.composing.line_sets import LineSet, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically, write_atomically
-from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import DecodedText, GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, changed_keys, check_resumable, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
-from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
+from glyphline.training.data import Batch, LineBatchSampler, Lines, check_time_steps, make_data_loader, open_lines
+from glyphline.training.labelled_lines import open_labelled_lines
 from glyphline.training.network import (
     CHECKPOINT_VERSION,
     Network,
@@ -130,8 +129,8 @@ class TrainingModule(pl.LightningModule):
         self._new_classes: list[int] = []
         self.total_steps = options.epochs * max(1, options.epoch_lines // options.batch)
         self.metrics: Metrics = {}  # of the last validation
-        watch_labels = read_labels(Path(options.watch)) if options.watch is not None else []
-        self.watch_lines = [(load(path), text) for path, text in watch_labels]  # grey images and their true texts
+        watched = open_labelled_lines(Path(options.watch)).lines if options.watch is not None else ()
+        self.watch_lines = [(line.image(), line.text) for line in watched]  # grey images and their true texts
         self._predictions: list[Prediction] = []
         #: line numbers of each validation batch; number, true text and reading of each line of the last validation
         self.validation_batches: Sequence[Sequence[int]] = []
@@ -312,7 +311,7 @@ class CheckpointCallback(Checkpoint):
     Raises DivergedError when the validation loss is not finite, GlyphlineError when a file cannot be written.
     """
 
-    def __init__(self, folder: Path, lines: LineSet, validation_lines: LineSet) -> None:
+    def __init__(self, folder: Path, lines: Lines, validation_lines: Lines) -> None:
         self.folder, self.lines, self.validation_lines = folder, lines, validation_lines
         self.best_loss = math.inf
         self.best_metrics: Metrics = {}
@@ -453,7 +452,7 @@ def _installed_packages() -> str:
     return "".join(f"{package}\n" for package in sorted(packages, key=str.lower))
 
 
-def describe_data(recipe: Recipe, lines: LineSet, validation_lines: LineSet) -> dict[str, Any]:
+def describe_data(recipe: Recipe, lines: Lines, validation_lines: Lines) -> dict[str, Any]:
     """What the lines of a run are composed of: glyphs, sentences and the settings, with a digest of each split's texts.
 
     Returns plain data. "glyphs": source -> number of glyphs of its characters in the training split. "sentences": split
@@ -588,7 +587,7 @@ def train(
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
     to resume, and for an unknown tracker; DataError when the checkpoint is damaged or of another version, or data are
     missing; RecipeError when one of the first lines is too long for CTC, and what `check_resumable` raises;
-    DivergedError when training diverges; GlyphlineError when a checkpoint cannot be written; and what `LineSet`,
+    DivergedError when training diverges; GlyphlineError when a checkpoint cannot be written; and what `open_lines`,
     `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes through, and the last epoch's
     checkpoint is kept.
     """
@@ -603,8 +602,10 @@ def train(
     if resume:
         _check_resumed_recipe(folder, recipe, completed_epochs, report)
     options = recipe.training
-    lines = LineSet(recipe.lines, "train", options.seed)
-    validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
+    lines = open_lines(recipe.lines, "train", options.seed)
+    validation_lines = open_lines(recipe.lines, "val", options.seed, options.validation_glyphs)
+    for note in (*lines.notes, *(validation_lines.notes if recipe.lines.labelled else ())):
+        report(note)
     tracker = Trackers(trackers, report)
     module = TrainingModule(recipe, tracker)
     if options.initial_weights is not None and (not resume or options.initial_share):

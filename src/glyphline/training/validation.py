@@ -11,17 +11,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError
 from glyphline.files import write_atomically
 from glyphline.reading.recognition.decoders import DecodedText
 from glyphline.score import character_error_rate, confusion_pairs, edit_distance, fold_none
+
+if TYPE_CHECKING:
+    from glyphline.training.data import Lines
 
 FORMAT_VERSION = 1  # of validation.json
 LENGTH_GROUPS = 8  # groups of lines in the error by length, with about as many lines each
@@ -103,7 +105,7 @@ def encode_picture(image: npt.NDArray[np.uint8]) -> str:
 
 
 def make_validation(
-    step: int, decoded: Sequence[tuple[int, str, DecodedText]], lines: LineSet, training_lines: LineSet
+    step: int, decoded: Sequence[tuple[int, str, DecodedText]], lines: Lines, training_lines: Lines
 ) -> Validation:
     """Collect the readings of a validation. Draws the pictures of the worst and of the first lines again.
 

@@ -34,7 +34,7 @@ class Glyph:
 
 
 class GlyphSource(ABC):
-    """Images of single characters in three splits; no glyph is in two splits.
+    """Images of single characters in three splits; no glyph is in two splits, except as `sharing` says.
 
     To add one: write a subclass in a file of this folder and add a row to GLYPHS in `__init__.py`. The contract tests
     (tests/composing/test_glyphs.py) then run on it.
@@ -61,6 +61,10 @@ class GlyphSource(ABC):
 
         Equal glyphs have equal digests, so `check_disjoint` can compare splits.
         """
+
+    def sharing(self) -> str:
+        """Say which glyphs several splits share because there are too few, and what that means; "" where none are."""
+        return ""
 
     def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
         """Return the index of a glyph in the style of `writer`, any integer >= 0.

@@ -166,6 +166,9 @@ class Derived(GlyphSource):
     def digests(self, split: str) -> set[int]:
         return self.source.digests(split)
 
+    def sharing(self) -> str:
+        return self.source.sharing()
+
     def glyph(self, character: str, index: int, split: str) -> Glyph:
         if self.source.count(character, split):
             return self.source.glyph(character, index, split)

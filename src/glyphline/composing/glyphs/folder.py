@@ -6,6 +6,7 @@ import re
 import sys
 import unicodedata
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,53 @@ from glyphline.composing.glyphs.contract import (
     SPLITS,
     Glyph,
     GlyphSource,
+    Ink,
 )
 from glyphline.errors import DataError
 from glyphline.imaging.documents import SUFFIXES, load
 from glyphline.imaging.normalization import extract_ink
 
 _CODE_POINT = re.compile(r"^[uU]\+?([0-9a-fA-F]{4,6})$")
-MIN_IMAGES = len(SPLITS)  # different images of a character, one for each split
+MIN_IMAGES = len(SPLITS)  # different images of a character, one for each split; with fewer, splits share them
+METRICS = "glyphs.tsv"  # rows of file<TAB>character<TAB>top<TAB>bottom, in x-heights above the baseline
+
+
+def format_metrics(rows: Iterable[tuple[str, str, float, float]]) -> str:
+    """The text of a METRICS file. rows: file, character, top and bottom of the ink in x-heights above the baseline."""
+    return "".join(f"{file}\t{character}\t{top:.3f}\t{bottom:.3f}\n" for file, character, top, bottom in rows)
+
+
+def read_metrics(path: Path) -> dict[str, list[tuple[Path, float, float]]]:
+    """The rows of a METRICS file by character: the path of the image, top and bottom.
+
+    Raises DataError that names the row for one without four columns, a character and two numbers, for an image that is
+    not there, and for a file without rows.
+    """
+    by_character: dict[str, list[tuple[Path, float, float]]] = {}
+    try:
+        rows = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
+    for number, row in enumerate(rows, 1):
+        if not row:
+            continue
+        try:
+            name, character, top, bottom = row.split("\t")
+            image = (path.parent / name, float(top), float(bottom))
+            valid = len(character) == 1 and image[1] > image[2]
+        except ValueError:
+            valid = False
+        if not valid:
+            raise DataError(
+                f"{path} line {number} is not file<TAB>character<TAB>top<TAB>bottom with the top above the bottom: "
+                "correct or remove it"
+            )
+        if not image[0].is_file():
+            raise DataError(f"{path} line {number} names {name}, which is not in the folder: add it or remove the row")
+        by_character.setdefault(character, []).append(image)
+    if not by_character:
+        raise DataError(f"{path} has no rows: it needs file<TAB>character<TAB>top<TAB>bottom for each glyph")
+    return by_character
 
 
 def parse_folder_name(name: str) -> str | None:
@@ -52,15 +93,17 @@ class Folder(GlyphSource):
 
     Images are put into splits in the order of the checksums of their cropped ink, so equal images are always in the
     same split; added images can move others to another split. Of a character's different images one in ten, and at
-    least one, is a val glyph, and as many are test glyphs. Only files with one of the image suffixes of
-    `documents.SUFFIXES` are read. The height of a glyph on the line is that in LATIN_SIZES or DEFAULT_SIZE, whatever
-    the size of its image.
+    least one, is a val glyph, and as many are test glyphs; splits share the images of a character that has fewer than
+    MIN_IMAGES, see `sharing`. Only files with one of the image suffixes of `documents.SUFFIXES` are read. The height of
+    a glyph on the line is that in LATIN_SIZES or DEFAULT_SIZE, whatever the size of its image.
+    A `folder` with a METRICS file, such as that of `glyphline glyphs`, holds the glyphs that the file lists, at the
+    sizes it gives; their images are dark ink on white.
     Raises DataError when `folder` does not exist or holds no folder, when a folder's name is no character, when an
-    image has no ink, or when a character has too few images for three splits. Raises what `documents.load` raises for
-    an image that cannot be read.
+    image has no ink, when a character has no image, and what `read_metrics` raises. Raises what `documents.load` raises
+    for an image that cannot be read.
     """
 
-    help = "folder:FOLDER: one folder a character (A, U+05D0, lower_a), images of any size inside"
+    help = "folder:FOLDER: one folder a character (A, U+05D0, lower_a), images inside; or what `glyphline glyphs` wrote"
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, f"folder:{folder}"
@@ -68,6 +111,11 @@ class Folder(GlyphSource):
             raise DataError(f"{folder} is no folder: give one that holds a folder of images for each character")
         self._split_of: dict[int, str] = {}  # checksum of an image -> its split
         self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in SPLITS}
+        self._shared: list[str] = []  # characters with images that are in several splits
+        if (folder / METRICS).exists():
+            for measured, images in sorted(read_metrics(folder / METRICS).items()):
+                self._add_character(measured, _read_measured_glyphs(images), folder)
+            return
         for character_folder in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
             character = parse_folder_name(character_folder.name)
             if character is None:
@@ -75,18 +123,29 @@ class Folder(GlyphSource):
                     f"{character_folder} does not name a character: rename it to the character itself, "
                     "its code (U+0041), or upper_a / lower_a"
                 )
-            self._add_character(character, character_folder)
+            self._add_character(character, _read_glyphs(character, character_folder), character_folder)
         if not self._glyphs["train"]:
             raise DataError(f"{folder} holds no folder of images: make one for each character")
 
-    def _add_character(self, character: str, folder: Path) -> None:
-        """Read the images of a character and divide them among the splits."""
-        glyphs = _read_glyphs(character, folder)
+    def sharing(self) -> str:
+        if not self._shared:
+            return ""
+        return (
+            f"{self.name} has fewer than {MIN_IMAGES} images of {' '.join(self._shared)}: validation and test share "
+            "them, or even repeat those of training, so their numbers are better than on new writing"
+        )
+
+    def _add_character(self, character: str, glyphs: dict[int, Glyph], folder: Path) -> None:
+        """Divide the images of a character among the splits. folder: for messages."""
+        if not glyphs:
+            raise DataError(f"{folder} holds no image of {character!r}: add some, or remove the folder")
         if len(glyphs) < MIN_IMAGES:
-            raise DataError(
-                f"{folder} holds {len(glyphs)} different images of {character!r}: at least {MIN_IMAGES} are needed, "
-                "so that training, validation and test share none"
-            )
+            self._shared.append(character)
+            first, *others = sorted(glyphs)
+            for split in SPLITS:
+                checksum = first if split == "train" or not others else others[0]
+                self._glyphs[split][character] = [(checksum, glyphs[checksum])]
+            return
         held_out = max(1, len(glyphs) // 10)
         room = {"val": held_out, "test": held_out, "train": len(glyphs) - 2 * held_out}  # images a split still takes
         unassigned = []
@@ -120,16 +179,29 @@ class Folder(GlyphSource):
         return {checksum for glyphs in self._glyphs[split].values() for checksum, _ in glyphs}
 
 
+def _read_measured_glyphs(images: Iterable[tuple[Path, float, float]]) -> dict[int, Glyph]:
+    """The different images of a character in a METRICS file as glyphs, by the checksum of their ink."""
+    glyphs: dict[int, Glyph] = {}
+    for path, top, bottom in images:
+        cropped = _crop(255 - load(path), path)
+        glyphs[zlib.crc32(cropped.tobytes(), cropped.shape[1])] = Glyph(cropped, top, bottom)
+    return glyphs
+
+
+def _crop(ink: Ink, path: Path) -> Ink:
+    """The ink of an image without the empty border. Raises DataError for an image without ink."""
+    rows = np.flatnonzero(ink.max(axis=1) > INK_THRESHOLD)
+    columns = np.flatnonzero(ink.max(axis=0) > INK_THRESHOLD)
+    if len(rows) == 0:
+        raise DataError(f"{path} holds no ink: remove the image or draw it again")
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
 def _read_glyphs(character: str, folder: Path) -> dict[int, Glyph]:
     """The different images of a folder as glyphs of the character, by the checksum of their cropped ink."""
     glyphs: dict[int, Glyph] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
-        ink = extract_ink(load(path))
-        rows = np.flatnonzero(ink.max(axis=1) > INK_THRESHOLD)
-        columns = np.flatnonzero(ink.max(axis=0) > INK_THRESHOLD)
-        if len(rows) == 0:
-            raise DataError(f"{path} holds no ink: remove the image or draw it again")
-        cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        cropped = _crop(extract_ink(load(path)), path)
         top, bottom = LATIN_SIZES.get(character, DEFAULT_SIZE)
         glyphs[zlib.crc32(cropped.tobytes(), cropped.shape[1])] = Glyph(cropped, top, bottom)
     return glyphs

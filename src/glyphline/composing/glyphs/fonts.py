@@ -26,13 +26,13 @@ class Fonts(GlyphSource):
 
     Fonts are put into splits in the order of the checksums of their files, so renaming and copying fonts changes no
     split; added fonts can move others to another split. One font in ten, and at least one, is for val; as many are for
-    test. The characters are printable ASCII, Latin-1, Latin Extended-A and those in TYPOGRAPHIC; others are not looked
-    up in the fonts.
-    Raises DataError when `folder` has fewer than MIN_FONTS different fonts, and, when glyphs are first needed, for a
-    file that FreeType cannot open.
+    test; with fewer than MIN_FONTS fonts splits share them, see `sharing`. The characters are printable ASCII, Latin-1,
+    Latin Extended-A and those in TYPOGRAPHIC; others are not looked up in the fonts.
+    Raises DataError when `folder` has no fonts, and, when glyphs are first needed, for a file that FreeType cannot
+    open.
     """
 
-    help = "fonts:FOLDER: every .ttf, .otf, .woff below the folder; at least three"
+    help = "fonts:FOLDER: every .ttf, .otf, .woff below the folder"
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, f"fonts:{folder}"
@@ -40,16 +40,28 @@ class Fonts(GlyphSource):
         supplements = {_supplement(p) for p in paths if SUBSETS[0] in p.name}
         # of equal files the first path is kept
         by_checksum = {zlib.crc32(p.read_bytes()): p for p in reversed(paths) if p not in supplements}
-        self._fonts: dict[str, list[tuple[int, Path]]] = {split: [] for split in SPLITS}
-        if len(by_checksum) < MIN_FONTS:
+        if not by_checksum:
             raise DataError(
-                f"{folder} holds {len(by_checksum)} fonts ({', '.join(SUFFIXES)}): at least {MIN_FONTS} are needed, "
-                "so that training, validation and test share none"
+                f"{folder} holds no fonts ({', '.join(SUFFIXES)}): run `make fonts` if they are those of a recipe, "
+                "otherwise give a folder with font files"
             )
-        held_out = max(1, len(by_checksum) // 10)
-        for number, font in enumerate(sorted(by_checksum.items())):
-            split = "val" if number < held_out else "test" if number < 2 * held_out else "train"
-            self._fonts[split].append(font)
+        fonts = sorted(by_checksum.items())
+        held_out = max(1, len(fonts) // 10)
+        self._fonts: dict[str, list[tuple[int, Path]]] = {
+            "train": fonts[2 * held_out :], "val": fonts[:held_out], "test": fonts[held_out : 2 * held_out]
+        }  # fmt: skip
+        self._count = len(fonts)
+        if len(fonts) < MIN_FONTS:
+            self._fonts = {"train": fonts[:1], "val": fonts[-1:], "test": fonts[-1:]}
+
+    def sharing(self) -> str:
+        if self._count >= MIN_FONTS:
+            return ""
+        shared = "validation and test share the second" if self._count == 2 else "all splits use it"
+        return (
+            f"{self.name} has {self._count} font{'s' * (self._count > 1)}, fewer than {MIN_FONTS}: {shared}, so their "
+            "numbers say nothing about other writing"
+        )
 
     @cached_property
     def _coverage(self) -> dict[str, dict[str, list[int]]]:
@@ -58,7 +70,7 @@ class Fonts(GlyphSource):
         for split, fonts in self._fonts.items():
             for number, (_, path) in enumerate(fonts):
                 for character in _candidate_characters():
-                    if _file_with(str(path), character):
+                    if file_with(str(path), character):
                         coverage[split].setdefault(character, []).append(number)
         return coverage
 
@@ -80,7 +92,7 @@ class Fonts(GlyphSource):
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
         path = str(self._fonts[split][self._coverage[split][character][index]][1])
-        file = _file_with(path, character)
+        file = file_with(path, character)
         assert file is not None  # _coverage lists only fonts that have ink for the character
         rendered = _render(file, character)
         assert rendered is not None
@@ -100,7 +112,7 @@ def _supplement(path: Path) -> Path:
 
 
 @lru_cache(maxsize=131072)
-def _file_with(path: str, character: str) -> str | None:
+def file_with(path: str, character: str) -> str | None:
     """The file of a font that has ink for a character: the font's own, or its supplement; None for neither."""
     supplement = _supplement(Path(path))
     for file in (path, str(supplement)):

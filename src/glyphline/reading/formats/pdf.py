@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from math import hypot
 
 from PIL import Image
 
 from glyphline.imaging.documents import ColourImage
+from glyphline.imaging.pdf_objects import PdfObjects, text_string
 from glyphline.page import Line, Page
 from glyphline.reading.formats.complete import DESCENT, baseline_of, complete_page, corners_of, sanitize_text
 from glyphline.reading.formats.contract import PageImage
@@ -36,22 +36,22 @@ def render_pdf(file: str, pages: Sequence[Page], image: PageImage) -> bytes:
     The title of the document is the file's name, its language that of the first page. `image` is called once for each
     page, in order. Rejected lines have no text.
     """
-    objects = _PdfObjects()
+    objects = PdfObjects()
     catalog, page_tree, font = objects.reserve(), objects.reserve(), objects.reserve()
     codes: dict[str, int] = {}
     kids = [_add_page(objects, page, image(page), page_tree, font, codes) for page in pages]
     tag = language_tag(pages[0].language) if pages else None
-    language = f" /Lang {_text_string(tag)}" if tag else ""
+    language = f" /Lang {text_string(tag)}" if tag else ""
     objects.put(catalog, f"<< /Type /Catalog /Pages {page_tree} 0 R{language} >>")
     objects.put(page_tree, f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] >>")
     _put_font(objects, font, codes)
-    title, producer = _text_string(sanitize_text(file)), _text_string(" ".join(software_info()))
+    title, producer = text_string(sanitize_text(file)), text_string(" ".join(software_info()))
     info = objects.add(f"<< /Title {title} /Producer {producer} >>")
     return objects.serialize(catalog, info)
 
 
 def _add_page(
-    objects: _PdfObjects, page: Page, image: ColourImage, page_tree: int, font: int, codes: dict[str, int]
+    objects: PdfObjects, page: Page, image: ColourImage, page_tree: int, font: int, codes: dict[str, int]
 ) -> int:
     """Add a page and return its object number. `codes` maps characters to codes of the font; it is extended."""
     longer_side = max(1, page.width, page.height)
@@ -102,7 +102,7 @@ def _text_operators(line: Line, page_height: int, scale: float, codes: dict[str,
 # ------------------------------------------------------------------------------------------------------------ the font
 
 
-def _put_font(objects: _PdfObjects, font: int, codes: dict[str, int]) -> None:
+def _put_font(objects: PdfObjects, font: int, codes: dict[str, int]) -> None:
     """Write the composite font under the number `font`; each code of `codes` shows a glyph without area."""
     program = _build_font_program()
     ascent, descent = round(UNITS_PER_EM * (1 - DESCENT)), -round(UNITS_PER_EM * DESCENT)
@@ -168,54 +168,3 @@ def _build_font_program() -> bytes:
         header += name + struct.pack(">III", checksum, body_offset + len(body), len(table))
         body += padded
     return header + body
-
-
-# ------------------------------------------------------------------------------------------------------------ the file
-
-
-class _PdfObjects:
-    """The numbered objects of a PDF, counted from 1."""
-
-    def __init__(self) -> None:
-        self._bodies: list[bytes] = []
-
-    def reserve(self) -> int:
-        """Return the number of a new object whose body is put later."""
-        self._bodies.append(b"")
-        return len(self._bodies)
-
-    def put(self, number: int, body: str | bytes) -> None:
-        self._bodies[number - 1] = body.encode("ascii") if isinstance(body, str) else body
-
-    def add(self, body: str | bytes) -> int:
-        number = self.reserve()
-        self.put(number, body)
-        return number
-
-    def add_stream(self, data: bytes, entries: str = "") -> int:
-        """`entries`: further entries of the stream's dictionary."""
-        head = f"<< {entries} /Length {len(data)} >>\nstream\n".encode("ascii")
-        return self.add(head + data + b"\nendstream")
-
-    def add_compressed_stream(self, data: bytes, entries: str = "") -> int:
-        return self.add_stream(zlib.compress(data, 9), f"{entries} /Filter /FlateDecode")
-
-    def serialize(self, catalog: int, info: int) -> bytes:
-        """The bytes of the whole file: the objects, the cross-reference table and the trailer."""
-        out = bytearray(b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n")
-        offsets = []
-        for number, body in enumerate(self._bodies, 1):
-            offsets.append(len(out))
-            out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
-        table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
-        size = len(offsets) + 1
-        out += (
-            f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n"
-            f"<< /Size {size} /Root {catalog} 0 R /Info {info} 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
-        ).encode("ascii")
-        return bytes(out)
-
-
-def _text_string(text: str) -> str:
-    """A PDF text string: UTF-16 with a byte order mark, in hexadecimal."""
-    return f"<FEFF{text.encode('utf-16-be').hex().upper()}>"

@@ -1,0 +1,369 @@
+"""FAMILY: labelled lines from folders of other tools: line images with their texts, or page images with XML.
+
+Contract: a kind recognises a folder and yields its lines as (where it stands, text, function that gives the image).
+To add one: write these two functions and add a row to KINDS at the bottom. The texts that `open_labelled_lines` returns
+are in NFC, on one line, without space at their ends; lines without text are left out and counted. Does not import
+torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from glyphline.composing.line_sets import LABELS, read_labels
+from glyphline.errors import DataError
+from glyphline.imaging.documents import SUFFIXES, ColourImage, Document, GreyImage, load
+from glyphline.imaging.normalization import to_grey
+from glyphline.reading.detection.curved_text import CurvedOutline, orient_left_to_right
+from glyphline.reading.detection.rectification import rectify
+from glyphline.reading.detection.regions import Corners, minimum_area_rectangle
+
+GROUND_TRUTH = ".gt.txt"
+BINARY_SUFFIXES = (".bin.png", ".nrm.png", ".dew.png")  # ocropus and kraken name binarized line images so
+TEXT_COLUMNS = ("text", "transcription", "sentence")  # of metadata.csv and metadata.jsonl, the first that is there
+BASELINE_POSITIONS = 33  # positions along a baseline at which its height is measured
+EDGE_QUANTILE = 0.9  # of the heights of a polygon along its baseline: the height of the line
+Rows = Iterator[tuple[str, str, Callable[[], GreyImage]]]
+Points = npt.NDArray[np.float64]  # (N, 2) px
+
+
+@dataclass(frozen=True)
+class LabelledLine:
+    """A line image with its text."""
+
+    name: str  # the file of the image, or the XML file and the id of the line
+    text: str
+    image: Callable[[], GreyImage]  # decodes it: uint8 (H, W); raises ImageError
+
+
+@dataclass(frozen=True)
+class LabelledLines:
+    """The labelled lines of a folder."""
+
+    kind: str  # a key of KINDS
+    lines: tuple[LabelledLine, ...]
+    notes: tuple[str, ...]  # sentences about lines that were left out
+
+
+def open_labelled_lines(folder: Path) -> LabelledLines:
+    """Find out how the lines of a folder are labelled, and read their texts. Images are decoded when they are needed.
+
+    A folder with several kinds of labels is read as the first kind in the order of KINDS.
+    Raises DataError for a folder that is missing or of no known kind, for one without a line that has text, and, with
+    the file and the line, for labels that are damaged or name an image that is not there.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder: give a folder of labelled lines")
+    kind = next((name for name, (recognises, _, _) in KINDS.items() if recognises(folder)), None)
+    if kind is None:
+        kinds = "; ".join(help_text for _, _, help_text in KINDS.values())
+        raise DataError(f"{folder} holds no labelled lines that glyphline knows: it needs {kinds}")
+    lines, empty = [], []
+    for name, text, image in KINDS[kind][1](folder):
+        if clean := clean_text(text):
+            lines.append(LabelledLine(name, clean, image))
+        else:
+            empty.append(name)
+    if not lines:
+        raise DataError(f"{folder} holds no line with a text ({kind}): write the texts first")
+    notes = (f"{folder}: {len(empty)} lines without text were left out, the first is {empty[0]}",) if empty else ()
+    return LabelledLines(kind, tuple(lines), notes)
+
+
+def clean_text(text: str) -> str:
+    """The text in NFC, with single spaces for tabs, line breaks and runs of space, and none at its ends.
+
+    >>> clean_text(" Cafe\\u0301\\tau  lait\\r\\n")
+    'Café au lait'
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark. Raises DataError for a file that is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+# ------------------------------------------------------------------------------------------------- images of lines
+
+
+def _has_labels(folder: Path) -> bool:
+    return (folder / LABELS).exists()
+
+
+def _read_labels(folder: Path) -> Rows:
+    for path, text in read_labels(folder):
+        yield path.name, text, partial(load, path)
+
+
+def _metadata_file(folder: Path) -> Path | None:
+    paths = (folder / name for name in ("metadata.csv", "metadata.jsonl"))
+    return next((path for path in paths if path.exists()), None)
+
+
+def _read_metadata(folder: Path) -> Rows:
+    """The rows of metadata.csv or metadata.jsonl (Hugging Face's ImageFolder)."""
+    path = _metadata_file(folder)
+    assert path is not None  # the folder was recognised by it
+    for number, row in _csv_rows(path) if path.suffix == ".csv" else _json_rows(path):
+        column = next((name for name in TEXT_COLUMNS if isinstance(row.get(name), str)), None)
+        name = row.get("file_name")
+        if not isinstance(name, str) or column is None:
+            raise DataError(
+                f"{path} line {number} lacks file_name or a text ({', '.join(TEXT_COLUMNS)}): add the column"
+            )
+        image = folder / name
+        if not image.is_file():
+            raise DataError(f"{path} line {number} names {name}, which is not in the folder: add it or remove the row")
+        yield name, row[column], partial(load, image)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(f"{path} line {reader.line_num} is not CSV ({error}): correct it") from None
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                raise DataError(f"{path} line {number} is not a JSON object: correct or remove it")
+            yield number, row
+
+
+def _has_ground_truth(folder: Path) -> bool:
+    return next(folder.rglob(f"*{GROUND_TRUTH}"), None) is not None
+
+
+def _read_ground_truth(folder: Path) -> Rows:
+    """The pairs of an image and a .gt.txt file with its text (ocropus, kraken, tesstrain), in subfolders too."""
+    for path in sorted(folder.rglob(f"*{GROUND_TRUTH}")):
+        stem = path.name.removesuffix(GROUND_TRUTH)
+        candidates = (path.with_name(stem + suffix) for suffix in (*SUFFIXES, *BINARY_SUFFIXES))
+        image = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if image is None:
+            raise DataError(f"{path} has no image beside it, such as {stem}.png: add it or remove the text")
+        text = read_text(path)
+        if len(text.strip().splitlines()) > 1:
+            raise DataError(f"{path} line 2 is one too many: a line image has one line of text")
+        yield str(image.relative_to(folder)), text, partial(load, image)
+
+
+# ------------------------------------------------------------------------------------------------- images of pages
+
+
+def _xml_files(folder: Path, root: str) -> list[Path]:
+    """The XML files of a folder and its subfolders whose root element has this name, in any namespace."""
+    return [path for path in sorted(folder.rglob("*.xml")) if _root_name(path) == root]
+
+
+@lru_cache(maxsize=4096)
+def _root_name(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            for _, element in ElementTree.iterparse(file, ("start",)):
+                return _name(element)
+    except (ElementTree.ParseError, OSError, ValueError):  # a damaged file has no root; `_parse` names it
+        pass
+    return ""
+
+
+def _name(element: ElementTree.Element) -> str:
+    """The name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _children(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    return [child for child in element if _name(child) == name]
+
+
+def _descendants(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    return [child for child in element.iter() if _name(child) == name]
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise DataError(f"{path} line {error.position[0]} is not XML ({error}): export it again") from None
+
+
+def _page_image(xml: Path, name: str | None) -> Path:
+    """The image of a page: where the XML says, or beside it or one folder up, or there with the name of the XML."""
+    folders = (xml.parent, xml.parent.parent)  # Transkribus puts the XML into a folder page/
+    named = [folder / Path(name).name for folder in folders] if name else []
+    stem = xml.name.removesuffix(".xml")
+    for candidate in [*([xml.parent / name] if name else []), *named, *(
+        folder / (base + suffix) for folder in folders for base in dict.fromkeys((stem, stem.partition(".")[0]))
+        for suffix in SUFFIXES
+    )]:  # fmt: skip
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"{xml} has no page image {name or stem} beside it: add it, or correct its name in the file")
+
+
+@lru_cache(maxsize=2)
+def _load_page(path: Path) -> ColourImage:
+    with Document(path) as document:
+        return document.colour(0)
+
+
+def _crop(image: Path, size: tuple[float, float], polygon: Points, baseline: Points) -> GreyImage:
+    """The line of a page image, level. size: of the page in the units of the points; 0: px of the image."""
+    page = _load_page(image)
+    scale = np.array([page.shape[1] / size[0] if size[0] else 1.0, page.shape[0] / size[1] if size[1] else 1.0])
+    return to_grey(rectify(page, line_outline(polygon * scale, baseline * scale)))
+
+
+def line_outline(polygon: Points, baseline: Points) -> Corners | CurvedOutline:
+    """The outline of a line: along its baseline with the height of its polygon, or the rectangle around the polygon.
+
+    polygon: (N, 2), at least 2 points. baseline: (M, 2); with fewer than 2 points the rectangle is taken.
+    """
+    if len(baseline) < 2 or len(polygon) < 3 or np.ptp(baseline, axis=0).max() < 1:
+        return minimum_area_rectangle(polygon)
+    chord = baseline[-1] - baseline[0]
+    angle = float(np.arctan2(chord[1], chord[0]))
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])  # the chord becomes level
+    level, line = polygon @ turn.T, baseline @ turn.T
+    line = line[np.argsort(line[:, 0], kind="stable")]
+    low = np.floor(level.min(axis=0)) - 1
+    width, height = (np.ceil(level.max(axis=0)) + 2 - low).astype(int)
+    mask = np.zeros((int(height), int(width)), np.uint8)
+    cv2.fillPoly(mask, [np.rint(level - low).astype(np.int32)], 1)
+    x = np.linspace(level[:, 0].min(), level[:, 0].max(), BASELINE_POSITIONS)
+    y = np.interp(x, line[:, 0], line[:, 1])
+    above, below = [], []
+    for column, base in zip(x, y, strict=True):
+        rows = np.flatnonzero(mask[:, min(int(width) - 1, round(column - low[0]))])
+        if len(rows):
+            above.append(base - (rows[0] + low[1]))
+            below.append(rows[-1] + 1 + low[1] - base)
+    if not above:
+        return minimum_area_rectangle(polygon)
+    up = max(1.0, float(np.quantile(above, EDGE_QUANTILE)))
+    down = max(0.2 * up, float(np.quantile(below, EDGE_QUANTILE)))
+    edges = np.stack([np.stack([x, y - up], 1), np.stack([x, y + down], 1)], 1)
+    return orient_left_to_right(edges @ turn)
+
+
+def _points(text: str | None, where: str) -> Points:
+    """The points of "x,y x,y" or "x y x y"; none for a missing text. Raises DataError that begins with `where`."""
+    try:
+        values = [float(value) for value in (text or "").replace(",", " ").split()]
+        return np.array(values, np.float64).reshape(-1, 2)
+    except ValueError:
+        raise DataError(f"{where} has the points {text!r}: write them as x,y x,y") from None
+
+
+def _number(element: ElementTree.Element, attribute: str, where: str) -> float:
+    try:
+        return float(element.get(attribute, 0))
+    except ValueError:
+        raise DataError(f"{where} has {attribute}={element.get(attribute)!r}, which is no number") from None
+
+
+def _has_page_xml(folder: Path) -> bool:
+    return bool(_xml_files(folder, "PcGts"))
+
+
+def _read_page_xml(folder: Path) -> Rows:
+    """The text lines of PAGE-XML files: their own text, or else that of their words."""
+    for xml in _xml_files(folder, "PcGts"):
+        for page in _descendants(_parse(xml), "Page"):
+            size = _number(page, "imageWidth", str(xml)), _number(page, "imageHeight", str(xml))
+            image: Path | None = None
+            for number, line in enumerate(_descendants(page, "TextLine"), 1):
+                where = f"{xml.relative_to(folder)} line {line.get('id', number)}"
+                text = _page_text(line) or " ".join(filter(None, map(_page_text, _children(line, "Word"))))
+                shapes = [_points(child.get("points"), where) for child in _children(line, "Coords")[:1]]
+                baselines = [_points(child.get("points"), where) for child in _children(line, "Baseline")[:1]]
+                if not shapes or len(shapes[0]) < 2:
+                    raise DataError(f"{where} has no Coords: export the file with the outlines of its lines")
+                image = image or _page_image(xml, page.get("imageFilename"))
+                yield (
+                    where,
+                    text,
+                    partial(_crop, image, size, shapes[0], baselines[0] if baselines else np.empty((0, 2))),
+                )
+
+
+def _page_text(element: ElementTree.Element) -> str:
+    """The text of a PAGE element: of several versions that with the lowest index."""
+    versions = sorted(_children(element, "TextEquiv"), key=lambda version: int(version.get("index") or 0))
+    return "".join(unit.text or "" for version in versions[:1] for unit in _children(version, "Unicode"))
+
+
+def _has_alto(folder: Path) -> bool:
+    return bool(_xml_files(folder, "alto"))
+
+
+def _read_alto(folder: Path) -> Rows:
+    """The text lines of ALTO files: the CONTENT of their strings, with spaces between them."""
+    for xml in _xml_files(folder, "alto"):
+        root = _parse(xml)
+        units = [unit.text or "" for unit in _descendants(root, "MeasurementUnit")]
+        if units and units[0].strip() != "pixel":
+            raise DataError(f"{xml} measures in {units[0].strip()}: export it with the MeasurementUnit pixel")
+        pages = _descendants(root, "Page")
+        if len(pages) > 1:
+            raise DataError(f"{xml} has {len(pages)} pages, but one page image: split it into a file for each page")
+        names = [name.text for name in _descendants(root, "fileName") if name.text]
+        for page in pages:
+            size = _number(page, "WIDTH", str(xml)), _number(page, "HEIGHT", str(xml))
+            image: Path | None = None
+            for number, line in enumerate(_descendants(page, "TextLine"), 1):
+                where = f"{xml.relative_to(folder)} line {line.get('ID', number)}"
+                parts = (" " if _name(part) == "SP" else part.get("CONTENT", "") for part in line)
+                text = "".join(parts) if _children(line, "SP") else " ".join(
+                    part.get("CONTENT", "") for part in _children(line, "String")
+                )  # fmt: skip
+                x, y, w, h = (_number(line, name, where) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
+                box = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)])
+                polygons = [shape.get("POINTS") for child in _children(line, "Shape") for shape in child]
+                polygon = _points(polygons[0], where) if polygons else box
+                baseline = line.get("BASELINE", "")
+                image = image or _page_image(xml, names[0].strip() if names else None)
+                yield where, text, partial(
+                    _crop, image, size, polygon, _points(baseline if len(baseline.split()) > 1 else "", where)
+                )  # fmt: skip
+
+
+#: name -> (whether a folder is of this kind, function that yields its lines, what it consists of), in the order in
+#: which a folder is asked
+KINDS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Rows], str]] = {
+    "labels.tsv": (_has_labels, _read_labels, "labels.tsv with rows of file<TAB>text"),
+    "metadata": (
+        lambda folder: _metadata_file(folder) is not None,
+        _read_metadata,
+        "metadata.csv or metadata.jsonl with file_name and text",
+    ),
+    "gt.txt": (_has_ground_truth, _read_ground_truth, "line images with a .gt.txt file each"),
+    "page": (_has_page_xml, _read_page_xml, "PAGE-XML files with their page images"),
+    "alto": (_has_alto, _read_alto, "ALTO files with their page images"),
+}

@@ -1,0 +1,225 @@
+"""Labelled lines from folders of other tools, and their share of training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from glyphline.composing.line_sets import LineSet
+from glyphline.composing.sentences import split_of_text
+from glyphline.errors import DataError, ImageError, RecipeError
+from glyphline.recipe import Recipe, recipe_from
+from glyphline.training import labelled_lines
+from glyphline.training.data import MixedLines, open_lines
+from glyphline.training.labelled_lines import line_outline, open_labelled_lines
+
+#: texts as people leave them -> texts as they are learned; one is empty
+TEXTS = {"Cafe\u0301": "Café", " tab\tbed ": "tab bed", "": None, "plain": "plain"}
+BOXES = [(30, 20 + 60 * k, 330, 60 + 60 * k) for k in range(len(TEXTS))]  # of the lines on the page, px
+
+
+def draw_page() -> np.ndarray:
+    """A page with a dark bar of another length in the middle of each line's box."""
+    page = np.full((300, 400), 230, np.uint8)
+    for k, (left, top, _, bottom) in enumerate(BOXES):
+        page[top + 12 : bottom - 12, left + 10 : left + 60 + 50 * k] = 20
+    return page
+
+
+def page_xml(tmp_path: Path, scale: int = 1) -> None:
+    """One PAGE-XML file as Transkribus lays it out. scale: of the coordinates, of the image."""
+    lines = ""
+    for k, (text, (a, b, c, d)) in enumerate(zip(TEXTS, BOXES, strict=True)):
+        a, b, c, d = (scale * v for v in (a, b, c, d))
+        lines += (
+            f'<TextLine id="l{k}"><Coords points="{a},{b} {c},{b} {c},{d} {a},{d}"/>'
+            f'<Baseline points="{a},{d - 10 * scale} {c},{d - 10 * scale}"/>'
+            f"<TextEquiv index='1'><Unicode>wrong</Unicode></TextEquiv>"
+            f"<TextEquiv index='0'><Unicode>{text}</Unicode></TextEquiv></TextLine>"
+        )
+    namespace = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15"
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "p.xml").write_text(
+        f'<PcGts xmlns="{namespace}">'
+        f'<Page imageFilename="p.png" imageWidth="{400 * scale}" imageHeight="{300 * scale}">'
+        f"<TextRegion>{lines}</TextRegion></Page></PcGts>",
+        encoding="utf-8",
+    )
+    cv2.imwrite(str(tmp_path / "p.png"), draw_page())
+
+
+def alto(tmp_path: Path) -> None:
+    lines = ""
+    for k, (text, (a, b, c, d)) in enumerate(zip(TEXTS, BOXES, strict=True)):
+        words = "<SP/>".join(f'<String CONTENT="{word}"/>' for word in text.split()) or '<String CONTENT=""/>'
+        lines += f'<TextLine ID="l{k}" HPOS="{a}" VPOS="{b}" WIDTH="{c - a}" HEIGHT="{d - b}">{words}</TextLine>'
+    (tmp_path / "p.alto.xml").write_text(
+        '<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Description><MeasurementUnit>pixel</MeasurementUnit>'
+        "<sourceImageInformation><fileName>scans/p.png</fileName></sourceImageInformation></Description><Layout>"
+        f'<Page WIDTH="400" HEIGHT="300"><PrintSpace><TextBlock>{lines}</TextBlock></PrintSpace></Page>'
+        "</Layout></alto>",
+        encoding="utf-8",
+    )
+    cv2.imwrite(str(tmp_path / "p.png"), draw_page())
+
+
+def line_images(tmp_path: Path) -> None:
+    for k, (a, b, c, d) in enumerate(BOXES):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), draw_page()[b:d, a:c])
+
+
+def labels_tsv(tmp_path: Path) -> None:
+    line_images(tmp_path)
+    rows = "".join(f"{k}.png\t{text}\r\n" for k, text in enumerate(TEXTS))
+    (tmp_path / "labels.tsv").write_bytes(b"\xef\xbb\xbf" + rows.encode())
+
+
+def metadata_csv(tmp_path: Path) -> None:
+    line_images(tmp_path)
+    rows = "".join(f'{k}.png,"{text}"\r\n' for k, text in enumerate(TEXTS))
+    (tmp_path / "metadata.csv").write_bytes(b"\xef\xbb\xbffile_name,text\r\n" + rows.encode())
+
+
+def metadata_jsonl(tmp_path: Path) -> None:
+    line_images(tmp_path)
+    rows = "".join(json.dumps({"file_name": f"{k}.png", "transcription": t}) + "\n" for k, t in enumerate(TEXTS))
+    (tmp_path / "metadata.jsonl").write_text(rows)
+
+
+def ground_truth(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    line_images(tmp_path / "book")
+    (tmp_path / "book" / "3.png").rename(tmp_path / "book" / "3.bin.png")
+    for k, text in enumerate(TEXTS):
+        (tmp_path / "book" / f"{k}.gt.txt").write_bytes(text.encode() + b"\r\n")
+
+
+KINDS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "labels.tsv": (labels_tsv, "labels.tsv"), "metadata.csv": (metadata_csv, "metadata"),
+    "metadata.jsonl": (metadata_jsonl, "metadata"), "gt.txt": (ground_truth, "gt.txt"),
+    "page": (page_xml, "page"), "alto": (alto, "alto"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_gives_the_same_lines(name: str, tmp_path: Path) -> None:
+    """NFC, tabs, byte order marks, CRLF and empty texts are treated alike, and the images are those of the lines."""
+    write, kind = KINDS[name]
+    write(tmp_path)
+    labelled = open_labelled_lines(tmp_path)
+    assert labelled.kind == kind and [line.text for line in labelled.lines] == [t for t in TEXTS.values() if t]
+    (note,) = labelled.notes
+    assert "1 lines without text were left out" in note
+    for line, k in zip(labelled.lines, (0, 1, 3), strict=True):
+        image = line.image()
+        assert abs(image.shape[0] - 40) <= 4 and abs(image.shape[1] - 300) <= 4
+        bar = np.flatnonzero((image < 100).any(axis=0))
+        assert abs(len(bar) - (50 + 50 * k)) <= 4 and abs(bar[0] - 10) <= 3
+
+
+def test_table_and_test_know_the_same_kinds() -> None:
+    assert {kind for _, kind in KINDS.values()} == set(labelled_lines.KINDS)
+
+
+def test_page_coordinates_follow_the_size_of_the_image(tmp_path: Path) -> None:
+    page_xml(tmp_path, scale=3)  # coordinates of a scan three times as large
+    image = open_labelled_lines(tmp_path).lines[0].image()
+    assert abs(image.shape[0] - 40) <= 4 and abs(image.shape[1] - 300) <= 4
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"holds no labelled lines .* labels\.tsv .* PAGE-XML"),
+        ({"metadata.csv": "file_name,label\na.png,x\n"}, r"metadata\.csv line 2 lacks file_name or a text"),
+        ({"metadata.csv": "file_name,text\na.png,x\n"}, r"metadata\.csv line 2 names a\.png"),
+        ({"metadata.jsonl": '{"file_name": "a.png", "text": "x"}\n[1]\n', "a.png": ""}, r"jsonl line 2 is not a JSON"),
+        ({"a.gt.txt": "x"}, r"a\.gt\.txt has no image beside it"),
+        ({"a.gt.txt": "x\ny", "a.png": ""}, r"a\.gt\.txt line 2 is one too many"),
+        ({"a.gt.txt": "\n", "a.png": ""}, r"holds no line with a text"),
+        ({"a.xml": "<PcGts><Page><TextLine id='q'/></Page></PcGts>"}, r"a\.xml line q has no Coords"),
+        ({"a.xml": "<PcGts><Page><TextLine><Coords points='1,x'/></TextLine></Page></PcGts>"}, r"points '1,x'"),
+        ({"a.xml": "<PcGts>\n<Page>"}, r"a\.xml line 2 is not XML"),
+        ({"a.xml": "<PcGts><Page imageFilename='b.png'><TextLine><Coords points='1,1 9,9'/></TextLine></Page></PcGts>"},
+         r"a\.xml has no page image b\.png"),
+        ({"a.xml": "<alto><MeasurementUnit>mm10</MeasurementUnit></alto>"}, r"a\.xml measures in mm10"),
+        ({"a.xml": "<alto><Page/><Page/></alto>"}, r"a\.xml has 2 pages"),
+    ],
+)  # fmt: skip
+def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], message: str, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        open_labelled_lines(tmp_path)
+
+
+def test_outline_follows_a_curved_baseline_and_a_rotated_line() -> None:
+    x = np.linspace(0, 400, 9)
+    y = 200 + 60 * (x / 200 - 1) ** 2
+    polygon = np.concatenate([np.stack([x, y - 30], 1), np.stack([x, y + 10], 1)[::-1]])
+    for angle in (0.0, 0.4, -1.2):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        outline = line_outline(polygon @ turn.T, np.stack([x, y], 1) @ turn.T)
+        heights = np.linalg.norm(outline[:, 1] - outline[:, 0], axis=1)
+        assert outline.ndim == 3 and np.abs(heights - 40).max() < 8
+    assert line_outline(polygon, np.empty((0, 2))).shape == (4, 2)
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+@pytest.fixture
+def own_lines(tmp_path: Path) -> Path:
+    """120 lines: a bar each, so that an image tells its text; one holds a character outside the tiny alphabet."""
+    rows = []
+    for k in range(120):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), np.pad(np.zeros((20, 40 + k), np.uint8), 4, constant_values=255))
+        rows.append(f"{k}.png\t{'abcdefghij'[k % 10] * 2}{'abcdefghij'[k // 10 % 10]}{'cab' if k > 99 else ''}\n")
+    (tmp_path / "labels.tsv").write_text("".join(rows) + "119.png\té 7日\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_labelled_lines_take_their_share_and_splits_share_no_text(
+    own_lines: Path, tiny_recipe: Callable[..., Recipe]
+) -> None:
+    recipe = tiny_recipe().lines
+    recipe = recipe_from({"lines": {**Recipe(lines=recipe).to_dict()["lines"], "labelled": [
+        {"folder": str(own_lines), "share": 0.3}]}}).lines  # fmt: skip
+    sets = {split: open_lines(recipe, split, 0) for split in ("train", "val")}
+    composed = LineSet(recipe, "train", 0)
+    train = sets["train"]
+    assert isinstance(train, MixedLines)
+    indices = list(range(400))
+    images, texts = train.canonical_batch(indices)
+    own = [k for k in indices if texts[k] != composed.text(k)]
+    assert 80 < len(own) < 160 and all(image.shape[0] == recipe.height for image in images)
+    assert texts == [train.text(k) for k in indices] and train.canonical_batch([7, 3])[1] == [texts[7], texts[3]]
+    assert all(split_of_text(texts[k]) == "train" for k in own)
+    assert any("with characters outside the alphabet are left out: " in note for note in train.notes)
+    own_val = {sets["val"].text(k) for k in range(400)} & {texts[k] for k in own}
+    assert not own_val
+
+
+def test_folder_outside_the_alphabet_and_a_broken_image_are_named(
+    own_lines: Path, tiny_recipe: Callable[..., Recipe]
+) -> None:
+    recipe = recipe_from({"lines": {**tiny_recipe().to_dict()["lines"], "labelled": str(own_lines)}})
+    text = next(t for t in ("ab", "cd", "ef", "gh") if split_of_text(t) == "train")
+    (own_lines / "0.png").write_bytes(b"no image")
+    (own_lines / "labels.tsv").write_text(f"0.png\t{text}\n")
+    with pytest.raises(ImageError, match=r"0\.png"):
+        open_lines(recipe.lines, "train", 0)
+    (own_lines / "labels.tsv").write_text("1.png\t日本\n", encoding="utf-8")
+    with pytest.raises(DataError, match="every line holds characters outside the alphabet"):
+        open_lines(recipe.lines, "train", 0)
+
+
+@pytest.mark.parametrize("shares", [[0.0], [1.0], [0.5, 0.5]])
+def test_shares_that_leave_nothing_are_refused(shares: list[float]) -> None:
+    with pytest.raises(RecipeError, match=r"lines\.labelled has the shares"):
+        recipe_from({"lines": {"labelled": [{"folder": "x", "share": share} for share in shares]}})
