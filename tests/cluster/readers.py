@@ -57,5 +57,6 @@ def noting_reader(log: Path, seconds: float = 0.0) -> Any:
 
 
 def open_page_reader_for_test(options: Any) -> PageReader:
-    """Replaces `glyphline.cli.read.open_page_reader`; the environment names the log."""
-    return open_noting_reader(os.environ["READ_LOG"], float(os.environ.get("READ_SECONDS", "0")))
+    """Replaces `glyphline.cli.read.open_page_reader`; the option --model is LOG|SECONDS."""
+    log, _, seconds = options.model.partition("|")
+    return open_noting_reader(log, float(seconds))

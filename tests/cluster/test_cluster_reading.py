@@ -181,7 +181,7 @@ SCRIPT = (
     "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom cluster import readers\nfrom glyphline.cli import main\n"
 )
 SCRIPT += "from glyphline.cli import read\nread.open_page_reader = readers.open_page_reader_for_test\n"
-SCRIPT += "from functools import partial as p\nmain()"
+SCRIPT += "main()"
 
 
 @pytest.mark.slow
@@ -191,17 +191,16 @@ def test_killed_command_continues(two_nodes: Any, tmp_path: Path, format_name: s
     images = write_images(folder, [f"{k}.png" for k in range(60)])
     words = [
         sys.executable, "-c", SCRIPT, str(Path(__file__).parents[1]), "read", str(folder), "--out", str(out),
-        "--format", format_name, "--cluster", two_nodes.address,
+        "--format", format_name, "--cluster", two_nodes.address, "--model", f"{log}|0.1",
     ]  # fmt: skip
-    environment = {**os.environ, "READ_LOG": str(log), "READ_SECONDS": "0.1"}
-    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: sum(reads_of(log).values()) >= 20 or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     process.kill()
     process.communicate()
     time.sleep(2)  # until Ray has ended the actors of the killed job
     before = reads_of(log)
-    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     todo = int(re.search(r"60 images, (\d+) to read", done.stderr)[1])  # type: ignore[index]
     assert todo < 60

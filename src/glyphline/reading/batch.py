@@ -256,8 +256,8 @@ def _initialize_worker(open_reader: Callable[[], PageReader], parent: Connection
         os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the parallel units, not threads
     try:
         _worker_reader = open_reader()
-    except GlyphlineError as error:  # on another machine of a cluster a model may be missing
-        _worker_error = str(error)
+    except Exception as error:  # on another machine of a cluster a model may be missing, or a package
+        _worker_error = str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager

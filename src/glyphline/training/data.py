@@ -64,7 +64,8 @@ class LineBatchSampler(Sampler[list[int]]):
     epoch_lines: lines of an epoch; those that do not fill a batch are left for the next epoch. An epoch has at least
     one batch. distinct_lines: only lines 0..distinct_lines-1 are used, in a new order each epoch; None never repeats a
     line. gradient_accumulation: equal parts into which each batch of `batch_size` lines is split, a divisor of it; they
-    are yielded one after the other.
+    are yielded one after the other. workers: number of processes that share each part. rank: the process that this
+    sampler is for, from 0; it yields every `workers`-th line of a part.
     """
 
     def __init__(
@@ -74,11 +75,14 @@ class LineBatchSampler(Sampler[list[int]]):
         batch_size: int,
         distinct_lines: int | None = None,
         gradient_accumulation: int = 1,
+        workers: int = 1,
+        rank: int = 0,
     ) -> None:
         self.lines = lines
         self.batch_size = batch_size
         self.distinct_lines = distinct_lines
         self.gradient_accumulation = gradient_accumulation
+        self.workers, self.rank = workers, rank
         self.batch_count = max(1, epoch_lines // batch_size)
         self.epoch = 0
 
@@ -111,7 +115,7 @@ class LineBatchSampler(Sampler[list[int]]):
         for k in batch_order:
             batch = indices[k * self.batch_size : (k + 1) * self.batch_size]
             for part in np.split(batch, self.gradient_accumulation):
-                yield [int(i) for i in part]
+                yield [int(i) for i in part[self.rank :: self.workers]]
 
 
 def _use_one_thread(_: int) -> None:

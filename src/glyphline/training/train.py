@@ -18,6 +18,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from glyphline.composing.counter_rng import random_int
-from glyphline.composing.line_sets import LineSet, read_labels
+from glyphline.composing.line_sets import LineSet, normalization_of, read_labels
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically
 from glyphline.imaging.documents import load
+from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
+from glyphline.training.distribution import Distribution, share_batch_norms, share_width
 from glyphline.training.network import (
     CHECKPOINT_VERSION,
     Network,
@@ -177,24 +180,33 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout must be a function of (seed, step), so that a resumed run draws what an uninterrupted run draws.
-        torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx) >> 1)
+        rank = (self.global_rank,) if self.global_rank else ()
+        torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx, *rank) >> 1)
+
+    def _mean_of_workers(self, value: float | Tensor) -> Tensor:
+        """The mean of a number over the processes of the training; with one process the number itself."""
+        return self.trainer.strategy.reduce(torch.as_tensor(value, dtype=torch.float32), reduce_op="mean")  # type: ignore[return-value]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        log_probs = self.network(batch.lines)
+        workers, lines = self.trainer.world_size, batch.lines
+        if workers > 1:
+            lines = share_width(lines, NORMALIZATIONS[normalization_of(self.recipe.lines)])
+        log_probs = self.network(lines)
         batch_loss = ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
-        self._lines_since_log += len(batch.texts)
+        self._lines_since_log += workers * len(batch.texts)
         if self.global_step % LOG_INTERVAL == 0 and batch_idx % self.recipe.training.gradient_accumulation == 0:
             now = time.monotonic()
             speed = self._lines_since_log / max(1e-9, now - self._last_log_time)
             self._last_log_time, self._lines_since_log = now, 0
-            loss = float(batch_loss.detach()) / len(batch.texts)
+            loss = float(self._mean_of_workers(batch_loss.detach()) / self._mean_of_workers(len(batch.texts)))
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             metrics = {"loss": loss, "learning_rate": rate, "lines_per_second": speed}
             self.trackers.log_metrics(self.global_step, metrics)
             self.log("loss", loss, prog_bar=True, logger=False, batch_size=1)
             self.log("lines/s", speed, prog_bar=True, logger=False, batch_size=1)
-        # Nats a character: short and long lines then give gradients of the same scale.
-        return batch_loss / batch.lengths.sum()
+        # Nats a character: short and long lines then give gradients of the same scale. The gradients of the workers are
+        # averaged, so dividing by the average of their characters gives the gradient of the whole batch.
+        return batch_loss / self._mean_of_workers(batch.lengths.sum())
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.ema_network is None or (batch_idx + 1) % self.recipe.training.gradient_accumulation:
@@ -284,8 +296,10 @@ class CheckpointCallback(Checkpoint):
             if loss < self.best_loss:
                 self.best_loss = loss
                 self.best_metrics = {**metrics, "step": float(step), "epoch": float(trainer.current_epoch)}
-                save_weights(pl_module.inference_network, self.folder / BEST_WEIGHTS, **self.best_metrics)
-            with replace_atomically(self.folder / LAST_CHECKPOINT) as temporary:
+                if trainer.is_global_zero:
+                    save_weights(pl_module.inference_network, self.folder / BEST_WEIGHTS, **self.best_metrics)
+            path = self.folder / LAST_CHECKPOINT  # all processes take part, and that of rank 0 writes
+            with replace_atomically(path) if trainer.is_global_zero else nullcontext(path) as temporary:
                 trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:
             # torch wraps a full disk in RuntimeError("... file write failed")
@@ -373,6 +387,7 @@ def train(
     command: str | None = None,
     progress: bool = True,
     report: Callable[[str], None] = print,
+    distribution: Distribution | None = None,
 ) -> dict[str, Any]:
     """Train the network of a recipe into a run folder and return the content of its result.json.
 
@@ -383,7 +398,8 @@ def train(
 
     resume: continue the folder's run from its last checkpoint. trackers: names of `TRACKERS`. command: the line for
     command.txt; by default that of the process. progress: draw a progress bar on stderr; otherwise each epoch is
-    reported in one line. report: receives these lines and notes about weights and trackers.
+    reported in one line. report: receives these lines and notes about weights and trackers. distribution: the processes
+    that share the training, by default this one alone; each calls this function with the same folder.
 
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
     to resume, when the run to resume has other settings than `recipe`, and for an unknown tracker; DataError when the
@@ -394,6 +410,14 @@ def train(
     """
     started = time.monotonic()
     keep_freed_memory()
+    distribution = distribution or Distribution()
+    distribution.check(recipe.training)
+    if not (is_first := distribution.rank == 0):
+        trackers, progress = (), False
+
+        def report(text: str) -> None:
+            pass
+
     last_checkpoint = folder / LAST_CHECKPOINT
     if resume and not last_checkpoint.exists():
         raise UserError(f"{folder} holds no {LAST_CHECKPOINT} to resume: leave out --resume to start the run")
@@ -410,14 +434,18 @@ def train(
     if options.initial_weights is not None and (not resume or options.initial_share):
         # a resumed run takes its weights from the checkpoint, but is mixed with the initial ones
         module.load_initial_weights(Path(options.initial_weights), report)
+    if distribution.workers > 1:
+        share_batch_norms(module.network)
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
-    _write_run_description(folder, recipe, command)
+    if is_first:
+        _write_run_description(folder, recipe, command)
     tracker.start(RunInfo(folder, recipe.name, recipe.to_dict(), command, describe_environment(), completed_steps))
 
     sampler = LineBatchSampler(
-        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
-    )
+        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation,
+        distribution.workers, distribution.rank,
+    )  # fmt: skip
     validation_widths = [
         image.shape[1] for image in validation_lines.canonical_batch(range(options.validation_lines))[0]
     ]
@@ -433,11 +461,11 @@ def train(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
         trainer = pl.Trainer(
-            max_epochs=options.epochs, accelerator="auto", devices=1, logger=False, callbacks=callbacks,
+            max_epochs=options.epochs, accelerator="auto", logger=False, callbacks=callbacks,
             enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
             gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
             use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
-            default_root_dir=folder,
+            default_root_dir=folder, **distribution.trainer_options,
         )  # fmt: skip
         try:
             trainer.fit(
@@ -459,7 +487,8 @@ def train(
         "epochs": trainer.current_epoch, "best": checkpoints.best_metrics,
         "minutes": (time.monotonic() - started) / 60,
     }  # fmt: skip
-    (folder / RESULT_FILE).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if is_first:
+        (folder / RESULT_FILE).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     tracker.log_artifact(folder / BEST_WEIGHTS)
     tracker.finish()
     return result
