@@ -35,7 +35,8 @@ def recipe() -> Recipe:
     batch normalisation) it takes full steps in the direction of the rounding error.
     """
     return make_tiny_recipe(
-        network__dropout=0.0, lines__length=[3, 8], training__epochs=2, training__epoch_lines=48, training__batch=6, training__optimizer="sgd",
+        network__dropout=0.0, lines__length=[3, 8], training__epochs=2, training__epoch_lines=48, training__batch=6,
+        training__optimizer="sgd",
         training__gradient_accumulation=1,
     )  # fmt: skip
 
