@@ -63,8 +63,16 @@ def __getattr__(name: str) -> Any:
     class ArrowS3FileSystem(ArrowFSWrapper):  # type: ignore[misc]
         """S3 through pyarrow, with the credentials of the environment."""
 
+        root_marker = ""
+
+        @classmethod
+        def _parent(cls, path: str) -> str:  # UPath asks the class, which the wrapper's own method does not allow
+            return str(cls._strip_protocol(path)).rpartition("/")[0]
+
         def __init__(self, **options: Any) -> None:
-            super().__init__(S3FileSystem(endpoint_override=os.environ.get("AWS_ENDPOINT_URL")), **options)
+            endpoint = os.environ.get("AWS_ENDPOINT_URL")
+            # delayed opening: a small file is written by one request instead of the three of a multipart upload
+            super().__init__(S3FileSystem(endpoint_override=endpoint, allow_delayed_open=True), **options)
 
     globals()[name] = ArrowS3FileSystem
     return ArrowS3FileSystem
