@@ -17,6 +17,7 @@ from glyphline.imaging.normalization import NORMALIZATIONS, pad_batch
 
 BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
+CHECKED_LINES = 256  # lines whose time steps are checked before training
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
 
 
@@ -135,7 +136,7 @@ def make_data_loader(lines: LineSet, sampler: Sampler[list[int]], workers: int =
     )  # fmt: skip
 
 
-def check_time_steps(lines: LineSet, steps: Callable[[int], int], count: int = 256) -> None:
+def check_time_steps(lines: LineSet, steps: Callable[[int], int], count: int = CHECKED_LINES) -> None:
     """Check before training that the first `count` lines of a set have enough time steps for CTC.
 
     steps: width of a line in px -> time steps that the network gives. A few lines may have too few, with letters that

@@ -29,8 +29,10 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from torch import Tensor
 from torch.nn import functional as F
 
+from glyphline.addresses import open_path
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.line_sets import LineSet, normalization_of, read_labels
+from glyphline.composing.stored_lines import StoredLineSet
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically
 from glyphline.imaging.documents import load
@@ -39,7 +41,7 @@ from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
-from glyphline.training.data import Batch, LineBatchSampler, check_time_steps, make_data_loader
+from glyphline.training.data import CHECKED_LINES, Batch, LineBatchSampler, check_time_steps, make_data_loader
 from glyphline.training.distribution import Distribution, share_batch_norms, share_width
 from glyphline.training.network import (
     CHECKPOINT_VERSION,
@@ -427,7 +429,12 @@ def train(
     if resume and _fixed_settings(load_recipe(folder / RECIPE_FILE)) != _fixed_settings(recipe):
         raise UserError(f"{folder / RECIPE_FILE} differs from this recipe: resume with the run's own recipe")
     options = recipe.training
-    lines = LineSet(recipe.lines, "train", options.seed)
+    if options.stored_lines is None:
+        lines = LineSet(recipe.lines, "train", options.seed)
+    else:
+        batches = options.epochs * max(1, options.epoch_lines // options.batch)
+        needed = max(CHECKED_LINES, options.distinct_lines or batches * options.batch)
+        lines = StoredLineSet(recipe.lines, "train", options.seed, open_path(options.stored_lines), needed)
     validation_lines = LineSet(recipe.lines, "val", options.seed, glyph_split=options.validation_glyphs)
     tracker = Trackers(trackers, report)
     module = TrainingModule(recipe, tracker)
