@@ -43,7 +43,7 @@ def _import_parquet() -> Any:
 
 def _settings(lines: LineSet) -> dict[str, Any]:
     settings = {"recipe": dataclasses.asdict(lines.recipe), "split": lines.split, "seed": lines.seed}
-    return json.loads(json.dumps(settings))  # type: ignore[no-any-return]  # as they are read back: lists for tuples
+    return json.loads(json.dumps(settings))  # as they are read back: lists for tuples
 
 
 def _read_settings(folder: Path) -> Any:
@@ -173,7 +173,11 @@ class StoredLineSet(LineSet):
         start = index // FILE_LINES * FILE_LINES
         texts, images = _read_group(str(_file_of(self.folder, start)), (index - start) // CHUNK)
         image = cv2.imdecode(np.frombuffer(images[(index - start) % CHUNK], np.uint8), cv2.IMREAD_GRAYSCALE)
-        return canonical_line_image(image, self.recipe.height, self.normalization), texts[(index - start) % CHUNK]
+        if image is None:
+            raise DataError(f"{self.folder} has no image of line {index}: delete its file and compose it again")
+        return canonical_line_image(np.asarray(image, np.uint8), self.recipe.height, self.normalization), texts[
+            (index - start) % CHUNK
+        ]
 
     def canonical_batch(self, indices: Any) -> tuple[list[GreyImage], list[str]]:
         pairs = [self.canonical_line(index) for index in indices]

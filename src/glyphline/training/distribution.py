@@ -68,7 +68,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: Tensor) -> Tensor:
         total = gradient.clone()
         distributed.all_reduce(total)
         return total
@@ -94,9 +94,9 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             return statistic.reshape(1, -1, *[1] * (values.dim() - 2))
 
         inputs = values.float()
-        mean = _Sum.apply(inputs.sum(dims)) / count
+        mean = _Sum.apply(inputs.sum(dims)) / count  # type: ignore[no-untyped-call]
         centred = inputs - channel(mean)
-        variance = _Sum.apply(centred.square().sum(dims)) / count
+        variance = _Sum.apply(centred.square().sum(dims)) / count  # type: ignore[no-untyped-call]
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
@@ -110,4 +110,4 @@ def share_batch_norms(network: nn.Module) -> None:
     """Make every batch normalisation of a network a SharedBatchNorm. The weights keep their names."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.__class__ = SharedBatchNorm
+            module.__class__ = SharedBatchNorm  # type: ignore[assignment]

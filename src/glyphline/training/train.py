@@ -187,7 +187,7 @@ class TrainingModule(pl.LightningModule):
 
     def _mean_of_workers(self, value: float | Tensor) -> Tensor:
         """The mean of a number over the processes of the training; with one process the number itself."""
-        return self.trainer.strategy.reduce(torch.as_tensor(value, dtype=torch.float32), reduce_op="mean")  # type: ignore[return-value]
+        return self.trainer.strategy.reduce(torch.as_tensor(value, dtype=torch.float32), reduce_op="mean")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         workers, lines = self.trainer.world_size, batch.lines
