@@ -20,7 +20,7 @@ from glyphline.recipe import LinesRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-ROUND_LINES, ROUNDS = 512, 5
+ROUND_LINES, ROUNDS = 192, 5
 RECIPES = {
     "tiles": LinesRecipe(layout="tiles", length=(32, 32), start="head", cut="character", height=28),
     "natural": LinesRecipe(),
