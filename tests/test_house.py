@@ -37,7 +37,7 @@ from glyphline.score import FOLDS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "glyphline"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-HEAVY_PACKAGES = {"torch", "lightning", "wandb", "tensorboard", "matplotlib", "onnx"}
+HEAVY_PACKAGES = {"torch", "lightning", "wandb", "tensorboard", "matplotlib", "onnx", "ray", "pyarrow", "upath"}
 
 
 def parse_module(path: Path) -> ast.Module:

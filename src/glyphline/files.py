@@ -26,6 +26,17 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that the file is never incomplete. Raises OSError if it cannot be written."""
+    """Write `data` to `path` so that the file is never incomplete. Raises OSError if it cannot be written.
+
+    A path at an address (see `addresses`) is written at once: object stores show an object only when it is whole. Its
+    folder is made where the filesystem has folders.
+    """
+    if not isinstance(path, Path):
+        try:
+            path.write_bytes(data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return
     with replace_atomically(path) as temporary:
         temporary.write_bytes(data)

@@ -254,6 +254,12 @@ class TrainingRecipe:
             "Number of different training lines, 1 or more, which epochs repeat; null: no line is repeated.", "lines"
         ),
     )
+    stored_lines: str | None = field(
+        default=None,
+        metadata=_describe(
+            "Folder or address of compose --format parquet with the training lines; null: they are composed."
+        ),
+    )
     validation_lines: int = field(default=500, metadata=_describe("Number of validation lines, 1 or more.", "lines"))
     watch: str | None = field(
         default=None,

@@ -24,6 +24,7 @@ from torch import Tensor
 from glyphline.alphabet import Alphabet, collapse
 from glyphline.cli import main
 from glyphline.composing.line_sets import LineSet
+from glyphline.composing.stored_lines import write_parquet
 from glyphline.errors import GlyphlineError, RecipeError, UserError
 from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.decoders import GreedyDecoder
@@ -692,3 +693,18 @@ def test_diverging_run_raises_an_error_that_names_the_learning_rate(tiny_recipe:
     )  # fmt: skip
     with pytest.raises(GlyphlineError, match="learning_rate"):
         run_training(recipe, tmp_path / "run")
+
+
+# --------------------------------------------------------------------------------------------------------- stored lines
+
+
+def test_training_from_stored_lines_is_training_from_composed_ones(
+    tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow", reason='needs pip install "glyphline[cluster]"')
+    recipe = tiny_recipe(training__stored_lines=str(tmp_path / "lines"))
+    with pytest.raises(UserError, match="holds no composed lines"):
+        run_training(recipe, tmp_path / "run")
+    write_parquet(LineSet(recipe.lines, "train", recipe.training.seed), 256, tmp_path / "lines")
+    run_training(recipe, tmp_path / "run")
+    assert read_metrics(tmp_path / "run") == read_metrics(finished_run)

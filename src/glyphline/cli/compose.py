@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from glyphline.addresses import is_local, open_path
 from glyphline.cli.options import Split
 from glyphline.cli.terminal import print_status, progress_bar, write_output
-from glyphline.errors import UserError
+from glyphline.errors import UserError, nearest
 from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, load_recipe
 
 #: glyph source -> the alphabet it can draw, where that is not "english"
@@ -21,7 +23,7 @@ SHEET_LINES = 24  # lines of a contact sheet, at most
 
 
 def compose(
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", parser=open_path, help="folder to write to")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="number of lines")] = 100,
     glyphs: Annotated[
         str, typer.Option(help="source of the characters: emnist/byclass, strokes, fonts:FOLDER, folder:FOLDER")
@@ -39,6 +41,9 @@ def compose(
     seed: Annotated[int, typer.Option(help="seed of all random numbers; line i depends only on the seed and i")] = 0,
     split: Split = "train",
     workers: Annotated[int, typer.Option(min=1, help="number of processes; the images do not depend on it")] = 1,
+    format_name: Annotated[
+        str, typer.Option("--format", help="png (a file a line), or parquet (for training.stored_lines; any address)")
+    ] = "png",
     boxes: Annotated[
         bool, typer.Option("--boxes", help="also write the box of each character to record.jsonl")
     ] = False,
@@ -49,11 +54,20 @@ def compose(
     """Compose line images with labels.
 
     The folder receives the images 000000.png, 000001.png and so on, their texts in labels.tsv (file<TAB>text), and
-    record.jsonl. An interrupted command continues where it stopped when it is run again.
+    record.jsonl; with --format parquet it receives files of 4,096 lines. An interrupted command continues where it
+    stopped when it is run again.
     """
     import cv2
 
     from glyphline.composing.line_sets import LineSet, draw_contact_sheet, write_lines
+    from glyphline.composing.stored_lines import write_parquet
+
+    if format_name not in ("png", "parquet"):
+        raise UserError(f'no format "{format_name}"; {nearest(format_name, ("png", "parquet"))}')
+    if format_name == "parquet" and boxes:
+        raise UserError("--boxes goes with --format png: Parquet files hold the images and the texts")
+    if format_name == "png" and not is_local(out):
+        raise UserError(f"{out} is an address: lines are written there with --format parquet")
 
     if sheet and sheet.suffix.lower() != ".png":
         raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
@@ -61,10 +75,14 @@ def compose(
     lines = LineSet(lines_recipe, split, seed)
     for note in lines.fitter.describe():
         print_status(note)
-    new = write_lines(
-        lines, count, out, boxes=boxes, workers=workers,
-        progress=lambda chunks, done, total: progress_bar(chunks, "composing", total, done),
-    )  # fmt: skip
+
+    def progress(chunks: Iterable[Any], done: int, total: int) -> Iterator[Any]:
+        return progress_bar(chunks, "composing", total, done)
+
+    if format_name == "parquet":
+        new = write_parquet(lines, count, out, workers=workers, progress=progress)
+    else:
+        new = write_lines(lines, count, out, boxes=boxes, workers=workers, progress=progress)
     print_status(f"{out}: {count} lines, {new} of them new")
     if sheet:
         first = [lines.line(i) for i in range(min(count, SHEET_LINES))]

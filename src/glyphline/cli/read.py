@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from glyphline.addresses import is_address, is_local, modification_times, open_path
 from glyphline.cli.options import DecoderName, model_or_recognizer
 from glyphline.cli.speech_and_translation import Speaker, TranslatingReader
 from glyphline.cli.terminal import print_status, progress_bar, write_output
@@ -62,7 +63,10 @@ def open_page_reader(options: ReaderOptions) -> Any:
 def read(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE", help="images, PDFs, folders, glob patterns, URLs; - reads standard input"),
+        typer.Argument(
+            metavar="IMAGE",
+            help="images, PDFs, folders, glob patterns, URLs, addresses such as s3://scans; - reads standard input",
+        ),
     ],
     line: Annotated[
         bool, typer.Option("--line", help="treat each image as one line of text, as --detector none does")
@@ -73,7 +77,11 @@ def read(
     ] = "auto",
     format_name: Annotated[
         str,
-        typer.Option("--format", "-f", help="text, json, tsv, markdown, hocr, alto, page (PAGE-XML), pdf (searchable)"),
+        typer.Option(
+            "--format",
+            "-f",
+            help="text, json, tsv, markdown, hocr, alto, page (PAGE-XML), pdf (searchable), parquet (with --cluster)",
+        ),
     ] = "text",
     model: Annotated[
         str, typer.Option("--model", "-m", help="auto, a bundled reader, pp-ocr, an .onnx file, or a run folder")
@@ -94,7 +102,14 @@ def read(
         typer.Option(min=0, max=1, help="expected share of correct characters that a line needs; by default 0.7"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="file for all results, or folder for one file an image")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            parser=open_path,
+            help="file for all results, or folder (or address such as s3://texts) for one file an image",
+        ),
     ] = None,
     overlay: Annotated[
         Path | None,
@@ -108,6 +123,10 @@ def read(
         Path | None, typer.Option(help="write what is said of one image to this .wav file instead")
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="number of processes for --out FOLDER; 0: one for each core")] = 0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="read on a Ray cluster: local (this machine), HOST:PORT, or auto"),
+    ] = None,
     allow_urls: Annotated[bool, typer.Option("--allow-urls", help="fetch images from http and https URLs")] = False,
 ) -> None:
     """Find and read the text of images.
@@ -119,7 +138,10 @@ def read(
     from glyphline.reading.batch import plan_tasks
     from glyphline.reading.formats import open_format
 
-    output_format = open_format(format_name)
+    if cluster is None or format_name != "parquet":
+        output_format = open_format(format_name)
+    if cluster is not None and not (out and _is_folder(out)):
+        raise UserError("--cluster writes one file a document: give --out FOLDER, or an address such as s3://texts")
     if lexicon and pattern is not None:
         raise UserError("--lexicon and --pattern both constrain the text of a line: give one of them")
     if line and detector not in ("auto", "none"):
@@ -134,14 +156,16 @@ def read(
     names, missing = _expand(images)
     if not names:
         raise typer.Exit(2)
-    folders = [Path(name) for name in images if Path(name).is_dir()]
+    folders = [open_path(name) for name in images if is_address(name) or Path(name).is_dir()]
     if speaker and (len(names) > 1 or (out and _is_folder(out))) and speech_out:
         raise UserError(f"--speech-out {speech_out} is one file: give one image, and no folder for --out")
     if speaker and out and _is_folder(out):
         raise UserError("--speak says what is read one image after the other: leave out --out FOLDER")
     if out and _is_folder(out):
-        _read_into_folder(out, names, missing, folders, format_name, options, overlay, jobs)
+        _read_into_folder(out, names, missing, folders, format_name, options, overlay, jobs, cluster)
         return
+    if addresses := [name for name in images if is_address(name)]:
+        raise UserError(f"{addresses[0]} is read into a folder: give --out FOLDER, or another address")
     overlays = {str(Path(names[0])): overlay} if overlay else {}
     if overlay and _is_folder(overlay):
         tasks = plan_tasks([Path(name) for name in names], folders, overlay, ".png", None)
@@ -159,16 +183,16 @@ def read(
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether a path given for results is a folder: it exists as one, or has no suffix."""
-    return path.is_dir() or not path.suffix
+    """Whether a path given for results is a folder: it exists as one, has no suffix, or is an address."""
+    return not is_local(path) or path.is_dir() or not path.suffix
 
 
 def _expand(arguments: list[str]) -> tuple[list[str], int]:
     """Return the names of all images, and the number of arguments without an image, which are reported here.
 
-    Folders and glob patterns are expanded.
+    Folders, folders at addresses, and glob patterns are expanded.
     """
-    from glyphline.imaging.documents import URL_SCHEMES, image_paths
+    from glyphline.imaging.documents import SUFFIXES, URL_SCHEMES, image_paths
 
     names: list[str] = []
     missing = 0
@@ -176,6 +200,15 @@ def _expand(arguments: list[str]) -> tuple[list[str], int]:
         try:
             if argument == STANDARD_INPUT or argument.startswith(URL_SCHEMES):
                 names.append(argument)
+            elif is_address(argument):
+                found = sorted(
+                    name for name in modification_times(open_path(argument)) if name.lower().endswith(SUFFIXES)
+                )
+                if not found:
+                    raise ImageError(
+                        f"{argument} contains no images ({', '.join(SUFFIXES)}): give a folder with images"
+                    )
+                names += found
             else:
                 names += map(str, image_paths([argument]))
         except ImageError as error:
@@ -248,25 +281,45 @@ def _read_to_stream(
 
 def _read_into_folder(
     out: Path, names: list[str], missing: int, folders: list[Path], format_name: str, options: ReaderOptions,
-    overlays: Path | None, jobs: int,
+    overlays: Path | None, jobs: int, cluster: str | None,
 ) -> None:  # fmt: skip
-    """Write one file an image into a folder. Raises typer.Exit if an image could not be read."""
-    from glyphline.reading.batch import plan_tasks, prepare_folder, read_all
+    """Write one file an image into a folder, or Parquet files. Raises typer.Exit if an image could not be read.
+
+    cluster: address of the Ray cluster that reads, None for the processes of this machine.
+    """
+    from glyphline.reading.batch import plan_tasks, prepare_folder, read_all, select_unfinished
     from glyphline.reading.formats import open_format
 
     if overlays and not _is_folder(overlays):
         raise UserError(f"--overlay {overlays} is one file: give a folder, as --out does")
-    if unnamed := [name for name in names if name == STANDARD_INPUT or "://" in name]:
+    if unnamed := [name for name in names if name == STANDARD_INPUT or ("://" in name and not is_address(name))]:
         raise UserError(f"{unnamed[0]} has no file name for its results: leave out --out, or give --out FILE")
-    tasks = plan_tasks([Path(name) for name in names], folders, out, open_format(format_name).suffix, overlays)
+    writes_parquet = format_name == "parquet"
+    if writes_parquet and overlays:
+        raise UserError("--overlay goes with formats of one file a document, not with --format parquet")
+    suffix = ".parquet" if writes_parquet else open_format(format_name).suffix
+    tasks = plan_tasks([open_path(name) for name in names], folders, out, suffix, overlays)
     open_page_reader(options)  # so that a wrong option is reported before the folder is made
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
     prepare_folder(out, {"format": format_name, **settings})
-    todo = sum(not task.done for task in tasks)
+    if writes_parquet:
+        from glyphline.cluster.reading import list_documents
+
+        documents = list_documents(out)
+        unfinished = [task for task in tasks if str(task.image) not in documents]
+    else:
+        unfinished = select_unfinished(tasks, [*folders, out, *([overlays] if overlays else [])])
+    todo = len(unfinished)
     print_status(f"{out}: {len(tasks)} images, {todo} to read")
-    processes = min(jobs or os.cpu_count() or 1, max(1, todo))
     errors, lines, rejected = [], 0, 0
-    outcomes = read_all(tasks, partial(open_page_reader, options), format_name, processes)
+    open_reader = partial(open_page_reader, options)
+    if cluster is None:
+        processes = min(jobs or os.cpu_count() or 1, max(1, todo))
+        outcomes = read_all(tasks, open_reader, format_name, processes, unfinished)
+    else:
+        from glyphline.cluster.reading import read_all as read_all_on_cluster
+
+        outcomes = read_all_on_cluster(unfinished, open_reader, format_name, out, cluster, jobs) if todo else iter(())
     for outcome in progress_bar(outcomes, "reading", len(tasks), len(tasks) - todo):
         lines, rejected = lines + outcome.lines, rejected + outcome.rejected
         if outcome.error:
@@ -277,4 +330,4 @@ def _read_into_folder(
     for message in errors:
         print_status(f"glyphline: {message}")
     if errors or missing:
-        raise typer.Exit(1 if any(task.done for task in tasks) else 2)
+        raise typer.Exit(1 if len(tasks) > len(errors) else 2)

@@ -29,6 +29,13 @@ def train(
             help="wandb, mlflow, tensorboard, csv, none; may be repeated; default: csv, and wandb if installed"
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="processes that share each batch; the lines and the loss stay the same")
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="train on a Ray cluster: local (this machine), HOST:PORT, or auto"),
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="number of torch threads; 0: one for each core")] = 0,
     dry: Annotated[
         bool,
@@ -42,6 +49,8 @@ def train(
 
     The run folder receives the checkpoints, the best network and the result, which is also printed as JSON. A run can
     be interrupted at any time and continued with --resume, also with more epochs, another patience or other trackers.
+    With --workers N, N processes of this machine share each batch, or with --cluster those of a Ray cluster, whose
+    nodes must share the run folder.
     """
     if dry and resume:
         raise UserError("--dry-run starts no run: leave out --resume")
@@ -50,6 +59,7 @@ def train(
     require_training_packages("training")
     import torch
 
+    from glyphline.training.distribution import on_this_machine
     from glyphline.training.train import train as run_training
 
     if threads:
@@ -59,18 +69,27 @@ def train(
         _print_dry_run(loaded)
         return
     default_trackers = ["csv", "wandb"] if find_spec("wandb") else ["csv"]
+    distribution = on_this_machine(workers)
     try:
-        result = run_training(
-            loaded, out, resume=resume, trackers=track or default_trackers, progress=sys.stderr.isatty(),
-            report=print_status,
-        )  # fmt: skip
+        if cluster is not None:
+            from glyphline.cluster.training import train_on_cluster
+
+            result = train_on_cluster(
+                loaded, out, cluster, workers, resume=resume, trackers=track or default_trackers, report=print_status
+            )
+        else:
+            result = run_training(
+                loaded, out, resume=resume, trackers=track or default_trackers, progress=sys.stderr.isatty(),
+                report=print_status, distribution=distribution,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if (out / "last.ckpt").exists():
             print_status(f"interrupted; {out} holds everything up to the last epoch: continue with --resume")
         else:
             print_status(f"interrupted before the first epoch ended; {out} holds no checkpoint yet: start again")
         raise
-    print(json.dumps(result))
+    if cluster is not None or distribution.rank == 0:
+        print(json.dumps(result))
 
 
 def _print_dry_run(recipe: Recipe) -> None:

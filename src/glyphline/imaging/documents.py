@@ -59,11 +59,11 @@ def load(source: ImageSource) -> GreyImage:
 class Document:
     """The pages of an image file: one of a photograph, any number of a TIFF or PDF. Each is decoded on request.
 
-    source: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) in RGB or (H, W, 4) in RGBA. Arrays
-    are uint8 or are converted: bool to 0 and 255, floats whose maximum is at most 1 from 0..1, uint16 above 255 from
-    0..65535; other values are clipped to 0..255. Pages are turned upright by their Exif orientation. Transparency is
-    put on white. Of an animation, the first frame is the only page. In a `with` statement, the process that renders a
-    PDF ends with the block.
+    source: a path (of `addresses.open_path` too), the bytes of a file, a PIL image, or an array (H, W), (H, W, 3)
+    in RGB or (H, W, 4) in RGBA. Arrays are uint8 or are converted: bool to 0 and 255, floats whose maximum is at
+    most 1 from 0..1, uint16 above 255 from 0..65535; other values are clipped to 0..255. Pages are turned upright
+    by their Exif orientation. Transparency is put on white. Of an animation, the first frame is the only page. In a
+    `with` statement, the process that renders a PDF ends with the block.
 
     Raises ImageError if the source is missing, empty, not an image, locked with a password, or exceeds PAGE_LIMIT,
     BYTE_LIMIT (of a path) or SECONDS. Damage and more than PIXEL_LIMIT px may be found only when a page is decoded.
@@ -74,7 +74,7 @@ class Document:
     """
 
     def __init__(self, source: ImageSource) -> None:
-        self.name = _escape(str(source)) if isinstance(source, str | Path) else "the image"
+        self.name = "the image" if isinstance(source, bytes | Image.Image | np.ndarray) else _escape(str(source))
         self._pdf: Pdf | None = None
         self._image: Any = None
         self._file: _LimitedFile | None = None
@@ -235,12 +235,13 @@ def _read_bytes(source: str | Path | bytes) -> bytes:
         if str(source).lower().startswith(URL_SCHEMES):
             raise ImageError("is an address, not a file: save the image first, or read it with --allow-urls")
         try:
-            status = Path(source).stat()
+            path = Path(source) if isinstance(source, str) else source  # a path at an address is no pathlib.Path
+            status = path.stat()
             if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
                 raise ImageError("is not a regular file: give the path of an image")
             if status.st_size > BYTE_LIMIT:
                 raise ImageError(f"is larger than {BYTE_LIMIT >> 20} MB: shrink it first")
-            with Path(source).open("rb") as file:
+            with path.open("rb") as file:
                 source = file.read(BYTE_LIMIT)
         except FileNotFoundError:
             raise ImageError("does not exist: give the path of an image") from None

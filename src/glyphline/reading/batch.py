@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 
+from glyphline.addresses import is_local, modification_times, open_path
 from glyphline.errors import GlyphlineError, UserError
 from glyphline.files import write_atomically
 from glyphline.imaging.documents import ColourImage, Document, ImageSource
@@ -36,7 +37,8 @@ TASKS_PER_PROCESS = 2  # tasks submitted ahead for each process, so that none wa
 class Task:
     """An image file and the files its results are written to.
 
-    A format of one page a document writes page 2 to NAME-2 and the suffix of the format, beside `out`.
+    A format of one page a document writes page 2 to NAME-2 and the suffix of the format, beside `out`. The paths may be
+    at addresses (see `addresses`).
     """
 
     image: Path
@@ -49,11 +51,23 @@ class Task:
 
         The files of further pages are not checked: `out` is written last.
         """
+        return self.is_done(lambda path: path.stat().st_mtime)
+
+    def is_done(self, modification_time: Callable[[Path], float]) -> bool:
+        """`done` by a function: file -> seconds since 1970. It raises OSError or KeyError for a missing file."""
         outputs = [self.out, *([self.overlay] if self.overlay else [])]
         try:
-            return min(path.stat().st_mtime for path in outputs) >= self.image.stat().st_mtime
-        except OSError:
+            return min(map(modification_time, outputs)) >= modification_time(self.image)
+        except (OSError, KeyError):
             return False
+
+    def __reduce__(self) -> tuple[Any, ...]:  # as texts: opening a path at an address sets its filesystem up
+        return open_task, (str(self.image), str(self.out), str(self.overlay) if self.overlay else None)
+
+
+def open_task(image: str, out: str, overlay: str | None = None) -> Task:
+    """A task from the texts of its paths."""
+    return Task(open_path(image), open_path(out), open_path(overlay) if overlay else None)
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,7 @@ class Outcome:
     error: str = ""  # one line; empty when the image was read
     lines: int = 0
     rejected: int = 0  # of these lines
+    pages: tuple[Page, ...] = ()  # what was read, where no document was written
 
 
 def read_and_render(
@@ -136,17 +151,17 @@ def plan_tasks(
             if (other := tasks[name].image).resolve() == image.resolve():
                 continue
             raise UserError(
-                f"{other} and {image} would both be written to {out / name}{suffix}: "
+                f"{other} and {image} would both be written to {out / name.as_posix()}{suffix}: "
                 "read them in two commands with two --out folders"
             )
-        overlay = overlays / name.with_name(name.name + ".png") if overlays else None
-        tasks[name] = Task(image, out / name.with_name(name.name + suffix), overlay)
+        overlay = overlays / f"{name.as_posix()}.png" if overlays else None
+        tasks[name] = Task(image, out / f"{name.as_posix()}{suffix}", overlay)
     return list(tasks.values())
 
 
 def _relative_name(image: Path, folders: Sequence[Path]) -> Path:
     """The path of an image below the innermost of the folders, or its name."""
-    relative = [image.relative_to(folder) for folder in folders if image.is_relative_to(folder)]
+    relative = [Path(str(image.relative_to(folder))) for folder in folders if _is_below(image, folder)]
     return min(relative, key=lambda path: len(path.parts)) if relative else Path(image.name)
 
 
@@ -162,9 +177,9 @@ def _find_results(
     results = set()
     for output_folder, suffix in output_folders:
         output = _absolute(output_folder)
-        is_inside_input = any(output != folder and output.is_relative_to(folder) for folder in input_folders)
+        is_inside_input = any(output != folder and _is_below(output, folder) for folder in input_folders)
         for image in relative_names:
-            if (path := _absolute(image)).is_relative_to(output):
+            if _is_below(path := _absolute(image), output):
                 relative = path.relative_to(output)
                 input_name = re.sub(r"(-\d+)?$", "", relative.name.removesuffix(suffix))
                 has_result_name = relative.parent / input_name in input_names and relative.name.endswith(suffix)
@@ -174,7 +189,28 @@ def _find_results(
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))
+    return Path(os.path.abspath(path)) if is_local(path) else path
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or in it. Nothing at an address is below a folder of this machine."""
+    return is_local(path) == is_local(folder) and path.is_relative_to(folder)
+
+
+def select_unfinished(tasks: Sequence[Task], folders: Sequence[Path]) -> list[Task]:
+    """The tasks that are not done. Folders at addresses are listed once, instead of asking about each file.
+
+    folders: the input folders and the folders of results.
+    """
+    times: dict[str, float] = {}
+    for folder in folders:
+        if not is_local(folder):
+            times |= modification_times(folder)
+
+    def modification_time(path: Path) -> float:
+        return path.stat().st_mtime if is_local(path) else times[str(path)]
+
+    return [task for task in tasks if not task.is_done(modification_time)]
 
 
 #: settings that folders of older versions do not name, and the value that they had
@@ -189,7 +225,8 @@ def prepare_folder(out: Path, settings: dict[str, Any]) -> None:
     """
     settings_file = out / SETTINGS_FILE
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        if is_local(out):
+            out.mkdir(parents=True, exist_ok=True)
         if not settings_file.exists():
             write_atomically(settings_file, (json.dumps(settings, indent=1) + "\n").encode())
         previous = json.loads(settings_file.read_text("utf-8"))
@@ -208,15 +245,19 @@ def prepare_folder(out: Path, settings: dict[str, Any]) -> None:
 
 
 _worker_reader: PageReader | None = None  # of this process, when it is a worker
+_worker_error = ""  # why it has none
 
 
 def _initialize_worker(open_reader: Callable[[], PageReader], parent: Connection, single_process: bool) -> None:
-    global _worker_reader
+    global _worker_reader, _worker_error
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops the workers
     Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     if not single_process:
         os.environ["GLYPHLINE_THREADS"] = "1"  # the processes are the parallel units, not threads
-    _worker_reader = open_reader()
+    try:
+        _worker_reader = open_reader()
+    except Exception as error:  # on another machine of a cluster a model may be missing, or a package
+        _worker_error = str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager
@@ -238,15 +279,20 @@ def _exit_with_parent(parent: Connection) -> None:
     os._exit(1)
 
 
-def _run_in_worker(task: Task, format_name: str) -> Outcome:
-    assert _worker_reader is not None
+def _run_in_worker(task: Task, format_name: str | None) -> Outcome:
+    if _worker_reader is None:
+        return Outcome(task, f"{task.image}: {_worker_error}")
     return _run_task(_worker_reader, task, format_name)
 
 
-def _run_task(reader: PageReader, task: Task, format_name: str) -> Outcome:
+def _run_task(reader: PageReader, task: Task, format_name: str | None) -> Outcome:
+    """Read an image and write its results. format_name: None writes nothing, and the outcome has the pages."""
     try:
+        if format_name is None:
+            pages = list(reader.read_pages(task.image))
+            return Outcome(task, "", *_count_lines(pages), tuple(pages))
         for path in (task.out, task.overlay):
-            if path:
+            if path and is_local(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
         output_format = open_format(format_name)
         documents, pages = read_and_render(reader, task.image, str(task.image), output_format, task.overlay)
@@ -261,73 +307,97 @@ def _run_task(reader: PageReader, task: Task, format_name: str) -> Outcome:
     except Exception as error:  # an error inside a library must not stop the other images
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         return Outcome(task, f"{task.image} could not be read ({reason}): save it again as PNG or JPEG")
+    return Outcome(task, "", *_count_lines(pages))
+
+
+def _count_lines(pages: Sequence[Page]) -> tuple[int, int]:
+    """The number of lines of pages, and how many of them are rejected."""
     lines = [line for page in pages for line in page.lines]
-    return Outcome(task, "", len(lines), sum(line.rejected for line in lines))
+    return len(lines), sum(line.rejected for line in lines)
 
 
 def read_all(
-    tasks: Sequence[Task], open_reader: Callable[[], PageReader], format_name: str, jobs: int
-) -> Iterator[Outcome]:
+    tasks: Sequence[Task], open_reader: Callable[[], PageReader], format_name: str, jobs: int,
+    unfinished: Sequence[Task] | None = None,
+) -> Iterator[Outcome]:  # fmt: skip
     """Run the tasks that are not done, and yield their outcomes in any order. Tasks that are done have no outcome.
 
     jobs: the number of processes, at least 1. Each opens its own reader with `open_reader`, which must be picklable.
-    Several processes use one onnxruntime thread each. If `tasks` has one member, it is run in this process.
+    unfinished: the tasks that are not done, where they are known. Several processes use one onnxruntime thread each. If
+    `tasks` has one member, it is run in this process.
     An image that cannot be read is reported in its outcome, not by an exception. An image whose process dies (out of
     memory, a crash inside a library) is tried once more alone, and reported if its process dies again.
     """
-    todo = [task for task in tasks if not task.done]
+    todo = [task for task in tasks if not task.done] if unfinished is None else unfinished
     if len(tasks) == 1:  # a crash loses no other image
         yield from (_run_task(open_reader(), task, format_name) for task in todo)
     else:
-        yield from _WorkerPool(open_reader, format_name, jobs).run(todo)
+        pool = WorkerPool(open_reader, format_name, jobs)
+        try:
+            yield from pool.run(todo)
+        finally:
+            pool.close()
 
 
 @dataclass
-class _WorkerPool:
-    """Worker processes that get a few tasks ahead, and are started anew when one of them dies."""
+class WorkerPool:
+    """Worker processes that get a few tasks ahead, and are started anew when one of them dies.
+
+    open_reader, jobs: as for `read_all`. format_name: None writes nothing, and the outcomes have the pages. The
+    processes open their readers once and stay for the next `run`, until `close`.
+    """
 
     open_reader: Callable[[], PageReader]
-    format_name: str
+    format_name: str | None
     jobs: int
+    executor: ProcessPoolExecutor | None = None
     running: dict[Future[Outcome], Task] = field(default_factory=dict)
     pipe: tuple[Connection, Connection] = field(default_factory=lambda: get_context("spawn").Pipe(duplex=False))
 
     def run(self, todo: Sequence[Task]) -> Iterator[Outcome]:
+        """Run the tasks, and yield their outcomes in any order."""
         waiting, suspects = list(reversed(todo)), list[Task]()
-        executor = self._start_executor()
-        try:
-            while waiting or suspects or self.running:
-                # the suspects were in flight when a process died; each runs alone, which shows the one that kills it
-                alone = bool(suspects)
-                while not alone and waiting and len(self.running) < self.jobs * TASKS_PER_PROCESS:
-                    self._submit(executor, waiting.pop())
-                if alone and not self.running:
-                    self._submit(executor, suspects.pop())
-                finished, _ = wait(self.running, return_when=FIRST_COMPLETED)
-                for future in sorted(finished, key=lambda future: future.exception() is not None):
-                    task = self.running.pop(future)
-                    try:
-                        yield future.result()
-                    except BrokenProcessPool:
-                        if alone and not self.running:
-                            message = f"{task.image} ended the process that read it: save it again as PNG or JPEG"
-                            yield Outcome(task, message)
-                        else:
-                            suspects += [task, *self.running.values()]
-                            self.running.clear()
-                        executor.shutdown(wait=False)
-                        executor = self._start_executor()
-                        break
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
-            for connection in self.pipe:  # workers that are still reading exit when the pipe is closed
-                connection.close()
+        while waiting or suspects or self.running:
+            # the suspects were in flight when a process died; each runs alone, which shows the one that kills it
+            alone = bool(suspects)
+            while not alone and waiting and len(self.running) < self.jobs * TASKS_PER_PROCESS:
+                self._submit(waiting.pop())
+            if alone and not self.running:
+                self._submit(suspects.pop())
+            finished, _ = wait(self.running, return_when=FIRST_COMPLETED)
+            for future in sorted(finished, key=lambda future: future.exception() is not None):
+                task = self.running.pop(future)
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    if alone and not self.running:
+                        message = f"{task.image} ended the process that read it: save it again as PNG or JPEG"
+                        yield Outcome(task, message)
+                    else:
+                        suspects += [task, *self.running.values()]
+                        self.running.clear()
+                    self._stop_executor()
+                    break
 
-    def _submit(self, executor: ProcessPoolExecutor, task: Task) -> None:
+    def close(self) -> None:
+        """Stop the processes, also in the middle of an image."""
+        self._stop_executor()
+        for connection in self.pipe:  # workers that are still reading exit when the pipe is closed
+            connection.close()
+
+    def _submit(self, task: Task) -> None:
         with _block_interrupts():
-            self.running[executor.submit(_run_in_worker, task, self.format_name)] = task
+            if self.executor is None:
+                # spawned, because the threads of OpenCV and onnxruntime do not survive a fork
+                arguments = (self.open_reader, self.pipe[0], self.jobs == 1)
+                self.executor = ProcessPoolExecutor(self.jobs, get_context("spawn"), _initialize_worker, arguments)
+            try:
+                self.running[self.executor.submit(_run_in_worker, task, self.format_name)] = task
+            except BrokenProcessPool:  # a process died while it had no task
+                self._stop_executor()
+                return self._submit(task)
 
-    def _start_executor(self) -> ProcessPoolExecutor:
-        # spawned, because the threads of OpenCV and onnxruntime do not survive a fork
-        arguments = (self.open_reader, self.pipe[0], self.jobs == 1)
-        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _initialize_worker, arguments)
+    def _stop_executor(self) -> None:
+        if self.executor is not None:
+            self.executor.shutdown(wait=False, cancel_futures=True)
+            self.executor = None

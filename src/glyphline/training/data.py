@@ -24,6 +24,7 @@ from glyphline.training.labelled_lines import open_labelled_lines
 BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
 _FOLDER_KEY, _LABELLED_KEY = 101, 102  # of the counter-based random numbers, apart from those of `line_sets`
+CHECKED_LINES = 256  # lines whose time steps are checked before training
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
 
 
@@ -173,7 +174,8 @@ class LineBatchSampler(Sampler[list[int]]):
     epoch_lines: lines of an epoch; those that do not fill a batch are left for the next epoch. An epoch has at least
     one batch. distinct_lines: only lines 0..distinct_lines-1 are used, in a new order each epoch; None never repeats a
     line. gradient_accumulation: equal parts into which each batch of `batch_size` lines is split, a divisor of it; they
-    are yielded one after the other.
+    are yielded one after the other. workers: number of processes that share each part. rank: the process that this
+    sampler is for, from 0; it yields every `workers`-th line of a part.
     """
 
     def __init__(
@@ -183,11 +185,14 @@ class LineBatchSampler(Sampler[list[int]]):
         batch_size: int,
         distinct_lines: int | None = None,
         gradient_accumulation: int = 1,
+        workers: int = 1,
+        rank: int = 0,
     ) -> None:
         self.lines = lines
         self.batch_size = batch_size
         self.distinct_lines = distinct_lines
         self.gradient_accumulation = gradient_accumulation
+        self.workers, self.rank = workers, rank
         self.batch_count = max(1, epoch_lines // batch_size)
         self.epoch = 0
 
@@ -220,7 +225,7 @@ class LineBatchSampler(Sampler[list[int]]):
         for k in batch_order:
             batch = indices[k * self.batch_size : (k + 1) * self.batch_size]
             for part in np.split(batch, self.gradient_accumulation):
-                yield [int(i) for i in part]
+                yield [int(i) for i in part[self.rank :: self.workers]]
 
 
 def _use_one_thread(_: int) -> None:
@@ -240,7 +245,7 @@ def make_data_loader(lines: Lines, sampler: Sampler[list[int]], workers: int = 0
     )  # fmt: skip
 
 
-def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = 256) -> None:
+def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = CHECKED_LINES) -> None:
     """Check before training that the first `count` lines of a set have enough time steps for CTC.
 
     steps: width of a line in px -> time steps that the network gives. A few lines may have too few, with letters that

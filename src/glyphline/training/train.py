@@ -20,6 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,28 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from torch import Tensor
 from torch.nn import functional as F
 
+from glyphline.addresses import open_path
 from glyphline.composing.counter_rng import random_int
+from glyphline.composing.line_sets import normalization_of
+from glyphline.composing.stored_lines import StoredLineSet
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically, write_atomically
+from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import DecodedText, GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, changed_keys, check_resumable, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
-from glyphline.training.data import Batch, LineBatchSampler, Lines, check_time_steps, make_data_loader, open_lines
+from glyphline.training.data import (
+    CHECKED_LINES,
+    Batch,
+    LineBatchSampler,
+    Lines,
+    MixedLines,
+    check_time_steps,
+    make_data_loader,
+    open_lines,
+)
+from glyphline.training.distribution import Distribution, share_batch_norms, share_width
 from glyphline.training.labelled_lines import open_labelled_lines
 from glyphline.training.network import (
     CHECKPOINT_VERSION,
@@ -206,29 +221,38 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout must be a function of (seed, step), so that a resumed run draws what an uninterrupted run draws.
-        torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx) >> 1)
+        rank = (self.global_rank,) if self.global_rank else ()
+        torch.manual_seed(random_int(self.recipe.training.seed, self.global_step, batch_idx, *rank) >> 1)
+
+    def _mean_of_workers(self, value: float | Tensor) -> Tensor:
+        """The mean of a number over the processes of the training; with one process the number itself."""
+        return self.trainer.strategy.reduce(torch.as_tensor(value, dtype=torch.float32), reduce_op="mean")
 
     def loss(self, batch: Batch) -> Tensor:
-        """The CTC loss of a batch in nats, summed over its lines."""
-        log_probs = self.network(batch.lines)
+        """The CTC loss of a batch in nats, summed over its lines; with several processes, over those of this one."""
+        lines = batch.lines
+        if self._trainer is not None and self.trainer.world_size > 1:
+            lines = share_width(lines, NORMALIZATIONS[normalization_of(self.recipe.lines)])
+        log_probs = self.network(lines)
         return ctc_loss(log_probs.float(), batch, self._time_steps(self.network, batch, log_probs.shape[1]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch_loss = self.loss(batch)
-        self._lines_since_log += len(batch.texts)
+        self._lines_since_log += self.trainer.world_size * len(batch.texts)
         step = self.global_step + 1  # the number of steps when this one is done, as in the validation's records
         first_part = batch_idx % self.recipe.training.gradient_accumulation == 0
         if first_part and (step == 1 or step % LOG_INTERVAL == 0):
             now = time.monotonic()
             speed = self._lines_since_log / max(1e-9, now - self._last_log_time)
             self._last_log_time, self._lines_since_log = now, 0
-            loss = float(batch_loss.detach()) / len(batch.texts)
+            loss = float(self._mean_of_workers(batch_loss.detach()) / self._mean_of_workers(len(batch.texts)))
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             self._step_metrics = {"loss": loss, "learning_rate": rate, "lines_per_second": speed}
             self.log("loss", loss, prog_bar=True, logger=False, batch_size=1)
             self.log("lines/s", speed, prog_bar=True, logger=False, batch_size=1)
-        # Nats a character: short and long lines then give gradients of the same scale.
-        return batch_loss / batch.lengths.sum()
+        # Nats a character: short and long lines then give gradients of the same scale. The gradients of the workers are
+        # averaged, so dividing by the average of their characters gives the gradient of the whole batch.
+        return batch_loss / self._mean_of_workers(batch.lengths.sum())
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         if self._step_metrics:  # the gradient is that of the whole batch, not clipped yet
@@ -335,10 +359,12 @@ class CheckpointCallback(Checkpoint):
             if loss < self.best_loss:
                 self.best_loss = loss
                 self.best_metrics = {**metrics, "step": float(step), "epoch": float(trainer.current_epoch)}
-                save_weights(pl_module.inference_network, self.folder / BEST_WEIGHTS, **self.best_metrics)
-                validation = make_validation(step, pl_module.decoded_lines, self.validation_lines, self.lines)
-                write_validation(validation, self.folder / VALIDATION_FILE)
-            with replace_atomically(self.folder / LAST_CHECKPOINT) as temporary:
+                if trainer.is_global_zero:
+                    save_weights(pl_module.inference_network, self.folder / BEST_WEIGHTS, **self.best_metrics)
+                    validation = make_validation(step, pl_module.decoded_lines, self.validation_lines, self.lines)
+                    write_validation(validation, self.folder / VALIDATION_FILE)
+            path = self.folder / LAST_CHECKPOINT  # all processes take part, and that of rank 0 writes
+            with replace_atomically(path) if trainer.is_global_zero else nullcontext(path) as temporary:
                 trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:
             # torch wraps a full disk in RuntimeError("... file write failed")
@@ -568,6 +594,7 @@ def train(
     report: Callable[[str], None] = print,
     until_epoch: int | None = None,
     on_epoch: EpochListener | None = None,
+    distribution: Distribution | None = None,
 ) -> dict[str, Any]:
     """Train the network of a recipe into a run folder and return the content of its result.json.
 
@@ -582,7 +609,8 @@ def train(
     bar on stderr; otherwise each epoch is reported in one line, unless `on_epoch` is given. report: receives these
     lines and notes about weights, changed keys and trackers. until_epoch: train no further than this number of epochs,
     counted from the start of the run; a later call with `resume` goes on. Learning rates are those of the recipe's
-    epochs. on_epoch: see `EpochNotifier`.
+    epochs. on_epoch: see `EpochNotifier`. distribution: the processes that share the training, by default this one
+    alone; each calls this function with the same folder.
 
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
     to resume, and for an unknown tracker; DataError when the checkpoint is damaged or of another version, or data are
@@ -593,6 +621,14 @@ def train(
     """
     started = time.monotonic()
     keep_freed_memory()
+    distribution = distribution or Distribution()
+    distribution.check(recipe.training)
+    if not (is_first := distribution.rank == 0):
+        trackers, progress = (), False
+
+        def report(text: str) -> None:
+            pass
+
     last_checkpoint = folder / LAST_CHECKPOINT
     if resume and not last_checkpoint.exists():
         raise UserError(f"{folder} holds no {LAST_CHECKPOINT} to resume: leave out --resume to start the run")
@@ -602,7 +638,14 @@ def train(
     if resume:
         _check_resumed_recipe(folder, recipe, completed_epochs, report)
     options = recipe.training
-    lines = open_lines(recipe.lines, "train", options.seed)
+    lines: Lines
+    if options.stored_lines is None:
+        lines = open_lines(recipe.lines, "train", options.seed)
+    else:
+        batches = options.epochs * max(1, options.epoch_lines // options.batch)
+        needed = max(CHECKED_LINES, options.distinct_lines or batches * options.batch)
+        stored = StoredLineSet(recipe.lines, "train", options.seed, open_path(options.stored_lines), needed)
+        lines = MixedLines(stored) if recipe.lines.labelled else stored
     validation_lines = open_lines(recipe.lines, "val", options.seed, options.validation_glyphs)
     for note in (*lines.notes, *(validation_lines.notes if recipe.lines.labelled else ())):
         report(note)
@@ -611,16 +654,20 @@ def train(
     if options.initial_weights is not None and (not resume or options.initial_share):
         # a resumed run takes its weights from the checkpoint, but is mixed with the initial ones
         module.load_initial_weights(Path(options.initial_weights), report)
+    if distribution.workers > 1:
+        share_batch_norms(module.network)
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
     environment = describe_environment()
-    _write_run_description(folder, recipe, command, environment, completed_epochs)
+    if is_first:
+        _write_run_description(folder, recipe, command, environment, completed_epochs)
     data = describe_data(recipe, lines, validation_lines)
     tracker.start(RunInfo(folder, recipe, command, environment, data, completed_steps))
 
     sampler = LineBatchSampler(
-        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
-    )
+        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation,
+        distribution.workers, distribution.rank,
+    )  # fmt: skip
     validation_widths = [
         image.shape[1] for image in validation_lines.canonical_batch(range(options.validation_lines))[0]
     ]
@@ -638,12 +685,11 @@ def train(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
         trainer = pl.Trainer(
-            max_epochs=min(options.epochs, until_epoch or options.epochs), accelerator="auto", devices=1,
-            logger=False, callbacks=callbacks, enable_progress_bar=progress, enable_model_summary=False,
-            num_sanity_val_steps=0,
+            max_epochs=min(options.epochs, until_epoch or options.epochs), accelerator="auto", logger=False,
+            callbacks=callbacks, enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
             gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
             use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
-            default_root_dir=folder,
+            default_root_dir=folder, **distribution.trainer_options,
         )  # fmt: skip
         try:
             trainer.fit(
@@ -665,14 +711,15 @@ def train(
         "epochs": trainer.current_epoch, "patience_exhausted": patience.is_exhausted, "best": checkpoints.best_metrics,
         "minutes": (time.monotonic() - started) / 60,
     }  # fmt: skip
-    write_atomically(folder / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
-    summary = {f"best_{name}": float(value) for name, value in checkpoints.best_metrics.items()}
-    sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
-    tracker.log_summary({**summary, **sizes})
-    validation_file = folder / VALIDATION_FILE
-    if validation_file.exists():  # a run that an older version began has none if no later epoch was better
-        validation = read_validation(validation_file)
-        tracker.log_errors(validation.step, validation.errors())
+    if is_first:
+        write_atomically(folder / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
+        summary = {f"best_{name}": float(value) for name, value in checkpoints.best_metrics.items()}
+        sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
+        tracker.log_summary({**summary, **sizes})
+        validation_file = folder / VALIDATION_FILE
+        if validation_file.exists():  # a run that an older version began has none if no later epoch was better
+            validation = read_validation(validation_file)
+            tracker.log_errors(validation.step, validation.errors())
     tracker.log_artifact(folder / BEST_WEIGHTS)
     tracker.finish(completed=True)
     return result

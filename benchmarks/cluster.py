@@ -1,0 +1,184 @@
+"""Measures bulk reading on a Ray cluster of two nodes on loopback, beside batch reading with two processes.
+
+python benchmarks/cluster.py                  # 10,000 composed lines; writes benchmarks/results/cluster.json
+python benchmarks/cluster.py --count 600      # a trial; writes no results
+
+It reads the same small images: with one and with two processes of `glyphline read --jobs`; on the cluster with one and
+with two actors; and with two actors while one of their processes is killed by -9 and the command is killed once and
+run again. Every result is compared byte for byte with the first. Times are those of whole commands; from those of two
+sizes (all images, and a tenth) follow the start of a command in seconds and the speed after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+MODEL = "reader"
+PAGES = (10**6, 10**8)  # sizes of the table in docs/past-one-machine.md
+NODE = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
+
+
+def compose_images(folder: Path, count: int) -> None:
+    """Write `count` composed lines of the split test to a folder, as PNG."""
+    from glyphline.composing.line_sets import LineSet, write_lines
+    from glyphline.recipe import LinesRecipe
+
+    write_lines(LineSet(LinesRecipe(), "test", 0), count, folder, workers=os.cpu_count() or 1)
+
+
+def link_part(folder: Path, part: Path, count: int) -> Path:
+    """A folder with links to the first images of another."""
+    part.mkdir()
+    for image in sorted(folder.glob("*.png"))[:count]:
+        os.link(image, part / image.name)
+    return part
+
+
+def command(images: Path, out: Path, *options: str) -> list[str]:
+    words = ["read", str(images), "--line", "--model", MODEL, "--format", "json", "--out", str(out), *options]
+    return [sys.executable, "-m", "glyphline", *words]
+
+
+def measure(images: Path, out: Path, *options: str) -> float:
+    """Seconds of a whole command. Its results are deleted if `out` exists. Raises RuntimeError if it fails."""
+    shutil.rmtree(out, ignore_errors=True)
+    started = time.perf_counter()
+    done = subprocess.run(command(images, out, *options), capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return time.perf_counter() - started
+
+
+def read_results(out: Path) -> dict[str, bytes]:
+    """File name -> content of each result."""
+    return {p.name: p.read_bytes() for p in out.glob("*.png.json")}
+
+
+def count_results(out: Path) -> int:
+    return sum(1 for _ in out.glob("*.png.json"))
+
+
+def find_reading_processes() -> list[int]:
+    """The processes, started by actors, that read images."""
+    processes = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            actor = Path(f"/proc/{parent}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if b"multiprocessing.spawn" in words and b"spawn_main" in words and b"ray::" in actor:
+            processes.append(int(folder.name))
+    return processes
+
+
+def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[str, Any]:
+    """Read with two actors; kill a reading process after a quarter, an actor after a third, the command after half."""
+    options = ("--cluster", address, "--jobs", "2")
+    process = subprocess.Popen(command(images, out, *options), stderr=subprocess.PIPE, text=True)
+    killed = []
+    for share, target in ((0.25, "process"), (0.33, "actor"), (0.5, "command")):
+        while count_results(out) < share * count:
+            if process.poll() is not None:
+                raise RuntimeError(process.communicate()[1])
+            time.sleep(0.2)
+        if target == "command":
+            process.kill()
+            process.communicate()
+        else:
+            chosen = find_reading_processes()[0]
+            stat = Path(f"/proc/{chosen}/stat").read_text()
+            os.kill(chosen if target == "process" else int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        killed.append(target)
+    time.sleep(5)  # until Ray has ended the actors of the killed command
+    kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png.json")}
+    done = subprocess.run(command(images, out, *options), capture_output=True, text=True)
+    changed = [name for name, time_ns in kept.items() if (out / name).stat().st_mtime_ns != time_ns]
+    return {
+        "killed": killed, "done_when_killed": len(kept), "read_twice": len(changed), "exit_code": done.returncode,
+        "last_line": done.stderr.splitlines()[-1] if done.stderr else "",
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print the table and, at full size, write results/cluster.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000, help="images, 500 or more")
+    count = parser.parse_args().count
+    # one thread a process everywhere: with several, the last digits of confidences differ
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "GLYPHLINE_THREADS": "1"}
+    from ray.cluster_utils import Cluster
+
+    if count < 500:
+        parser.error("the speed follows from the times of all images and of a tenth of them: give --count 500 or more")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        images = folder / "images"
+        compose_images(images, count)
+        part = link_part(images, folder / "part", count // 10)
+        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+        cluster.add_node(**NODE)
+        ways = {
+            "one process": ("--jobs", "1"),
+            "two processes": ("--jobs", "2"),
+            "Ray, one actor": ("--cluster", cluster.address, "--jobs", "1"),
+            "Ray, two actors": ("--cluster", cluster.address, "--jobs", "2"),
+        }
+        rows, expected = {}, {}
+        for name, options in ways.items():
+            short = measure(part, folder / "out-part", *options)
+            seconds = measure(images, folder / "out", *options)
+            results = read_results(folder / "out")
+            expected = expected or results
+            speed = (count - count // 10) / max(1e-9, seconds - short)
+            rows[name] = {
+                "seconds": seconds, "start_seconds": max(0.0, seconds - count / speed), "images_per_second": speed,
+                "same_bytes": results == expected, "results": len(results),
+            }  # fmt: skip
+            print(
+                f"{name:16s} {seconds:7.1f} s, start {rows[name]['start_seconds']:5.1f} s, then {speed:7.1f} images/s, "
+                f"same bytes: {results == expected}"
+            )
+        kills = read_with_kills(images, folder / "killed", cluster.address, count)
+        results = read_results(folder / "killed")
+        kills |= {"results": len(results), "same_bytes": results == expected}
+        cluster.shutdown()
+    ratio = rows["Ray, two actors"]["images_per_second"] / rows["Ray, one actor"]["images_per_second"]
+    overhead = rows["two processes"]["images_per_second"] / rows["Ray, two actors"]["images_per_second"] - 1
+    print(f"two actors / one: {ratio:.2f}; Ray's overhead beside two processes: {overhead:.0%} and the start")
+    print(f"killed: {kills}")
+    per_core_hour = 3600 * rows["Ray, one actor"]["images_per_second"]
+    table = [
+        {"images": size, "core_hours": size / per_core_hour, "cores_for_a_day": size / per_core_hour / 24}
+        for size in PAGES
+    ]
+    print(f"{per_core_hour:.0f} images per core-hour")
+    for row in table:
+        print(
+            f"{row['images']:>11,} images: {row['core_hours']:9.0f} core-hours, "
+            f"{row['cores_for_a_day']:7.1f} cores for a day"
+        )
+    if count >= 10_000:
+        RESULTS.mkdir(exist_ok=True)
+        report = {
+            "images": count, "model": MODEL, "cores": os.cpu_count(), "ways": rows, "two_actors_over_one": ratio,
+            "overhead": overhead, "kills": kills, "images_per_core_hour": per_core_hour, "sizing": table,
+        }  # fmt: skip
+        (RESULTS / "cluster.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""Reading on a Ray cluster: the files of one machine, each image once, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cluster.readers import noting_reader
+from glyphline.cli import main
+from glyphline.cluster.connection import connect
+from glyphline.errors import UserError
+from glyphline.page import Line, Page
+from glyphline.reading.batch import Outcome, Task, plan_tasks, read_all
+
+pytest.importorskip("ray", reason='needs pip install "glyphline[cluster]"')
+from glyphline.cluster import reading as cluster_reading
+
+
+def write_images(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Write an image of another width for each name."""
+    paths = []
+    for k, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40 + k, 20), 200).save(path)
+        paths.append(path)
+    return paths
+
+
+def plan(images: list[Path], folder: Path, out: Path) -> list[Task]:
+    return plan_tasks(images, [folder], out, ".txt", None)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.txt"))}
+
+
+def reads_of(log: Path) -> Counter[str]:
+    """How many times each image was read."""
+    return Counter(row.split()[0] for row in log.read_text().splitlines()) if log.exists() else Counter()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.05)
+
+
+# ------------------------------------------------------------------------------------------------------------ addresses
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("nowhere", "no address of a cluster"), ("ray://host:10001", "no address"), ("127.0.0.1:x", "no address")],
+)
+def test_malformed_address_is_refused(address: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason), connect(address, 1):
+        pass
+
+
+def test_cluster_that_is_gone_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path / "in", ["a.png", "b.png"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = time.monotonic()
+    words = ["read", tmp_path / "in", "--line", "--out", tmp_path / "out", "--cluster", f"127.0.0.1:{port}"]
+    with pytest.raises(SystemExit) as exit_info:
+        main(list(map(str, words)))
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert exit_info.value.code == 2 and f"127.0.0.1:{port} does not answer" in error
+    assert time.monotonic() - started < 15 and not files_of(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_port_that_accepts_and_is_silent_is_reported_within_15_seconds() -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        started = time.monotonic()
+        with pytest.raises(UserError, match="does not answer within"), connect(f"127.0.0.1:{mute.getsockname()[1]}", 1):
+            pass
+        assert time.monotonic() - started < 15
+
+
+def test_cluster_needs_a_folder_for_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path, ["a.png"])
+    for words in (["--cluster", "local"], ["--cluster", "local", "--out", str(tmp_path / "a.txt")]):
+        with pytest.raises(SystemExit) as exit_info:
+            main(["read", str(tmp_path / "a.png"), *words])
+        assert exit_info.value.code == 2 and "--out FOLDER" in capsys.readouterr().err
+
+
+# -------------------------------------------------------------------------------------------------------------- Parquet
+
+
+def outcome(name: str, *lines: str) -> Outcome:
+    task = Task(Path(name), Path(f"{name}.parquet"))
+    return Outcome(task, pages=(Page(30, 20, tuple(Line(text, 0.5, ((0.0, 1.0),), "width") for text in lines)),))
+
+
+def test_parquet_has_a_row_for_each_line(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for _ in range(2):  # written again after a kill: the same file
+        cluster_reading.write_part(str(tmp_path), [outcome("a.png", "one", "two"), outcome("empty.png")])
+    cluster_reading.write_part(str(tmp_path), [outcome("b.png", "three")])
+    cluster_reading.write_part(str(tmp_path), [])
+    assert len(list(tmp_path.iterdir())) == 2
+    rows = [row for path in tmp_path.iterdir() for row in parquet.read_table(path).to_pylist()]
+    assert sorted((row["document"], row["line"], row["text"] or "") for row in rows) == [
+        ("a.png", 1, "one"), ("a.png", 2, "two"), ("b.png", 1, "three"), ("empty.png", 0, "")
+    ]  # fmt: skip
+    assert rows[0]["polygon"] in ([[0.0, 1.0]], None) and {row["page_width"] for row in rows} == {30}
+    assert cluster_reading.list_documents(tmp_path) == {"a.png", "b.png", "empty.png"}
+    assert cluster_reading.list_documents(tmp_path / "none") == set()
+
+
+def test_damaged_parquet_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "part-0.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"part-0\.parquet cannot be read"):
+        cluster_reading.list_documents(tmp_path)
+
+
+def test_blocks_hold_every_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [Task(Path(f"{k}.png"), Path(f"{k}.txt")) for k in range(103)]
+    monkeypatch.setattr(cluster_reading, "MAX_BLOCKS", 5)
+    blocks = cluster_reading._list_blocks(tasks, 4)
+    assert len(blocks) <= 5 and all(block.num_rows % 4 == 0 for block in blocks[:-1])
+    numbers = [number for block in blocks for number in block["number"].to_pylist()]
+    assert numbers == list(range(103)) and blocks[-1]["image"].to_pylist()[-1] == "102.png"
+
+
+# ------------------------------------------------------------------------------------------------------------ a cluster
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing_and_repeat_nothing(two_nodes: Any, tmp_path: Path) -> None:
+    """A process that reads and an actor are killed by -9; one image kills every process; two are no images."""
+    folder, log = tmp_path / "in", tmp_path / "log"
+    images = write_images(folder, [f"{k % 3}/{k}.png" for k in range(60)] + ["killer.png", "wide.png"])
+    (folder / "empty.png").write_bytes(b"")
+    images.append(folder / "empty.png")
+    expected = list(read_all(plan(images, folder, tmp_path / "one"), noting_reader(tmp_path / "log-one"), "text", 2))
+
+    tasks = plan(images, folder, tmp_path / "out")
+    outcomes: list[Outcome] = []
+    killed: list[int] = []
+    for result in cluster_reading.read_all(
+        tasks, noting_reader(log, 0.05), "text", tmp_path / "out", two_nodes.address
+    ):
+        outcomes.append(result)
+        if len(outcomes) in (8, 20):  # the process that reads, then the actor that started it
+            _, process, actor = log.read_text().splitlines()[-1].split()
+            killed.append(int(process if len(outcomes) == 8 else actor))
+            os.kill(killed[-1], signal.SIGKILL)
+    assert len(killed) == 2
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "one") and len(files_of(tmp_path / "one")) == 60
+    assert sorted(o.error for o in outcomes) == sorted(o.error for o in expected)
+    assert Counter(str(o.task.image) for o in outcomes) == Counter(map(str, images))
+    reads = reads_of(log)
+    assert len(reads) == 60 and sum(reads.values()) <= 60 + 4  # what was being read or written when it was killed
+    again = [task for task in tasks if not task.done]
+    assert sorted(task.image.name for task in again) == ["empty.png", "killer.png", "wide.png"]
+
+
+# the command with the reader of the tests
+SCRIPT = (
+    "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom cluster import readers\nfrom glyphline.cli import main\n"
+)
+SCRIPT += "from glyphline.cli import read\nread.open_page_reader = readers.open_page_reader_for_test\n"
+SCRIPT += "main()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format_name", ["text", "parquet"])
+def test_killed_command_continues(two_nodes: Any, tmp_path: Path, format_name: str) -> None:
+    folder, out, log = tmp_path / "in", tmp_path / "out", tmp_path / "log"
+    images = write_images(folder, [f"{k}.png" for k in range(60)])
+    words = [
+        sys.executable, "-c", SCRIPT, str(Path(__file__).parents[1]), "read", str(folder), "--out", str(out),
+        "--format", format_name, "--cluster", two_nodes.address, "--model", f"{log}|0.1",
+    ]  # fmt: skip
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: sum(reads_of(log).values()) >= 20 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+    time.sleep(2)  # until Ray has ended the actors of the killed job
+    before = reads_of(log)
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    todo = int(re.search(r"60 images, (\d+) to read", done.stderr)[1])  # type: ignore[index]
+    assert todo < 60
+    reads = reads_of(log)
+    assert len(reads) == 60 and sum((reads - before).values()) == todo
+    if format_name == "text":
+        assert files_of(out) == {f"{k}.png.txt": f"{40 + k} px\n".encode() for k in range(60)}
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        rows = [row for path in out.glob("*.parquet") for row in parquet.read_table(path).to_pylist()]
+        assert sorted((row["document"], row["text"]) for row in rows) == sorted(
+            (str(path), f"{40 + k} px") for k, path in enumerate(images)
+        )
+
+
+@pytest.mark.slow
+def test_node_lost_and_node_added(two_nodes: Any, tmp_path: Path) -> None:
+    folder, log = tmp_path / "in", tmp_path / "log"
+    images = write_images(folder, [f"{k}.png" for k in range(120)])
+    tasks = plan(images, folder, tmp_path / "out")
+    lost = two_nodes.add_node(num_cpus=2, object_store_memory=100 * 2**20)
+    outcomes = []
+    for result in cluster_reading.read_all(
+        tasks, noting_reader(log, 0.1), "text", tmp_path / "out", two_nodes.address, jobs=7
+    ):
+        outcomes.append(result)
+        if len(outcomes) == 20:
+            two_nodes.remove_node(lost, allow_graceful=False)
+        if len(outcomes) == 40:
+            two_nodes.add_node(num_cpus=2, object_store_memory=100 * 2**20)
+    assert files_of(tmp_path / "out") == {f"{k}.png.txt": f"{40 + k} px\n".encode() for k in range(120)}
+    assert Counter(o.task for o in outcomes) == Counter(tasks) and not [o.error for o in outcomes if o.error]
