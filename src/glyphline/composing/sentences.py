@@ -21,7 +21,7 @@ from glyphline.composing.fetch import data_folder
 from glyphline.composing.generated_signs import generate_signs
 from glyphline.composing.generated_text import generate
 from glyphline.composing.glyphs import SPLITS, resolve_path
-from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
+from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 
 Groups = Iterator[tuple[str, tuple[str, ...]]]  # (group id: the sentence that determines the split, all sentences)
 UNKNOWN_POLICIES = ("replace", "drop", "refuse")  # what AlphabetFitter does with characters outside the alphabet
@@ -205,6 +205,15 @@ def read_sentences(spec: str) -> list[str]:
     read_groups, is_tokenised, _ = _source(spec)
     texts = (text for _, sentences in read_groups(spec.partition(":")[2]) for text in sentences)
     return [detokenise(text) if is_tokenised else text for text in texts]
+
+
+def is_available(spec: str) -> bool:
+    """Whether a source is known and has a sentence on this machine. Only its first one is read."""
+    try:
+        kind, rest = _source(spec)[0], spec.partition(":")[2]
+        return next(iter(kind(rest)), None) is not None
+    except GlyphlineError:
+        return False
 
 
 def _source(spec: str) -> tuple[Callable[[str], Groups], bool, str]:
