@@ -5,6 +5,7 @@ Importing this module imports ray.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,7 @@ from glyphline.errors import GlyphlineError
 from glyphline.training.trials import Trial, mean_best_cer, measure_trial, run_trial
 
 BUDGET, CER = "budget", "cer"  # keys of a result: how far an arm has come, and the CER by which arms are compared
-WORST_CER = (
-    1.0  # that arms are compared by; ASHA interpolates between CERs, which the infinity of a diverged arm forbids
-)
+DIVERGED_CER = 1e9  # stands for the infinity of an arm that diverged, which JSON does not have
 LOCK_SECONDS = 120  # how long an arm waits for a process that still trains it, such as one of a driver that was killed
 
 
@@ -95,7 +94,7 @@ class ArmTrainable(Trainable):  # type: ignore[misc]  # ray has no types
         except GlyphlineError as error:
             self.messages.put((error.exit_code, str(error)))
             return {"error": True, "done": True}
-        cer = min(WORST_CER, mean_best_cer(job.trials, target))
+        cer = min(DIVERGED_CER, mean_best_cer(job.trials, target))
         return {"arm": job.arm, "epoch": target, CER: cer, "done": target == job.targets[-1]}
 
 
@@ -104,7 +103,8 @@ class ArmScheduler(ASHAScheduler):  # type: ignore[misc]  # ray has no types
 
     ASHA's rungs are powers of its reduction factor, those of a sweep are any epochs: an arm at rung k is told to ASHA
     as one with a budget of factor ** k. Arms are compared with those that were at the rung before them, without the
-    baseline. An arm that arrives before the baseline goes on.
+    baseline. An arm that arrives before the baseline goes on. One that diverged is stopped, and ASHA is not told of it,
+    because it interpolates between the CERs of arms.
     rungs: epochs. keep: share of the arms that go on at least; 1 stops none. past: decisions of an earlier call, in
     their order. decide: receives each new one.
     """
@@ -134,6 +134,8 @@ class ArmScheduler(ASHAScheduler):  # type: ignore[misc]  # ray has no types
         if decision.arm == self.baseline:
             self.baseline_cers[decision.epoch] = decision.cer
             return True
+        if decision.cer >= DIVERGED_CER:
+            return False
         if decision.epoch not in self.budgets:  # of a rung that the sweep no longer has
             return True
         result = {BUDGET: self.budgets[decision.epoch], CER: decision.cer}
@@ -143,9 +145,9 @@ class ArmScheduler(ASHAScheduler):  # type: ignore[misc]  # ray has no types
         arm, epoch, cer = result["arm"], result["epoch"], result[CER]
         if (arm, epoch) in self.decided:  # repeated by an actor that replaces a lost one
             return str(TrialScheduler.CONTINUE)
-        is_behind = cer > self.baseline_cers.get(epoch, WORST_CER)
         among_best = self._is_among_best(controller, trial, Decision(arm, epoch, cer, False))
-        stopped = is_behind and self.keep < 1 and not among_best
+        is_behind = cer > self.baseline_cers.get(epoch, math.inf) or cer >= DIVERGED_CER
+        stopped = self.keep < 1 and is_behind and not among_best
         self.decide(Decision(arm, epoch, cer, stopped))
         return str(TrialScheduler.STOP if stopped else TrialScheduler.CONTINUE)
 
