@@ -170,6 +170,8 @@ class _ClusterSweepRun(SweepRun):
         )
         scheduler = ArmScheduler(self.rungs, self.sweep.keep, self.sweep.baseline, self.decisions, self.decide)
         running = [(trial.arm, trial.seed) for job in jobs for trial in job.trials]
+        for key in running:
+            self.note(key, "waiting")
         errors: list[tuple[int, str]] = []
         lost = ""
         try:
@@ -194,7 +196,7 @@ class _ClusterSweepRun(SweepRun):
             own = error if isinstance(error, GlyphlineError) else error.__cause__
             if isinstance(own, GlyphlineError) and not errors:
                 raise own from None
-            lost = str(error)
+            lost = f"{type(error).__name__}: {error}"
         finally:
             shutil.rmtree(self.out / RAY_FOLDER, ignore_errors=True)  # records for Ray's own restores
         if errors:

@@ -105,12 +105,11 @@ class LineSet:
         self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
         by_source = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)
         self._sentence_notes, sources = [sharing(by_source)], by_source[split]
-        total = sum(len(texts) for split_texts in by_source.values() for texts in split_texts)
-        if all_if_few and 1 < total < FEW_SENTENCES:
-            sources, self.split = join_splits(by_source), ALL
+        every = join_splits(by_source) if all_if_few else ()
+        if 1 < (total := sum(map(len, every))) < FEW_SENTENCES:
+            sources, self.split = every, ALL
             self._sentence_notes.append(
-                f"all {sum(map(len, sources))} sentences are used, also those that training holds out; --split train "
-                "leaves them out"
+                f"all {total} sentences are used, also those that training holds out; --split train leaves them out"
             )
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
