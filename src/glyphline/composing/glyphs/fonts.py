@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from glyphline.composing.glyphs.contract import SPLITS, Glyph, GlyphSource
+from glyphline.composing.glyphs.contract import ALL, FEW, SPLITS, Glyph, GlyphSource
 from glyphline.errors import DataError
 
 SUFFIXES = (".ttf", ".otf", ".woff", ".woff2", ".ttc")
@@ -53,6 +53,11 @@ class Fonts(GlyphSource):
         self._count = len(fonts)
         if len(fonts) < MIN_FONTS:
             self._fonts = {"train": fonts[:1], "val": fonts[-1:], "test": fonts[-1:]}
+        if self.has_few():
+            self._fonts[ALL] = fonts
+
+    def has_few(self) -> bool:
+        return 1 < self._count < FEW
 
     def sharing(self) -> str:
         if self._count >= MIN_FONTS:
@@ -66,7 +71,7 @@ class Fonts(GlyphSource):
     @cached_property
     def _coverage(self) -> dict[str, dict[str, list[int]]]:
         """split -> character -> numbers of the fonts that have a glyph with ink for it."""
-        coverage: dict[str, dict[str, list[int]]] = {split: {} for split in SPLITS}
+        coverage: dict[str, dict[str, list[int]]] = {split: {} for split in self._fonts}
         for split, fonts in self._fonts.items():
             for number, (_, path) in enumerate(fonts):
                 for character in _candidate_characters():
