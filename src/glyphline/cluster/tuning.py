@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,8 @@ class _ClusterSweepRun(SweepRun):
         errors: list[tuple[int, str]] = []
         lost = ""
         try:
-            with print_messages(messages, self.report, errors):
+            # Ray prints to stdout that a process was lost, but stdout is for results
+            with print_messages(messages, self.report, errors), redirect_stdout(sys.stderr):
                 results = tune.Tuner(
                     trainable,
                     param_space={"job": tune.grid_search(list(range(len(jobs))))},
