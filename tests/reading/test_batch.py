@@ -114,6 +114,7 @@ def read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 # ------------------------------------------------------------------------------------------ parallel runs, resumption
 
 
+@pytest.mark.slow
 def test_folder_is_read_in_parallel_and_resumed(scans: Path, tmp_path: Path, read: Any) -> None:
     out_1, out_2 = tmp_path / "one", tmp_path / "two"
     code, output = read(scans, "--out", out_1, "--jobs", 1)
@@ -276,6 +277,7 @@ def test_repeated_image_is_read_once(scans: Path, tmp_path: Path) -> None:
     assert len(plan_tasks([image_a, same_image], [], out, ".txt", None)) == 1
 
 
+@pytest.mark.slow
 def test_results_are_not_read_as_images(tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "scans"
     write_image(folder / "a.png")
