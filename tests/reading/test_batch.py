@@ -28,18 +28,7 @@ from glyphline.reading import batch
 from glyphline.reading.batch import SETTINGS_FILE, Outcome, Task, plan_tasks, prepare_folder, read_all, read_and_render
 from glyphline.reading.formats import open_format
 from glyphline.reading.pages import PageReader, open_reader
-
-
-class WidthReader:
-    """A line reader whose text for each line is the width of its image."""
-
-    calibrated = True
-
-    def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
-        return [Line(f"{image.shape[1]} px", 1.0, (), "width") for image in images]
-
-    def draft_lines(self, images: Sequence[ColourImage]) -> list[Line]:
-        return self.read_lines(images)
+from width_reader import WidthReader
 
 
 @dataclass
