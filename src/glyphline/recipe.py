@@ -89,6 +89,10 @@ class LinesRecipe:
             "Text sources, 1 or more: built-in, wikisplit, wikisplit:split or :unsplit, text:PATH, generated:COUNT."
         ),
     )
+    test_sentences: tuple[str, ...] = field(
+        default=(),
+        metadata=_describe("Those of `sentences` that give the validation and test lines; []: all of them."),
+    )
     sentence_weights: tuple[float, ...] | None = field(
         default=None,
         metadata=_describe(
@@ -484,6 +488,11 @@ def _validate(recipe: Recipe) -> None:
         (
             training.distinct_lines is not None and training.distinct_lines < 1,
             f"training.distinct_lines is {training.distinct_lines}: give 1 or more, or null for no repeated line",
+        ),
+        (
+            not set(lines.test_sentences) <= set(lines.sentences),
+            f"lines.test_sentences has {', '.join(sorted(set(lines.test_sentences) - set(lines.sentences)))}, which is "
+            f"not in lines.sentences: choose from {', '.join(lines.sentences)}",
         ),
         (
             lines.sentence_weights is not None and len(lines.sentence_weights) != len(lines.sentences),

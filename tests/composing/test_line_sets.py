@@ -654,6 +654,25 @@ def test_sentence_weights_give_the_shares_of_the_sources(tmp_path: Path) -> None
         assert lines.text(7) == LineSet(recipe.lines, "train").text(7)
 
 
+def test_test_sentences_are_those_of_the_validation_and_test_lines_alone(tmp_path: Path) -> None:
+    for letter in "ab":
+        (tmp_path / f"{letter}.txt").write_text("\n".join(f"{letter * 3} {k}" for k in range(100)))
+    a, b = (f"text:{tmp_path / letter}.txt" for letter in "ab")
+    lines = {"sentences": [a, b], "length": [3, 40], "test_sentences": [b]}
+    letters = {
+        split: {text[0] for text in LineSet(recipe_from({"lines": lines}).lines, split).texts}
+        for split in ("train", "val", "test")
+    }
+    assert letters == {"train": {"a", "b"}, "val": {"b"}, "test": {"b"}}
+    whole, part = (LineSet(recipe_from({"lines": {**lines, "test_sentences": t}}).lines, "test") for t in ([], [b]))
+    assert part.texts == [text for text in whole.texts if text[0] == "b"]  # no sentence changes its split
+
+
+def test_test_sentences_have_to_be_among_the_sentences() -> None:
+    with pytest.raises(RecipeError, match=r"test_sentences has wikisplit, which is not .* choose from built-in"):
+        recipe_from({"lines": {"sentences": ["built-in"], "test_sentences": ["wikisplit"]}})
+
+
 @pytest.mark.parametrize(
     ("weights", "message"), [([1.0, 1.0], "2 numbers for 1 text"), ([-1.0], "0 or more"), ([0.0], "one above 0")]
 )

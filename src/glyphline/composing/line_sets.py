@@ -111,6 +111,9 @@ class LineSet:
             self._sentence_notes.append(
                 f"all {total} sentences are used, also those that training holds out; --split train leaves them out"
             )
+        if split != "train" and recipe.test_sentences:  # the other sources have a place in the lists, but no texts
+            in_test = [spec in recipe.test_sentences for spec in recipe.sentences]
+            sources = tuple(texts if kept else () for texts, kept in zip(sources, in_test, strict=True))
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
         self._source_counts = np.array([len(source_texts) for source_texts in fitted])

@@ -201,6 +201,7 @@ def _available(lines: LinesRecipe, report: Callable[[str], None]) -> LinesRecipe
     return dataclasses.replace(
         lines, glyphs=tuple(kept) or (GlyphShare(EMBEDDED_GLYPHS),), sentences=tuple(spec for spec, _ in sentences),
         sentence_weights=tuple(weight for _, weight in sentences),
+        test_sentences=tuple(spec for spec in lines.test_sentences if spec in dict(sentences)),
     )  # fmt: skip
 
 
