@@ -29,9 +29,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import compress, pairwise
 from statistics import mean
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -44,12 +45,14 @@ from glyphline import open_reader
 from glyphline.composing.fetch import data_folder
 from glyphline.imaging.documents import ColourImage
 from glyphline.reading.cell_reliability import cell_features, is_short_cell
+from glyphline.reading.detection import reading_order
 from glyphline.reading.detection.detectors import DbNetDetector
-from glyphline.reading.detection.reading_order import ink_finder, level_boxes
+from glyphline.reading.detection.reading_order import ink_finder, level_boxes, order_regions
 from glyphline.reading.detection.tables import (
     Block,
     FindInk,
     LevelBox,
+    TableBlock,
     gutter_features,
     log_odds_of,
     same_row_features,
@@ -61,12 +64,14 @@ from glyphline.reading.pages import PageReader
 from reading import RESULTS, ROOT
 
 MODEL = ROOT / "src" / "glyphline" / "models" / "tables.json"
-L2_PENALTY = 1.0  # of 0.1 and 1 the one with the lower loss in a cross-validation of five parts
-FIT_PAGES, TEST_PAGES, PROSE_PAGES, BROWSER_PAGES = 240, 200, 60, 100
-CELL_PAGES = 100  # of the fit, which are read for the decision `cell`
-WRAPPED_PAGES = 60  # of the fit, after the others: tables whose cells have several lines
+L2_PENALTIES = (0.03, 0.1, 0.3, 1.0)  # the one with the least loss in a cross-validation over pages is taken
+PARTS = 5  # of the pages, in the cross-validation
+FIT_PAGES, FIT_PROSE_PAGES, TEST_PAGES, PROSE_PAGES, BROWSER_PAGES = 480, 400, 200, 60, 100
+CELL_PAGES = 200  # of the fit, which are read for the decision `cell`
+WRAPPED_PAGES = 120  # of the fit, after the others: tables whose cells have several lines
 SPLITS = {"fit": ("documents", 0), "test": ("print", 1)}  # -> folder of fonts, seed
 LATIN = re.compile("-latin-400-")
+UNITS = (" EUR", " A")  # of prices
 MONOSPACED = re.compile("mono|cousine|inconsolata|courier|special-elite")
 
 
@@ -365,7 +370,7 @@ def compose_receipt(words: Words, fonts: Sequence[str]) -> ComposedPage:
     point = str(rng.choice([".", ".", ","]))
     price = lambda: f"{10 ** rng.uniform(0, 3):.2f}".replace(".", point)  # noqa: E731
     prefix = str(rng.choice(["", "", "$", "EUR "]))
-    suffix = ["", " EUR", " A"][int(width) % 3] if prefix != "$" else ""
+    suffix = ["", *UNITS][int(width) % 3] if prefix != "$" else ""
     prefix = prefix if not suffix else ""
     layout = str(rng.choice(["prices", "quantities", "rates"], p=[0.4, 0.25, 0.35]))
     #: the right edge of each column after the text, and what it holds
@@ -393,7 +398,7 @@ def compose_receipt(words: Words, fonts: Sequence[str]) -> ComposedPage:
     widest = amounts[0][0] - font.getlength("999.99 EUR" if layout != "rates" else "Qty") - 0.7 * size - first
     counted = layout == "prices" and rng.random() < 0.4  # the quantity stands in the text
     for k in range(count):
-        text = words.phrase(1, 3)
+        text = words.phrase(1, 5)
         text = f"{rng.choice([1, 1, 2, 3])} x {text}" if counted else text
         while font.getlength(text) > widest and len(text) > 1:
             text = text[: len(text) // 2].strip()
@@ -643,8 +648,7 @@ class Observed:
     items: list[Item]
     middles: npt.NDArray[np.float64]  # (N, 2) px, of the items
     halves: npt.NDArray[np.float64]  # (N, 2) px, half of the widths and heights of the items
-    boxes: list[LevelBox] = field(default_factory=list)
-    find: FindInk | None = None
+    candidates: list[Block] = field(default_factory=list)  # of tables
 
     def item_of(self, box: LevelBox) -> Item | None:
         """The line that a fragment lies on."""
@@ -658,43 +662,61 @@ class Observed:
 
 
 def observe(split: str, index: int, has_table: bool, detector: DbNetDetector) -> Observed:
+    """A page and its candidates for tables. Where it has no table, also those of the parts it is divided into."""
     page = compose_page(split, index, has_table)
     image, transform = photograph(page, split, index)
-    boxes, slope = level_boxes(detector(image), image)
-    parts = [part for box in boxes for part in box.parts]
-    return replace(observed_items(page, transform), boxes=parts, find=ink_finder(boxes, slope, image))
+    candidates: list[Block] = []
+
+    def find_none(boxes: Sequence[LevelBox], find_ink: FindInk | None = None) -> list[TableBlock]:
+        candidates.extend(table_candidates(boxes, find_ink))
+        return []
+
+    regions = detector(image)
+    if has_table:
+        boxes, slope = level_boxes(regions, image)
+        find_none([part for box in boxes for part in box.parts], ink_finder(boxes, slope, image))
+    else:
+        with patch.object(reading_order, "find_tables", find_none):
+            order_regions(regions, image)
+    return replace(observed_items(page, transform), candidates=candidates)
 
 
 def observed_items(page: ComposedPage, transform: npt.NDArray[np.float64]) -> Observed:
     """The lines of a page where they are on its image. transform: as `photograph` returns it."""
-    middles = (
-        np.array([((i.box[0] + i.box[2]) / 2, (i.box[1] + i.box[3]) / 2) for i in page.items]) @ transform[:, :2].T
-    )
-    middles += transform[:, 2]
-    halves = np.array([((i.box[2] - i.box[0]) / 2 + 4, (i.box[3] - i.box[1]) / 2 + 4) for i in page.items])
+    boxes = np.array([item.box for item in page.items]).reshape(-1, 4)
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2 @ transform[:, :2].T + transform[:, 2]
+    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 + 4
     return Observed(page.items, middles, halves)
 
 
 def gutter_label(block: Block, k: int, page: Observed) -> float | None:
-    """1 if the gap after column k separates cells or columns of prose, 0 if it separates words; None if unknown."""
-    votes = []
+    """1 if the gap after column k separates cells or columns of prose, 0 if it separates words.
+
+    None if unknown, and for the gap before a unit, which `cell_texts` closes by the text.
+    """
+    votes, units = [], 0
     for row in block.grid():
         if row[k] and row[k + 1]:
             a, b = page.item_of(row[k][-1]), page.item_of(row[k + 1][0])
             if a and b:
                 votes.append(a is not b and (a.place is None or a.place != b.place))
+                units += a is b and a.text.endswith(UNITS)
     if votes:
-        return float(mean(votes) > 0.5)
+        return None if units > len(votes) / 2 else float(mean(votes) > 0.5)
     left, right = ({i.place[2] for row in block.grid() for box in row[n] if (i := page.item_of(box)) and i.place}
                    for n in (k, k + 1))  # fmt: skip
     return None if not left or not right else float(not left & right)
 
 
 def table_label(block: Block, page: Observed) -> float | None:
-    """1 if a block is one table, 0 if it is none, or a table beside prose; None if it is a part of both."""
-    members = [page.item_of(box) for row in block.rows for box in row]
-    share = mean(bool(item and item.place) for item in members)
-    beside = sum(len({bool(i and i.place) for i in map(page.item_of, row)}) > 1 for row in block.rows)
+    """1 if a block is one table, 0 if it is none, or a table beside prose; None if it is a part of both.
+
+    Boxes on no line, such as leaders and parts of rules, do not count.
+    """
+    rows = [[bool(item.place) for box in row if (item := page.item_of(box))] for row in block.rows]
+    members = [is_cell for row in rows for is_cell in row]
+    share = mean(members) if members else 0.0
+    beside = sum(len(set(row)) > 1 for row in rows)
     if share > 0.8 and beside <= 0.1 * len(block.rows):
         return 1.0
     return 0.0 if share < 0.3 or beside > 0.3 * len(block.rows) else None
@@ -708,55 +730,85 @@ def same_row_label(block: Block, k: int, page: Observed) -> float | None:
     return float(rows[0].most_common(1)[0][0] == rows[1].most_common(1)[0][0])
 
 
-def fit_logistic(rows: list[list[float]], labels: list[float], balanced: bool) -> npt.NDArray[np.float64]:
+@dataclass
+class Examples:
+    """The examples of a decision: their features, labels (1 or 0) and the numbers of their pages."""
+
+    rows: list[list[float]] = field(default_factory=list)
+    labels: list[float] = field(default_factory=list)
+    pages: list[int] = field(default_factory=list)
+
+    def add(self, features: list[float], label: float | None, page: int) -> None:
+        """Add an example whose label is known."""
+        if label is not None:
+            self.rows.append(features)
+            self.labels.append(label)
+            self.pages.append(page)
+
+    def part(self, mask: npt.NDArray[np.bool_]) -> Examples:
+        """The examples (N,) where the mask is true."""
+        columns = (list(compress(column, mask)) for column in (self.rows, self.labels, self.pages))
+        return Examples(*columns)
+
+
+def fit_decision(examples: Examples, balanced: bool) -> tuple[npt.NDArray[np.float64], float]:
+    """The weights of a decision and the L2 penalty, chosen by the log loss of a cross-validation over pages."""
+    parts = np.array(examples.pages) % PARTS
+
+    def loss(penalty: float) -> float:
+        losses = []
+        for k in range(PARTS):
+            train, test = examples.part(parts != k), examples.part(parts == k)
+            z = np.array(test.rows) @ fit_logistic(train, balanced, penalty)
+            losses += np.logaddexp(0, np.where(np.array(test.labels) > 0, -z, z)).tolist()
+        return mean(losses)
+
+    penalty = min(L2_PENALTIES, key=loss)
+    return fit_logistic(examples, balanced, penalty), penalty
+
+
+def fit_logistic(examples: Examples, balanced: bool, penalty: float) -> npt.NDArray[np.float64]:
     """The weights of a logistic regression with an L2 penalty, by Newton's method.
 
     balanced: both classes count alike; else by their numbers of examples.
     """
-    x, y = np.array(rows), np.array(labels)
+    x, y = np.array(examples.rows), np.array(examples.labels)
     balance = np.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean())) if balanced else np.ones(len(y))
     weights = np.zeros(x.shape[1])
-    penalty = L2_PENALTY * np.diag([0.0, *[1.0] * (x.shape[1] - 1)])
+    penalties = penalty * np.diag([0.0, *[1.0] * (x.shape[1] - 1)])
     for _ in range(60):
         p = 1 / (1 + np.exp(-(x @ weights).clip(-30, 30)))
-        hessian = (x * (balance * p * (1 - p))[:, None]).T @ x + penalty
-        weights += np.linalg.solve(hessian, x.T @ (balance * (y - p)) - penalty @ weights)
+        hessian = (x * (balance * p * (1 - p))[:, None]).T @ x + penalties
+        weights += np.linalg.solve(hessian, x.T @ (balance * (y - p)) - penalties @ weights)
     return weights
 
 
-def examples_of(decision: str, pages: Sequence[Observed]) -> tuple[list[list[float]], list[float]]:
-    """The features and labels of a decision on pages. Decisions after "gutter" need its fitted weights."""
-    rows: list[list[float]] = []
-    labels: list[float] = []
-
-    def add(features: list[float], label: float | None) -> None:
-        if label is not None:
-            rows.append(features)
-            labels.append(label)
-
-    for page in pages:
-        for candidate in table_candidates(page.boxes, page.find):
+def examples_of(decision: str, pages: Sequence[Observed]) -> Examples:
+    """The examples of a decision on pages. Decisions after "gutter" need its fitted weights."""
+    examples = Examples()
+    for number, page in enumerate(pages):
+        for candidate in page.candidates:
             if decision == "gutter":
                 for k in range(len(candidate.columns) - 1):
-                    add(gutter_features(candidate, k), gutter_label(candidate, k, page))
+                    examples.add(gutter_features(candidate, k), gutter_label(candidate, k, page), number)
                 continue
             block = separate_columns(candidate)
             if len(block.columns) < 2:
                 continue
             label = table_label(block, page)
             if decision == "table":
-                add(table_features(block), label)
+                examples.add(table_features(block), label, number)
             elif label == 1:
                 for k in range(len(block.rows) - 1):
-                    add(same_row_features(block, k), same_row_label(block, k, page))
-    return rows, labels
+                    examples.add(same_row_features(block, k), same_row_label(block, k, page), number)
+    return examples
 
 
 def fit() -> None:
     """Fit the decisions, test them on the other split, and write the weights."""
     detector = DbNetDetector()
     started = time.perf_counter()
-    counts = {"fit": (FIT_PAGES + WRAPPED_PAGES, 150), "test": (30, 24)}
+    counts = {"fit": (FIT_PAGES + WRAPPED_PAGES, FIT_PROSE_PAGES), "test": (120, 120)}
     pages = {
         split: [
             observe(split, k, table, detector)
@@ -770,20 +822,19 @@ def fit() -> None:
     report: dict[str, Any] = {}
     for decision in ("gutter", "table", "same_row"):
         # Whether a page has tables depends on the page; the other two classes count as they occur in tables
-        fitted = fit_logistic(*examples_of(decision, pages["fit"]), balanced=decision == "table")
+        examples = {split: examples_of(decision, observed) for split, observed in pages.items()}
+        fitted, penalty = fit_decision(examples["fit"], balanced=decision == "table")
         weights[decision] = [round(float(w), 4) for w in fitted]
+        report[decision] = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
         write_model(weights, report)
-        report[decision] = {
-            split: errors_of(fitted, *examples_of(decision, observed)) for split, observed in pages.items()
-        }
         print(decision, report[decision], file=sys.stderr)
     report["cell"] = fit_cells(weights)
     write_model(weights, report)
 
 
-def errors_of(weights: npt.NDArray[np.float64], rows: list[list[float]], labels: list[float]) -> dict[str, int]:
+def errors_of(weights: npt.NDArray[np.float64], examples: Examples) -> dict[str, int]:
     """The numbers of examples of both classes, and of those on the wrong side."""
-    positive, truth = np.array(rows) @ weights > 0, np.array(labels) > 0
+    positive, truth = np.array(examples.rows) @ weights > 0, np.array(examples.labels) > 0
     return {"yes": int(truth.sum()), "missed": int((truth & ~positive).sum()),
             "no": int((~truth).sum()), "wrong": int((~truth & positive).sum())}  # fmt: skip
 
@@ -794,9 +845,13 @@ def write_model(weights: dict[str, list[float]], report: dict[str, Any]) -> None
     log_odds_of.__globals__["_fitted_weights"].cache_clear()
 
 
-def add_marks(page: ComposedPage, rng: np.random.Generator) -> None:
-    """Draw marks that are no text into a third of the empty cells of a page: ticks, stars, scribbles, arrows, blots."""
+def add_marks(page: ComposedPage, rng: np.random.Generator) -> list[Item]:
+    """Draw marks that are no text into a third of the empty cells of a page: ticks, stars, scribbles, arrows, blots.
+
+    Returns where they are, without text.
+    """
     draw = ImageDraw.Draw(page.image)
+    marks = []
     for number in range(page.tables):
         members = [item for item in page.items if item.place and item.place[0] == number]
         taken = {item.place[1:] for item in members if item.place}
@@ -816,50 +871,60 @@ def add_marks(page: ComposedPage, rng: np.random.Generator) -> None:
                 draw.polygon(points, fill=(30, 30, 30))
             else:
                 draw.line(points, fill=(30, 30, 30), width=int(rng.integers(1, 4)), joint="curve")
+            xs, ys = zip(*points, strict=True)
+            marks.append(Item("", (min(xs), min(ys), max(xs), max(ys)), None))
+    return marks
 
 
-#: polygons in -1..1: a tick, a star, an arrow, a triangle, a square, a lightning, a heart, an hourglass
+#: polygons in -1..1: a tick, a star, an arrow, a triangle, a square, a lightning, a heart, an hourglass, a stroke, a wave
 MARKS = (((-1, 0), (-0.4, 0.8), (1, -1)),
          ((0, -1), (0.25, -0.3), (1, -0.3), (0.4, 0.1), (0.6, 0.9), (0, 0.4), (-0.6, 0.9), (-0.4, 0.1), (-1, -0.3),
           (-0.25, -0.3), (0, -1)),
          ((-1, 0), (0.9, 0), (0.3, -0.6), (0.9, 0), (0.3, 0.6)), ((-1, 0.8), (0, -1), (1, 0.8), (-1, 0.8)),
          ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)), ((0.3, -1), (-0.6, 0.2), (0.2, 0.1), (-0.3, 1)),
          ((0, 1), (-1, -0.2), (-0.6, -0.9), (0, -0.5), (0.6, -0.9), (1, -0.2), (0, 1)),
-         ((-0.8, -1), (0.8, -1), (-0.8, 1), (0.8, 1), (-0.8, -1)))  # fmt: skip
+         ((-0.8, -1), (0.8, -1), (-0.8, 1), (0.8, 1), (-0.8, -1)), ((-1, 0.5), (1, -0.5)),
+         ((-1, 0), (-0.5, -0.4), (0, 0), (0.5, 0.4), (1, 0)))  # fmt: skip
 
 
-def short_cells(split: str, index: int, reader: PageReader) -> tuple[list[list[float]], list[float]]:
-    """The features of the short cells that are read on a page with marks, and whether each is right."""
+def add_short_cells(examples: Examples, split: str, index: int, reader: PageReader) -> None:
+    """Add the short cells that are read on a page with marks, and whether each is right."""
     page = compose_page(split, index, True)
-    add_marks(page, np.random.default_rng((SPLITS[split][1], 11, index)))
+    marks = add_marks(page, np.random.default_rng((SPLITS[split][1], 11, index)))
     image, transform = photograph(page, split, index)
     hypothesis = reader.best_orientation(image, reader.detector)
     if hypothesis.quarters:
-        return [], []
-    observed = observed_items(page, transform)
+        return
+    text, drawn = observed_items(page, transform), observed_items(replace(page, items=marks), transform)
     lines, regions = hypothesis.lines, [ordered.region for ordered in hypothesis.regions]
-    items = [observed.item_at(region.corners.mean(0)) for region in regions]
-    labels = [
-        float(item is not None and same_cell(item.text, line.text)) for item, line in zip(items, lines, strict=True)
-    ]
-    features = cell_features([region.confidence for region in regions], lines)
-    return features, [label for label, line in zip(labels, lines, strict=True) if is_short_cell(line)]
+    features = iter(cell_features([region.confidence for region in regions], lines))
+    for line, region in zip(lines, regions, strict=True):
+        if is_short_cell(line):
+            middle = region.corners.mean(0)
+            item, mark = text.item_at(middle), drawn.item_at(middle)
+            examples.add(next(features), short_cell_label(item, mark, line.text), index)
 
 
-def fit_cells(weights: dict[str, list[float]]) -> dict[str, dict[str, int]]:
+def short_cell_label(item: Item | None, mark: Item | None, read: str) -> float | None:
+    """1 if what was read at an item is its text or a part of it, 0 if it is another or a mark; None if unknown."""
+    if item is None:
+        return None if mark is None else 0.0
+    return float(same_cell(item.text, read) or (len(read) > 1 and read.strip() in item.text))
+
+
+def fit_cells(weights: dict[str, list[float]]) -> dict[str, Any]:
     """Fit the decision `cell` on the pages of the fit, with marks in empty cells, and add it to the weights.
 
     Returns its errors. The reader finds the cells with the other weights, which have to be written.
     """
     reader = open_reader()
-    examples: dict[str, tuple[list[list[float]], list[float]]] = {"fit": ([], []), "test": ([], [])}
-    for split, count in (("fit", CELL_PAGES), ("test", 20)):
+    examples = {"fit": Examples(), "test": Examples()}
+    for split, count in (("fit", CELL_PAGES), ("test", 40)):
         for index in range(count):
-            for together, found in zip(examples[split], short_cells(split, index, reader), strict=True):
-                together += found
-    fitted = fit_logistic(*examples["fit"], balanced=False)
+            add_short_cells(examples[split], split, index, reader)
+    fitted, penalty = fit_decision(examples["fit"], balanced=False)
     weights["cell"] = [round(float(w), 4) for w in fitted]
-    report = {split: errors_of(fitted, *rows) for split, rows in examples.items()}
+    report = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
     print("cell", report, file=sys.stderr)
     return report
 

@@ -18,6 +18,9 @@ from glyphline.reading.recognition.calibration import feature_log_odds, logistic
 
 MAX_CHARACTERS = 5  # of a short cell
 _DASHES = "-–—−"
+#: letters whose two cases have one shape, and what looks like them: where one stands alone, the recognizer divides its
+#: posterior among them
+_SHARED_SHAPES = frozenset("cCoO0kKpPsSuUvVwWxXzZ1lI|")
 
 
 def _kind(text: str) -> str:
@@ -36,10 +39,12 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
     """The features of each short cell of a page, in the order of the lines.
 
     1 (the bias); the log-odds of its visual confidence, of its legibility and of the detector's confidence; whether it
-    has one, two and three characters; whether it is of dashes, of digits and of letters; the log of the number of cells
-    of its table that are longer, the mean of their legibility x visual confidence; the shares of the other cells of its
+    has one, two and three characters; whether it is one character whose shape others share, and if so the log-odds of
+    its visual confidence again; whether it is of dashes, of digits and of letters; the log of the number of cells of
+    its table that are longer, the mean of their legibility x visual confidence; the shares of the other cells of its
     column that are of its kind, and that have its text; of those of its kind, the greatest visual confidence; and the
-    mean visual confidence of the other cells of its row, and whether they are of its kind.
+    mean visual confidence of the other cells of its row, and whether they are of its kind; and whether it is in the
+    first row, where titles stand that are not of the kind of their columns.
     """
     rows = []
     for k, (confidence, line) in enumerate(zip(detector_confidences, lines, strict=True)):
@@ -50,7 +55,7 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
         others = [other for n, other in enumerate(lines) if n != k and other.text and _is_in(other, place)]
         longer = [other.legibility * other.visual_confidence for other in others if not is_short_cell(other)]
         column = [other for other in others if other.cell and other.cell.column == place.column]
-        kind = _kind(line.text)
+        kind, shared = _kind(line.text), float(line.text in _SHARED_SHAPES)
         row = [other for other in others if other.cell and other.cell.row == place.row]
         alike = [other for other in column if _kind(other.text) == kind]
         rows.append(
@@ -60,6 +65,8 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
                 feature_log_odds(line.legibility),
                 feature_log_odds(confidence),
                 *(float(len(line.text) == length) for length in (1, 2, 3)),
+                shared,
+                shared * feature_log_odds(line.visual_confidence),
                 *(float(kind == name) for name in ("dash", "digits", "letters")),
                 math.log(1 + len(longer)),
                 mean(longer) if longer else 0.0,
@@ -68,6 +75,7 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
                 max((other.visual_confidence for other in alike), default=0.0),
                 mean([other.visual_confidence for other in row]) if row else 0.0,
                 sum(_kind(other.text) == kind for other in row) / max(1, len(row)),
+                float(place.row == 0),
             ]
         )
     return rows

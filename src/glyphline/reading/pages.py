@@ -17,6 +17,7 @@ from glyphline.errors import ImageError, UserError
 from glyphline.imaging.documents import ColourImage, Document, GreyImage, ImageSource
 from glyphline.page import Cell, Character, Line, Page, Word
 from glyphline.reading.cell_reliability import assess_cells, is_short_cell
+from glyphline.reading.cell_texts import join_units, remove_leaders
 from glyphline.reading.detection.detectors import (
     DbNetDetector,
     Detector,
@@ -188,8 +189,9 @@ class PageReader:
         ]
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
             lines = [_join_lines(lines)]
+        lines = number_cells(join_units([remove_leaders(line) for line in lines], _join_lines))
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
-        kept = tuple(reject_unreliable_lines(number_cells(lines), self.min_confidence))
+        kept = tuple(reject_unreliable_lines(lines, self.min_confidence))
         if self.min_confidence > 0 and isinstance(self.detector, InkDetector):
             probabilities = text_probabilities([None] * len(lines), lines, is_small(image), hypothesis.quarters != 0)
             kept = tuple(

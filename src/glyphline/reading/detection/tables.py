@@ -27,6 +27,8 @@ from glyphline.reading.thresholds import THRESHOLDS
 #: below 0, because a gutter that is missed spoils every row of a table, while most gaps that are taken for gutters are
 #: in numbered lists, which the decision `table` refuses; on the composed pages of benchmarks/tables.py
 MIN_GUTTER_LOG_ODDS = -1.0
+#: above 0, because cells of several lines are more frequent on the pages of the fit than on receipts and statements
+MIN_SAME_ROW_LOG_ODDS = 1.0
 Interval = tuple[float, float]  # left, right or top, bottom, px of the levelled page
 
 
@@ -384,9 +386,12 @@ def table_features(block: Block) -> list[float]:
 
     1 (the bias); the logs of the numbers of rows and columns; the share of cells that are filled, and of rows with one
     filled cell; the mean distance of a cell's centre from that of its row, heights; the least and the largest share of
-    the cells of a column that fill its width; the logs of the mean width of the narrowest and of the widest column and
-    of the narrowest gutter's median gap, heights; the log of the median distance of rows, heights; the mean and the
-    least over the columns of (share that fills the width x log of the width): columns of prose are filled and wide.
+    the cells of a column that fill its width; the logs of the mean width of the narrowest and of the widest column, of
+    the narrowest gutter's median gap and of the narrowest gap that is free in all rows, heights; the log of the median
+    distance of rows, heights; the mean and the least over the columns of (share that fills the width x log of the
+    width): columns of prose are filled and wide; how far the narrowest column is above six heights, as columns of
+    prose are, and the first one below three, as that of a list is (logs). All but the bias are repeated, 0 for a block
+    of more than two columns: lists, letters and most prose have two.
     """
     cells = block.grid()
     height = block.height
@@ -406,13 +411,17 @@ def table_features(block: Block) -> list[float]:
         float(np.median([row[k + 1][0].left - row[k][-1].right for row in cells if row[k] and row[k + 1]] or [height]))
         for k in range(columns - 1)
     ]
+    free = min(b[0] - a[1] for a, b in pairwise(block.columns))
     middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
     distance = float(np.median(np.diff(middles))) / height
     prose = [share * max(0.0, width) for share, width in zip(full, widths, strict=True)]
-    return [1.0, math.log(rows), math.log(columns), sum(filled) / rows / columns,
-            sum(count == 1 for count in filled) / rows, float(np.mean(offsets)) if offsets else 0.0, min(full),
-            max(full), min(widths), max(widths), math.log(max(0.1, min(gaps) / height)), math.log(max(0.3, distance)),
-            float(np.mean(prose)), min(prose)]  # fmt: skip
+    features = [math.log(rows), math.log(columns), sum(filled) / rows / columns,
+                sum(count == 1 for count in filled) / rows, float(np.mean(offsets)) if offsets else 0.0,
+                min(full), max(full), min(widths), max(widths),
+                math.log(max(0.1, min(gaps) / height)), math.log(max(0.1, free / height)),
+                math.log(max(0.3, distance)), float(np.mean(prose)), min(prose),
+                max(0.0, min(widths) - math.log(6)), max(0.0, math.log(3) - widths[0])]  # fmt: skip
+    return [1.0, *features, *(float(columns == 2) * x for x in features)]
 
 
 def same_row_features(block: Block, k: int) -> list[float]:
@@ -551,7 +560,7 @@ def join_rows(block: Block) -> tuple[tuple[tuple[LevelBox, ...], ...], ...]:
     cells = block.grid()
     rows = cells[:1]
     for k, lower in enumerate(cells[1:]):
-        if log_odds_of("same_row", same_row_features(block, k)) > 0:
+        if log_odds_of("same_row", same_row_features(block, k)) > MIN_SAME_ROW_LOG_ODDS:
             rows[-1] = [a + b for a, b in zip(rows[-1], lower, strict=True)]
         else:
             rows.append(lower)
