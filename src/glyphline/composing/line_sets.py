@@ -37,10 +37,12 @@ from glyphline.composing.layouts import (
     sample_warp_indices,
 )
 from glyphline.composing.sentences import AlphabetFitter, fit_sentences, sharing, split_sentences_by_source
-from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
+from glyphline.composing.shaping import split_units
+from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.recipe import LinesRecipe
+from glyphline.writing_direction import LTR, has_rtl_letters, resolve_direction, to_visual
 
 LABELS = "labels.tsv"  # rows of file<TAB>text
 RECORDS = "record.jsonl"  # one JSON object a line image: its file name and its LineRecord
@@ -75,7 +77,7 @@ class LineSet:
     split. pool: an open glyph pool to use instead of the recipe's glyphs, with a split of its own. glyph_split: the
     split of the recipe's glyphs, where it differs from that of the sentences.
     Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet and
-    for a character that no glyph source can draw or that the recipe refuses, RecipeError for an unknown layout or
+    for a character that no glyph source can draw or join or that the recipe refuses, RecipeError for an unknown layout or
     effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
     """
 
@@ -92,6 +94,7 @@ class LineSet:
         self.recipe, self.split = recipe, split
         self.seed = random_int(seed, SPLITS.index(split)) >> 2
         self.alphabet = Alphabet.from_name(recipe.alphabet)
+        self.direction = resolve_direction(recipe.direction, self.alphabet.characters)
         self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
         by_source = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)
         self._sentence_note, sources = sharing(by_source), by_source[split]
@@ -116,9 +119,39 @@ class LineSet:
         if recipe.capitals or recipe.letter_spaced:
             characters |= set(self.fitter("".join(sorted(characters)).upper()))
         self.pool.check_characters("".join(sorted(characters)))
+        self._check_shaping(characters)
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
-        self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
+        self.layout = open_layout(
+            recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0), self.direction
+        )
         self.normalization = normalization_of(recipe)
+
+    def _check_shaping(self, characters: set[str]) -> None:
+        """Raise AlphabetError or RecipeError where the texts cannot be drawn as they are written.
+
+        That is for letters that join or combine which the glyphs or the layout draw one by one, and for a bracket whose
+        mirror image, which right-to-left text shows in its place, is not in the alphabet.
+        """
+        if all(character.isascii() for character in characters):
+            return
+        unit = next((unit for text in self.texts for unit in split_units(text) if len(unit) > 1), None)
+        if unit is not None:
+            self.pool.check_unit(unit)
+            if self.recipe.layout != "natural" or self.recipe.letter_spaced:
+                setting = "lines.letter_spaced" if self.recipe.layout == "natural" else f"layout {self.recipe.layout}"
+                raise RecipeError(
+                    f"the characters of {unit!r} join or combine in writing, but {setting} sets them one by one: use "
+                    "the layout natural without letter_spaced"
+                )
+        if has_rtl_letters("".join(characters)):
+            letter = next(c for c in sorted(characters) if has_rtl_letters(c))
+            shown = "".join(to_visual(letter + c + letter, self.direction)[1] for c in sorted(characters))
+            if missing := self.alphabet.unknown_characters(shown):
+                raise AlphabetError(
+                    f"right-to-left text shows {', '.join(map(repr, missing))} in the place of the opposite bracket or "
+                    "sign, but the alphabet lacks it: add it, or leave out the other one"
+                )
+            self.pool.check_characters("".join(dict.fromkeys(shown)))
 
     @property
     def notes(self) -> list[str]:
@@ -186,7 +219,8 @@ class LineSet:
         if self.layout.name == "tiles" and self.recipe.height == TILE and self.normalization == "whole":
             texts = [self.text(i) for i in indices]
             line_indices = np.asarray(indices, np.int64)
-            tile_indices = sample_tile_indices(texts, self.seed, line_indices, self.pool)
+            seen = [to_visual(text, self.direction) for text in texts]
+            tile_indices = sample_tile_indices(seen, self.seed, line_indices, self.pool)
             jitter = self.layout.jitter if isinstance(self.layout, Tiles) else 0.0
             warps = sample_warp_indices(self.seed, line_indices, tile_indices.shape[1]) if jitter else None
             images = draw_tiles(tile_indices, self.pool, warps, jitter)
@@ -219,19 +253,19 @@ def open_cached_glyphs(spec: str) -> GlyphSource:
     return _open_sources[key]
 
 
-def open_layout(recipe: LinesRecipe) -> Layout:
+def open_layout(recipe: LinesRecipe, direction: str = LTR) -> Layout:
     """The layout of a recipe with its effects or jitter.
 
-    Raises RecipeError for an unknown layout or effect, and for the share of an effect outside 0..1.
+    direction: of the lines, "ltr" or "rtl". Raises RecipeError for an unknown layout or effect, and for the share of an effect outside 0..1.
     """
     if recipe.layout not in LAYOUTS:
         raise RecipeError(f'no layout "{recipe.layout}"; {nearest(recipe.layout, LAYOUTS)}')
     if recipe.layout == "natural":
         effects = DEFAULT_EFFECT_SHARES if recipe.effects is None else recipe.effects
         check_effects(effects)
-        return Natural(effects=effects)
+        return Natural(effects=effects, direction=direction)
     layout = LAYOUTS[recipe.layout]
-    return layout(jitter=recipe.jitter) if issubclass(layout, Tiles) else layout()
+    return layout(jitter=recipe.jitter, direction=direction) if issubclass(layout, Tiles) else layout()
 
 
 def normalization_of(recipe: LinesRecipe) -> str:

@@ -36,12 +36,15 @@ _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 def sentence_key(sentence: str) -> str:
     """Return the key by which sentences are compared: their ASCII letters and digits after `fold_plain`, in lower case.
 
-    Other letters are ignored. The key of a sentence without ASCII letters and digits is the folded sentence itself.
+    Other letters are ignored, except where they are more than the ASCII letters: then the key is the sentence's letters
+    and digits. The key of a sentence without any of these is the folded sentence itself.
 
-    >>> sentence_key("It's me!") == sentence_key("its me")
-    True
+    >>> sentence_key("It's me!") == sentence_key("its me"), sentence_key("В 1961!") == sentence_key("в 1961")
+    (True, True)
     """
     folded = fold_plain(sentence).lower()
+    if not folded.isascii() and 2 * sum(c.isascii() for c in folded if c.isalpha()) < sum(map(str.isalpha, folded)):
+        return "".join(filter(str.isalnum, folded))
     return _NOT_ALPHANUMERIC.sub("", folded) or folded
 
 
