@@ -133,14 +133,19 @@ def file_with(path: str, unit: str) -> str | None:
 @lru_cache(maxsize=131072)
 def _draws(file: str, character: str) -> bool:
     """Whether a font file draws ink for a character, and other ink than for a missing one."""
-    ink, missing = _ink(file, character), _ink(file, MISSING)
-    return ink is not None and ink != missing
+    ink = _ink(file, character)
+    return ink is not None and ink != _missing_ink(file)
+
+
+@lru_cache(maxsize=256)
+def _missing_ink(file: str) -> bytes | None:
+    return _ink(file, MISSING)
 
 
 def _ink(file: str, character: str) -> bytes | None:
-    """The pixels that a font draws for a character without those around its ink; None where it draws no ink."""
-    rendered = _render(file, character)
-    return None if rendered is None else rendered[0].tobytes()
+    """The pixels that a font draws for a character; None where it draws no ink."""
+    mask = _open_font(file).getmask(character)
+    return bytes(mask) if mask.getbbox() else None
 
 
 @lru_cache(maxsize=256)
