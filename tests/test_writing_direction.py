@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from glyphline.writing_direction import LTR, RTL, has_rtl_letters, logical_order, resolve_direction, to_visual
+from glyphline.writing_direction import LTR, RTL, has_rtl_letters, logical_order, resolve_direction, to_visual, visual_order
 
 
 def to_logical(visual: str, direction: str) -> str:
@@ -24,11 +24,26 @@ def to_logical(visual: str, direction: str) -> str:
         ("سعر 5% فقط", "طقف %5 رعس"),
         ("الكتاب (٣٤)", "(٣٤) باتكلا"),
         ("Hello, (12)!", "Hello, (12)!"),
+        ("שפת Python (CPython)!", "!Python (CPython) תפש"),
+        ("(abc אב) [12]", "[12] (בא abc)"),
     ],
 )
 def test_lines_are_seen_as_unicode_says_and_turned_back(text: str, seen: str) -> None:
     assert to_visual(text, RTL) == seen
     assert to_logical(seen, RTL) == text
+
+
+def test_order_is_that_of_the_compiled_algorithm() -> None:
+    """python-bidi has the algorithm twice: compiled, without positions, and in the steps that are used here."""
+    bidi = pytest.importorskip("bidi")
+    rng = random.Random(1)
+    words = ["שלום", "אב", "abc", "X", "12", "3.5", "5%", "(", ")", "[", "]", "-", "!", "عرب", "٣٤", ",", '"', "1-2"]
+    for _ in range(400):
+        text = rng.choice((" ", "")).join(rng.choice(words) for _ in range(rng.randint(1, 8)))
+        if has_rtl_letters(text):
+            for direction, base in ((RTL, "R"), (LTR, "L")):  # the compiled one mirrors no brackets
+                order = [placed.index for placed in visual_order(text, direction)]
+                assert "".join(text[index] for index in order) == bidi.get_display(text, base_dir=base), text
 
 
 def test_left_to_right_line_keeps_the_order_of_its_words() -> None:

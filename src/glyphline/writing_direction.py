@@ -7,7 +7,9 @@ A text without right-to-left letters is the same in both orders.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
 import regex
 
@@ -90,7 +92,8 @@ def logical_order(visual: str, direction: str) -> list[PlacedCharacter]:
 def _reorder(text: str, direction: str) -> list[PlacedCharacter]:
     """The characters in the order of the bidirectional algorithm, with those of right-to-left runs mirrored.
 
-    The algorithm's steps are called one by one, because `bidi.get_display` returns no positions.
+    The algorithm's steps are called one by one, because `bidi.get_display` returns no positions. Its rule for brackets
+    is missing there and added, for texts without embedded directions.
     """
     from bidi import algorithm
 
@@ -102,8 +105,43 @@ def _reorder(text: str, direction: str) -> list[PlacedCharacter]:
         character["index"] = index
     algorithm.explicit_embed_and_overrides(storage)
     algorithm.resolve_weak_types(storage)
+    if len(storage["runs"]) == 1:
+        _resolve_brackets(storage["chars"], storage["base_dir"])
     algorithm.resolve_neutral_types(storage, False)
     algorithm.resolve_implicit_levels(storage, False)
     algorithm.reorder_resolved_levels(storage, False)
     algorithm.apply_mirroring(storage, False)
     return [PlacedCharacter(c["ch"], c["index"], c["level"] % 2 == 1) for c in storage["chars"]]
+
+
+#: type of a character after the weak types are resolved -> direction, as the rule for brackets counts it
+_STRONG = {"L": "L", "R": "R", "AL": "R", "EN": "R", "AN": "R"}
+
+
+def _resolve_brackets(characters: list[dict[str, Any]], base: str) -> None:
+    """Rule N0 of UAX #9: set the types of paired brackets, in place.
+
+    A pair takes the direction of the paragraph where a character inside has it; otherwise that of the characters
+    inside, where the text before the pair has it too, and else that of the paragraph. base: "L" or "R".
+    """
+    from bidi.mirror import MIRRORED
+
+    stack: list[tuple[str, int]] = []  # the bracket that closes, place of the one that opens
+    pairs = []
+    for place, item in enumerate(characters):
+        character, category = item["ch"], unicodedata.category(item["ch"])
+        if item["type"] == "ON" and category == "Ps":
+            stack.append((MIRRORED.get(character, ""), place))
+        elif item["type"] == "ON" and category == "Pe" and character in [closing for closing, _ in stack]:
+            while stack:
+                closing, opening = stack.pop()
+                if closing == character:
+                    pairs.append((opening, place))
+                    break
+    for opening, place in sorted(pairs):
+        inside = {_STRONG.get(item["type"]) for item in characters[opening + 1 : place]} - {None}
+        if not inside:
+            continue
+        before = next((_STRONG[c["type"]] for c in reversed(characters[:opening]) if c["type"] in _STRONG), base)
+        direction = base if base in inside or before == base else before
+        characters[opening]["type"] = characters[place]["type"] = direction
