@@ -1,11 +1,11 @@
 """Trains a small reader of Greek, Cyrillic, Hebrew and Arabic each, and measures it on fonts and sentences never seen.
 
-python benchmarks/any_script.py prepare            # fonts and texts into any-script/, below the current folder
-python benchmarks/any_script.py run [SCRIPT...]    # trains, exports and measures; writes benchmarks/results/any_script.json
+python benchmarks/any_script.py prepare [SCRIPT...]    # fonts and texts into any-script/, below the current folder
+python benchmarks/any_script.py run [SCRIPT...]        # trains, exports, measures; writes results/any_script.json
 
 Needs Debian's fonts (apt-get install fonts-noto-core fonts-dejavu fonts-liberation) and the package wordfreq. A font is
 taken if it has every letter of the script's recipe. Noto's fonts of Hebrew and Arabic have no digits and few signs:
-those come from other fonts. The families in `held_out` are kept out of training: the test lines are drawn in them, each
+those come from other fonts, in the test from fonts that training has too. The families in `held_out` are kept out of training: the test lines are drawn in them, each
 font as many. A sentence is a row of frequent words, drawn by their frequency, with
 signs and numbers; those of the test split are in no training line, but their words are. Trainings resume.
 """
@@ -125,7 +125,9 @@ def run(name: str) -> dict[str, Any]:
     subprocess.run([*command, "--resume"] if (folder / "last.ckpt").exists() else command, check=True)
     minutes = (time.monotonic() - started) / 60
     model = RUNS / f"{name}.onnx"
-    subprocess.run([sys.executable, "-m", "glyphline", "export", str(folder), "--out", str(model), "--int8"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "glyphline", "export", str(folder), "--out", str(model), "--int8"], check=True
+    )
     return {"minutes_of_this_call": round(minutes, 1), "model_bytes": model.stat().st_size, **measure(name, model)}
 
 

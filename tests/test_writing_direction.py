@@ -7,7 +7,15 @@ import unicodedata
 
 import pytest
 
-from glyphline.writing_direction import LTR, RTL, has_rtl_letters, logical_order, resolve_direction, to_visual, visual_order
+from glyphline.writing_direction import (
+    LTR,
+    RTL,
+    has_rtl_letters,
+    logical_order,
+    resolve_direction,
+    to_visual,
+    visual_order,
+)
 
 
 def to_logical(visual: str, direction: str) -> str:

@@ -392,9 +392,18 @@ class Natural(Layout):
             warp = int(bend_indices[k])
             placed.append(
                 PlacedGlyph(
-                    character, source_index, index, left, upper_edge, width, height, warp, tilt, lean,
+                    character,
+                    source_index,
+                    index,
+                    left,
+                    upper_edge,
+                    width,
+                    height,
+                    warp,
+                    tilt,
+                    lean,
                     bend / len(character),
-                )  # fmt: skip
+                )
             )
         if not placed:
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")

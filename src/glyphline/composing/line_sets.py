@@ -77,8 +77,8 @@ class LineSet:
     split. pool: an open glyph pool to use instead of the recipe's glyphs, with a split of its own. glyph_split: the
     split of the recipe's glyphs, where it differs from that of the sentences.
     Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet and
-    for a character that no glyph source can draw or join or that the recipe refuses, RecipeError for an unknown layout or
-    effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
+    for a character that no glyph source can draw or join or that the recipe refuses, RecipeError for an unknown layout
+    or effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
     """
 
     def __init__(
@@ -256,7 +256,8 @@ def open_cached_glyphs(spec: str) -> GlyphSource:
 def open_layout(recipe: LinesRecipe, direction: str = LTR) -> Layout:
     """The layout of a recipe with its effects or jitter.
 
-    direction: of the lines, "ltr" or "rtl". Raises RecipeError for an unknown layout or effect, and for the share of an effect outside 0..1.
+    direction: of the lines, "ltr" or "rtl".
+    Raises RecipeError for an unknown layout or effect, and for the share of an effect outside 0..1.
     """
     if recipe.layout not in LAYOUTS:
         raise RecipeError(f'no layout "{recipe.layout}"; {nearest(recipe.layout, LAYOUTS)}')

@@ -39,7 +39,7 @@ def sentence_key(sentence: str) -> str:
     Other letters are ignored, except where they are more than the ASCII letters: then the key is the sentence's letters
     and digits. The key of a sentence without any of these is the folded sentence itself.
 
-    >>> sentence_key("It's me!") == sentence_key("its me"), sentence_key("В 1961!") == sentence_key("в 1961")
+    >>> sentence_key("It's me!") == sentence_key("its me"), sentence_key("Ж 1961!") == sentence_key("ж 1961")
     (True, True)
     """
     folded = fold_plain(sentence).lower()

@@ -156,8 +156,12 @@ class LineReader:
         greedy, outputs = self._recognize_canonical([n.line for n in normalized])
         no_output: tuple[LogProbs, Alphabet] = np.zeros((0, 1), np.float32), alphabet_of(self.recognizer)
         return [
-            Posteriors(*outputs.get(k, no_output), text, partial(self._build_line, normalized=line, image=image),
-                       self.recognizer.info.direction)  # fmt: skip
+            Posteriors(
+                *outputs.get(k, no_output),
+                text,
+                partial(self._build_line, normalized=line, image=image),
+                self.recognizer.info.direction,
+            )
             for k, (text, line, image) in enumerate(zip(greedy, normalized, images, strict=True))
         ]
 

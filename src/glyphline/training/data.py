@@ -258,7 +258,8 @@ def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = CHE
     """
     narrow = []
     for image, text in zip(*lines.canonical_batch(range(count)), strict=True):
-        needed, available = min_ctc_steps(lines.alphabet.encode(to_visual(text, lines.direction))), steps(image.shape[1])
+        ids = lines.alphabet.encode(to_visual(text, lines.direction))
+        needed, available = min_ctc_steps(ids), steps(image.shape[1])
         if needed > available:
             narrow.append(
                 f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}"

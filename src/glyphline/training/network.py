@@ -20,8 +20,8 @@ from glyphline.files import replace_atomically
 from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.recognition.recognizers import PP_OCR, ModelInfo, bundled_names
 from glyphline.recipe import Recipe, recipe_from
-from glyphline.writing_direction import resolve_direction
 from glyphline.training.encoders import CONTEXTS, ENCODERS, PatchEncoder
+from glyphline.writing_direction import resolve_direction
 
 #: version of the checkpoint files best.pt and last.ckpt; raised when a key or the name of a layer changes
 CHECKPOINT_VERSION = 2

@@ -185,7 +185,7 @@ def _open_shaping_font(path: str) -> ImageFont.FreeTypeFont:
     """A font that HarfBuzz shapes. Raises DataError for a Pillow without it."""
     if not can_shape():
         raise DataError(
-            "letters that join or combine need Pillow's text shaping (HarfBuzz, Raqm), which needs the library FriBiDi: "
+            "letters that join or combine need Pillow's text shaping (HarfBuzz, Raqm), which needs FriBiDi: "
             "install it, for example with `apt-get install libfribidi0`, or `pip install --force-reinstall Pillow`"
         )
     return ImageFont.truetype(path, SIZE, layout_engine=ImageFont.Layout.RAQM)

@@ -57,4 +57,3 @@ class RightToLeftConstraint:
     def accepts(self, text: str) -> bool:
         visual = text[::-1]
         return self.constraint.accepts("".join(p.character for p in logical_order(visual, RTL)))
-
