@@ -5,9 +5,10 @@ python benchmarks/any_script.py run [SCRIPT...]        # trains, exports, measur
 
 Needs Debian's fonts (apt-get install fonts-noto-core fonts-dejavu fonts-liberation) and the package wordfreq. A font is
 taken if it has every letter of the script's recipe. Noto's fonts of Hebrew and Arabic have no digits and few signs:
-those come from other fonts, in the test from fonts that training has too. The families in `held_out` are kept out of training: the test lines are drawn in them, each
-font as many. A sentence is a row of frequent words, drawn by their frequency, with
-signs and numbers; those of the test split are in no training line, but their words are. Trainings resume.
+those come from other fonts, in the test from fonts that training has too. The families in `held_out` are kept out of
+training: the test lines are drawn in them, each font as many. A sentence is a row of frequent words, drawn by their
+frequency, with signs and numbers; those of the test split are in no training line, but their words are. Trainings
+resume.
 """
 
 from __future__ import annotations
