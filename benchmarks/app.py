@@ -84,7 +84,7 @@ async def load(app: AppProcess, pictures: list[bytes], clients: int, seconds: fl
 
 async def measure(arguments: argparse.Namespace, data: Path) -> dict[str, Any]:
     """All parts of the benchmark, on fresh services."""
-    paths = sorted(arguments.photos.iterdir()) if arguments.photos else EXAMPLES
+    paths = sorted(arguments.photos.rglob("*")) if arguments.photos else EXAMPLES
     pictures = [path.read_bytes() for path in paths if path.suffix in (".jpg", ".jpeg", ".png")]
     app = AppProcess(data=data)
     start_mb = round(memory(app))
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--photos", type=Path, help="folder of photos; by default the examples")
+    parser.add_argument("--photos", type=Path, help="folder of photos, also in its folders; by default the examples")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as data:

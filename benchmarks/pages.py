@@ -50,6 +50,7 @@ RAPIDOCR = [str(PEERS), str(ROOT / "benchmarks" / "peers" / "rapidocr_pages.py")
 FOLD = "loose"
 NO_TEXT, ROTATED = "no text", "rotated photograph"
 PAGES, LINES = "pages", "words and lines"
+LATIN = "*-latin-400-*"  # files of recipes/fonts that have the basic letters; the -latin-ext- ones supplement them
 KIND_NAMES = {"notext": NO_TEXT, "rotated": ROTATED, "handprint": "hand print"}  # kind in the manifest -> in the table
 
 
@@ -125,7 +126,7 @@ def rotate_images(test_images: list[TestImage], folder: Path) -> Iterator[TestIm
 
 def compose_columns(folder: Path) -> Iterator[TestImage]:
     """Yield printed pages of one to three columns, every second one with a heading. Yields nothing without the data."""
-    fonts = sorted((ROOT / "recipes" / "fonts" / "print").glob("*.woff"))
+    fonts = sorted((ROOT / "recipes" / "fonts" / "print").glob(LATIN))
     source = data_folder() / "text" / "english.txt.gz"
     if not fonts or not source.exists():
         print("composed pages are skipped: they need the fonts of `make fonts` and $GLYPHLINE_DATA/text")
@@ -155,7 +156,7 @@ def compose_columns(folder: Path) -> Iterator[TestImage]:
 
 def compose_tables(folder: Path) -> Iterator[TestImage]:
     """Yield printed tables of three to five columns; the reading order is row by row. Yields nothing without fonts."""
-    fonts = sorted((ROOT / "recipes" / "fonts" / "print").glob("*.woff"))
+    fonts = sorted((ROOT / "recipes" / "fonts" / "print").glob(LATIN))
     rng = np.random.default_rng(1)
     goods = ["apples", "bread", "butter", "candles", "eggs", "flour", "honey", "milk", "nails", "paper", "salt", "tea"]
     for number, font_path in enumerate(fonts[:6]):

@@ -242,6 +242,29 @@ def test_compose_resumes_and_is_reproducible(tmp_path: Path, layout: str) -> Non
     assert other_seed.code == 2 and "other settings" in other_seed.err.splitlines()[-1]
 
 
+def test_compose_uses_all_of_few_sentences_and_those_of_train_of_many(tmp_path: Path) -> None:
+    sentences = ["Anna", "Bert", "Carl", "Dora", "Emil"]  # no line is shorter, so none is cut
+    (tmp_path / "few.txt").write_text("\n".join(sentences))
+    words = ("compose", "-n", 20, "--sentences", f"text:{tmp_path / 'few.txt'}", "--out")
+
+    def texts_of(result: Any, folder: str) -> set[str]:
+        assert result.code == 0, result.err
+        return set(read_labels(tmp_path / folder).values())
+
+    result = run(*words, tmp_path / "all")
+    assert "all 5 sentences are used" in result.err
+    assert texts_of(result, "all") == set(sentences)
+    result = run(*words, tmp_path / "train", "--split", "train")
+    assert "are used" not in result.err and len(texts_of(result, "train")) == 3
+    (tmp_path / "one.txt").write_text("one line")  # a note on what splits share is printed, too
+    result = run("compose", "-n", 1, "--sentences", f"text:{tmp_path / 'one.txt'}", "--out", tmp_path / "one")
+    assert "only 1 different sentences" in result.err
+    for folder, split in (("many", ()), ("many-train", ("--split", "train"))):
+        assert "are used" not in run("compose", "-n", 3, "--out", tmp_path / folder, *split).err
+    for path in (tmp_path / "many").iterdir():
+        assert path.read_bytes() == (tmp_path / "many-train" / path.name).read_bytes(), path.name
+
+
 def test_compose_writes_a_contact_sheet(tmp_path: Path) -> None:
     result = run("compose", "-n", 3, "--out", tmp_path / "a", "--sheet", tmp_path / "sheet.png")
     assert result.code == 0 and load(tmp_path / "sheet.png").shape[1] > 100

@@ -134,7 +134,8 @@ def test_two_workers_of_a_cluster_train_as_one(
 ) -> None:
     lines: list[str] = []
     result = train_on_cluster(recipe, tmp_path / "run", two_nodes.address, 2, trackers=["csv"], report=lines.append)
-    assert result["epochs"] == 2 and [line[:12] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert result["epochs"] == 2
+    assert [line[:12] for line in lines if line.startswith("epoch")] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert_parity(single_run, tmp_path / "run")
     with pytest.raises(UserError, match="already holds a run"):
         train_on_cluster(recipe, tmp_path / "run", two_nodes.address, 2)

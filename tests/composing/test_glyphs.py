@@ -18,6 +18,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from glyphline.composing.glyphs import (
+    ALL,
     GLYPHS,
     LATIN_SIZES,
     SPLITS,
@@ -542,6 +543,14 @@ def test_folder_without_fonts_names_the_make_target(tmp_path: Path) -> None:
         Fonts(tmp_path / "none")
 
 
+def test_few_fonts_are_all_used_where_nothing_is_trained(font_folder: Path) -> None:
+    fonts = Fonts(font_folder)
+    assert fonts.has_few() and fonts.digests(ALL) == set().union(*map(fonts.digests, SPLITS))
+    assert fonts.count("A", ALL) == sum(fonts.count("A", split) for split in SPLITS)
+    fonts.tiles(ALL)
+    assert not open_glyphs("strokes").has_few()
+
+
 def test_few_fonts_are_shared_and_said(font_folder: Path) -> None:
     assert Fonts(font_folder).sharing() == ""
     for name in FONT_FILES[2:]:
@@ -624,6 +633,14 @@ def test_invalid_folders_are_named(image_folder: Path, tmp_path: Path) -> None:
     (image_folder / "notes").mkdir()
     with pytest.raises(DataError, match=r"notes does not name a character"):
         Folder(image_folder)
+
+
+def test_few_images_are_all_used_where_nothing_is_trained(image_folder: Path) -> None:
+    folder = open_glyphs(f"derived:folder:{image_folder}")
+    assert folder.has_few() and set(folder.characters("train")) <= set(folder.characters(ALL))
+    assert folder.count("7", ALL) == 3 and folder.count("7", "train") == 1
+    assert folder.count("A", ALL) == folder.count("A", "train") == 20  # of 24
+    assert len({folder.glyph("7", number, ALL).ink.tobytes() for number in range(3)}) == 3
 
 
 def test_few_images_are_shared_and_said(image_folder: Path) -> None:

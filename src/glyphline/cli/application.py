@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from glyphline.cli.adapt import adapt
 from glyphline.cli.compose import compose
 from glyphline.cli.demo import demo
 from glyphline.cli.evaluate import evaluate
@@ -32,8 +33,8 @@ from glyphline.errors import GlyphlineError
 
 #: the verbs in the order in which `glyphline --help` lists them
 VERBS = (
-    fetch, compose, sheet, glyphs, train, sweep, runs, report, evaluate, read, serve, translate, export, language,
-    models, demo,
+    fetch, compose, sheet, glyphs, adapt, train, sweep, runs, report, evaluate, read, serve, translate, export,
+    language, models, demo,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from glyphline.addresses import is_local, open_path
-from glyphline.cli.options import Split
 from glyphline.cli.terminal import print_status, progress_bar, write_output
 from glyphline.errors import UserError, nearest
 from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, load_recipe
@@ -39,7 +38,13 @@ def compose(
         Path | None, typer.Option(help="compose the lines of a recipe; it replaces the four options above")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of all random numbers; line i depends only on the seed and i")] = 0,
-    split: Split = "train",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="split of the glyphs and sentences: train, val, test; default: train, and of few glyphs or sentences "
+            "all, unless lines are composed for training (--recipe, --format parquet)"
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="number of processes; the images do not depend on it")] = 1,
     format_name: Annotated[
         str, typer.Option("--format", help="png (a file a line), or parquet (for training.stored_lines; any address)")
@@ -72,8 +77,9 @@ def compose(
     if sheet and sheet.suffix.lower() != ".png":
         raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
     lines_recipe = load_recipe(recipe).lines if recipe else _recipe_from_options(layout, glyphs, sentences, alphabet)
-    lines = LineSet(lines_recipe, split, seed)
-    for note in lines.fitter.describe():
+    for_training = recipe is not None or format_name == "parquet"
+    lines = LineSet(lines_recipe, split or "train", seed, all_if_few=split is None and not for_training)
+    for note in lines.notes:
         print_status(note)
 
     def progress(chunks: Iterable[Any], done: int, total: int) -> Iterator[Any]:

@@ -30,28 +30,43 @@ def sweep(
     track: Annotated[
         list[str] | None, typer.Option(help="trackers of every training, as of train; may be repeated; default: csv")
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="number of torch threads; 0: one for each core")] = 0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="train on a Ray cluster: local (this machine), HOST:PORT, or auto"),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(min=0, help="torch threads of a training; 0: one for each core, with --cluster one")
+    ] = 0,
 ) -> None:
     """Try ideas for a recipe, each alone and the good ones together.
 
     Every idea is trained with several seeds and scored on lines that no training has seen. Hopeless ones are stopped
     early. The folder receives a run for each training, sweep.md, a table with intervals and a verdict for each idea,
     and sweep.json, the same as data. The table is also printed. The command can be interrupted or killed at any time:
-    the same command goes on where it stopped.
+    the same command goes on where it stopped. With --cluster the trainings of several ideas run at the same time on a
+    Ray cluster, whose nodes must share the folder.
     """
     require_training_packages("a sweep")
     import torch
 
     from glyphline.training.sweep import SWEEP_TABLE, load_sweep, run_sweep, with_settings
 
-    if threads:
+    if threads and cluster is None:
         torch.set_num_threads(threads)
     changes = list(change or ()) + ([f"training.epochs={epochs}"] if epochs else [])
     loaded, base = load_sweep(recipe, changes)
     loaded = with_settings(loaded, seeds=seeds, extra_seeds=extra_seeds)
     try:
         with _LiveTable(loaded.name) as live:
-            run_sweep(loaded, base, out, trackers=track or ["csv"], report=live.report, show=live.show)
+            if cluster is not None:
+                from glyphline.cluster.tuning import sweep_on_cluster
+
+                sweep_on_cluster(
+                    loaded, base, out, cluster, threads=threads or 1, trackers=track or ["csv"], report=live.report,
+                    show=live.show,
+                )  # fmt: skip
+            else:
+                run_sweep(loaded, base, out, trackers=track or ["csv"], report=live.report, show=live.show)
     except KeyboardInterrupt:
         print_status(f"interrupted; {out} holds everything up to the last epoch: the same command goes on from there")
         raise

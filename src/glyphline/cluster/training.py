@@ -61,7 +61,7 @@ def train_on_cluster(
         }  # fmt: skip
         errors: list[tuple[int, str]] = []
         try:
-            with _print_messages(messages, report, errors):
+            with print_messages(messages, report, errors):
                 TorchTrainer(
                     _train_in_worker,
                     train_loop_config=settings,
@@ -112,7 +112,7 @@ def _train_in_worker(settings: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _print_messages(messages: Any, report: Callable[[str], None], errors: list[tuple[int, str]]) -> Iterator[None]:
+def print_messages(messages: Any, report: Callable[[str], None], errors: list[tuple[int, str]]) -> Iterator[None]:
     """During the block, report the lines that workers send, and collect their errors: exit code and message."""
 
     def listen() -> None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from glyphline.alphabet import Alphabet
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.effects import DEFAULT_EFFECT_SHARES, check_effects
-from glyphline.composing.glyphs import SPLITS, TILE, GlyphSource, open_glyphs
+from glyphline.composing.glyphs import ALL, SPLITS, TILE, GlyphSource, open_glyphs
 from glyphline.composing.layouts import (
     LAYOUTS,
     GlyphBox,
@@ -36,7 +36,14 @@ from glyphline.composing.layouts import (
     sample_tile_indices,
     sample_warp_indices,
 )
-from glyphline.composing.sentences import AlphabetFitter, fit_sentences, sharing, split_sentences_by_source
+from glyphline.composing.sentences import (
+    FEW_SENTENCES,
+    AlphabetFitter,
+    fit_sentences,
+    join_splits,
+    sharing,
+    split_sentences_by_source,
+)
 from glyphline.composing.shaping import split_units
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
@@ -75,7 +82,9 @@ class LineSet:
     recipe: the settings of the lines; jitter applies to the split train only. split: train, val or test; it decides the
     sentences and the glyphs. seed: any whole number; the attribute `seed` is another number, derived from it and the
     split. pool: an open glyph pool to use instead of the recipe's glyphs, with a split of its own. glyph_split: the
-    split of the recipe's glyphs, where it differs from that of the sentences.
+    split of the recipe's glyphs, where it differs from that of the sentences. all_if_few: for composing alone: use
+    every sentence where there are fewer than FEW_SENTENCES, and every glyph where the sources have few
+    (`GlyphSource.has_few`); the attribute `split` is then ALL.
     Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet and
     for a character that no glyph source can draw or join or that the recipe refuses, RecipeError for an unknown layout
     or effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
@@ -88,6 +97,7 @@ class LineSet:
         seed: int = 0,
         pool: GlyphPool | None = None,
         glyph_split: str | None = None,
+        all_if_few: bool = False,
     ) -> None:
         if split not in SPLITS:
             raise DataError(f'no split "{split}"; {nearest(split, SPLITS)}')
@@ -97,7 +107,13 @@ class LineSet:
         self.direction = resolve_direction(recipe.direction, self.alphabet.characters)
         self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
         by_source = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)
-        self._sentence_note, sources = sharing(by_source), by_source[split]
+        self._sentence_notes, sources = [sharing(by_source)], by_source[split]
+        every = join_splits(by_source) if all_if_few else ()
+        if 1 < (total := sum(map(len, every))) < FEW_SENTENCES:
+            sources, self.split = every, ALL
+            self._sentence_notes.append(
+                f"all {total} sentences are used, also those that training holds out; --split train leaves them out"
+            )
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
         self._source_counts = np.array([len(source_texts) for source_texts in fitted])
@@ -115,6 +131,8 @@ class LineSet:
         self.texts = texts
         self._sentence_order = np.random.default_rng([self.seed, _ORDER_KEY]).permutation(len(texts))
         self.pool = pool or open_glyph_pool(recipe, glyph_split or split)
+        if all_if_few and all(source.has_few() for source in self.pool.sources):
+            self.split, self.pool = ALL, dataclasses.replace(self.pool, split=ALL)
         characters = set("".join(texts))
         if recipe.capitals or recipe.letter_spaced:
             characters |= set(self.fitter("".join(sorted(characters)).upper()))
@@ -156,8 +174,15 @@ class LineSet:
     @property
     def notes(self) -> list[str]:
         """What a user should know of the data: characters folded or dropped, glyphs and sentences that splits share."""
-        shared = [self._sentence_note, *(source.sharing() for source in self.pool.sources)]
-        return [*self.fitter.describe(), *filter(None, shared)]
+        sources = self.pool.sources
+        notes = [*self.fitter.describe(), *self._sentence_notes, *(source.sharing() for source in sources)]
+        if self.pool.split == ALL:
+            names = ", ".join(source.name for source in sources)
+            notes.append(
+                f"where {names} has few glyphs, all are used, also those that training holds out; --split train leaves "
+                "them out"
+            )
+        return list(filter(None, notes))
 
     def text(self, index: int) -> str:
         """The text of line `index`: a sentence, or a part of it that keeps the length limit.

@@ -21,10 +21,11 @@ from glyphline.composing.fetch import data_folder
 from glyphline.composing.generated_signs import generate_signs
 from glyphline.composing.generated_text import generate
 from glyphline.composing.glyphs import SPLITS, resolve_path
-from glyphline.errors import AlphabetError, DataError, RecipeError, nearest
+from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 
 Groups = Iterator[tuple[str, tuple[str, ...]]]  # (group id: the sentence that determines the split, all sentences)
 UNKNOWN_POLICIES = ("replace", "drop", "refuse")  # what AlphabetFitter does with characters outside the alphabet
+FEW_SENTENCES = 100  # with fewer, composing without training uses those of all splits
 SPLIT_BUCKETS = 20  # groups are hashed into this many buckets; bucket 0 is test, bucket 1 val, the others train
 GENERATED_COUNT = 20_000  # texts, if the spec names no number
 
@@ -210,6 +211,15 @@ def read_sentences(spec: str) -> list[str]:
     return [detokenise(text) if is_tokenised else text for text in texts]
 
 
+def is_available(spec: str) -> bool:
+    """Whether a source is known and has a sentence on this machine. Only its first one is read."""
+    try:
+        kind, rest = _source(spec)[0], spec.partition(":")[2]
+        return next(iter(kind(rest)), None) is not None
+    except GlyphlineError:
+        return False
+
+
 def _source(spec: str) -> tuple[Callable[[str], Groups], bool, str]:
     """The row of SENTENCES that a spec names. Raises DataError where there is none."""
     kind = spec.partition(":")[0]
@@ -290,6 +300,15 @@ def _fill_split(splits: dict[str, list[list[str]]], split: str) -> None:
     number = max(range(len(splits[fullest])), key=lambda k: len(splits[fullest][k]))
     texts = splits[fullest][number]
     splits[split][number] = [texts.pop() if sum(map(len, splits[fullest])) > 1 else texts[-1]]
+
+
+def join_splits(splits: dict[str, tuple[tuple[str, ...], ...]]) -> tuple[tuple[str, ...], ...]:
+    """The sentences of all splits, a tuple a source, each once.
+
+    splits: from `split_sentences_by_source`, whose splits may share sentences.
+    """
+    sources = zip(*splits.values(), strict=True)  # the texts of one source in train, val and test
+    return tuple(tuple(dict.fromkeys(text for texts in source for text in texts)) for source in sources)
 
 
 def sharing(splits: dict[str, tuple[tuple[str, ...], ...]]) -> str:

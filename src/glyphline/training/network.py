@@ -171,7 +171,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     return network.eval(), model_info
 
 
-def _load_any_network(path: Path) -> Network:
+def load_any_network(path: Path) -> Network:
     """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's."""
     from glyphline.training.restore import restore_network, restore_pp_ocr
 
@@ -194,7 +194,7 @@ def load_matching_weights(network: Network, path: Path) -> list[str]:
     recipe.network differs, other than in its dropout, or the line height differs; DataError for what `load_network`
     refuses.
     """
-    source = _load_any_network(path)
+    source = load_any_network(path)
     if replace(source.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):
         raise RecipeError(
             f"training.initial_weights: {path} holds another network ({source.recipe.network}): "

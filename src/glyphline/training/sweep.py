@@ -2,7 +2,8 @@
 
 A sweep file names a base recipe and its arms, each a set of changed keys. An arm is trained with several seeds; one of
 these trainings is a trial (`glyphline.training.trials`). `run_sweep` runs all trials in turn and stops hopeless arms by
-successive halving (Jamieson and Talwalkar 2016), the synchronous form of ASHA (Li et al. 2020).
+successive halving (Jamieson and Talwalkar 2016), the synchronous form of ASHA (Li et al. 2020). `cluster.tuning` runs
+the same trials on a cluster.
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from glyphline.errors import RecipeError, UserError
 from glyphline.files import write_atomically
 from glyphline.recipe import Recipe, apply_changes, changed_keys, dataclass_from, load_recipe, parse_change, read_yaml
 from glyphline.score import FOLDS, check_fold
-from glyphline.training.trials import DECODER, Trial, measure_trial, read_progress, run_trial
+from glyphline.training.trials import DECODER, Trial, mean_best_cer, measure_trial, read_progress, run_trial
 from glyphline.training.verdicts import Comparison, TestErrors, compare, count_seeds, describe_verdict, render_table
 
 SWEEP_RESULT, SWEEP_TABLE = "sweep.json", "sweep.md"  # file names in the sweep's folder
 COMBINATION = "best-together"  # the arm that the sweep composes of those that helped
+#: file in the folder of a sweep that runs on a cluster: at which epochs ASHA stopped arms or let them go on
+DECISIONS_FILE = "asha.json"
+LOCK_FILE = ".sweep.lock"  # held by the process that runs the sweep of the folder; a kill releases it
 FIXED_KEYS = ("training.seed", "training.epochs")  # what an arm may not change: the sweep decides both
 
 
@@ -119,8 +126,12 @@ class TrialStatus:
 Show = Callable[[Sequence[TrialStatus], TrialStatus | None], None]  # all trials, and the one that has a new epoch
 
 
-class _Sweep:
-    """The state of a running sweep: its trials, the arms that were stopped, and the measurements."""
+class SweepRun:
+    """The state of a running sweep: its trials, the arms that were stopped, and the measurements.
+
+    It trains in this process, a trial after the other. A subclass trains elsewhere: it overrides `run_until`,
+    `run_rungs` and `describe_stopping`. The arguments are those of `run_sweep`.
+    """
 
     def __init__(
         self, sweep: SweepRecipe, base: Recipe, out: Path, trackers: Sequence[str], report: Callable[[str], None],
@@ -140,12 +151,12 @@ class _Sweep:
         self.combined: dict[str, list[str]] = {"combines": [], "leaves_out": []}
         self.statuses: dict[tuple[str, int], TrialStatus] = {}
         for key in self.trials:
-            self._note(key, "waiting")
+            self.note(key, "waiting")
 
     def _trial(self, arm: str, seed: int) -> Trial:
         return make_trial(self.sweep, self.base, arm, self.changes[arm], seed, self.out)
 
-    def _note(self, key: tuple[str, int], state: str, is_new_epoch: bool = False) -> None:
+    def note(self, key: tuple[str, int], state: str, is_new_epoch: bool = False) -> None:
         """Update a trial's row of the live table and show the table."""
         trial, progress = self.trials[key], read_progress(self.trials[key])
         epoch = max(progress.validation_cers, default=0)
@@ -162,26 +173,31 @@ class _Sweep:
     def run_until(self, keys: Sequence[tuple[str, int]], epoch: int) -> None:
         """Train these trials up to an epoch, in turn."""
         for key in keys:
-            self._note(key, "training")
+            self.note(key, "training")
             show_epoch = partial(self._show_epoch, key)
             run_trial(self.trials[key], epoch, trackers=self.trackers, report=self.report, on_epoch=show_epoch)
-            self._note(key, "waiting")
+            self.note(key, "waiting")
 
     def _show_epoch(self, key: tuple[str, int], epoch: int, cer: float) -> None:
-        self._note(key, "training", True)
+        self.note(key, "training", True)
 
     def measure(self, arm: str, epoch: int) -> None:
         """Read the test lines with the networks that the trials of an arm have after `epoch` epochs."""
-        lines = self.out / "arms" / f"{arm}.yaml"
-        lines.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(lines, apply_changes(self.base, self.changes[arm], f'the arm "{arm}"').to_yaml().encode())
+        lines = self.write_test_recipe(arm)
         for key, trial in self.trials.items():
             if key[0] == arm and (*key, epoch) not in self.measured:
-                self._note(key, "testing")
+                self.note(key, "testing")
                 errors = measure_trial(trial, epoch, lines, self.sweep.test_lines)
                 if errors is not None:
                     self.measured[*key, epoch] = errors
-                self._note(key, "stopped" if arm in self.stopped_at else "waiting")
+                self.note(key, "stopped" if arm in self.stopped_at else "waiting")
+
+    def write_test_recipe(self, arm: str) -> Path:
+        """Write the recipe file that composes the test lines of an arm, and return its path."""
+        path = self.out / "arms" / f"{arm}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, apply_changes(self.base, self.changes[arm], f'the arm "{arm}"').to_yaml().encode())
+        return path
 
     def keys(self, *arms: str) -> list[tuple[str, int]]:
         return [key for key in self.trials if key[0] in arms]
@@ -196,10 +212,7 @@ class _Sweep:
 
         Arms are compared by the mean over their seeds of the lowest validation CER so far.
         """
-        cers = {
-            arm: statistics.mean(read_progress(self.trials[key]).best_cer(rung) for key in self.keys(arm))
-            for arm in self.alive
-        }
+        cers = {arm: mean_best_cer([self.trials[key] for key in self.keys(arm)], rung) for arm in self.alive}
         baseline_cer = cers.pop(self.sweep.baseline)
         ranked = sorted(cers, key=lambda arm: cers[arm])
         for arm in ranked[math.ceil(self.sweep.keep * len(ranked)) :]:
@@ -226,16 +239,19 @@ class _Sweep:
             self.measure(arm, self.epochs)
         self.write_result()
 
-    def run(self) -> dict[str, Any]:
-        """Run everything and return the result."""
-        baseline = self.sweep.baseline
+    def run_rungs(self) -> None:
+        """Train all arms from rung to rung, and stop the worse ones at each."""
         for rung in self.rungs:
             self.run_until(self.keys(*self.alive), rung)
-            self.measure(baseline, rung)  # what is stopped here, or in a later call, is compared with it
+            self.measure(self.sweep.baseline, rung)  # what is stopped here, or in a later call, is compared with it
             self.halve(rung)
             self.write_result()
+
+    def run(self) -> dict[str, Any]:
+        """Run everything and return the result."""
+        self.run_rungs()
         self.run_to_the_end(self.alive)
-        self.add_seeds([arm for arm in self.alive if arm != baseline])
+        self.add_seeds([arm for arm in self.alive if arm != self.sweep.baseline])
         if self.combine():
             self.run_to_the_end([COMBINATION])
             self.add_seeds([COMBINATION])
@@ -333,14 +349,17 @@ class _Sweep:
                 verdict += f"; leaves out {', '.join(self.combined['leaves_out'])}, which set the same keys otherwise"
         return {**described, "verdict": verdict}
 
+    def describe_stopping(self) -> str:
+        """Say which arms are stopped early, where there are rungs."""
+        return (
+            f"Halving after epochs {', '.join(map(str, self.rungs))}: of the arms besides the baseline the best "
+            f"{self.sweep.keep:.0%} by validation CER go on, and all that are not behind the baseline; the others are "
+            "stopped and compared with the baseline at that epoch."
+        )
+
     def _describe_protocol(self) -> dict[str, Any]:
         """What was done, as data and in sentences, and what it cannot tell."""
         sweep, options = self.sweep, self.base.training
-        halving = (
-            f"Halving after epochs {', '.join(map(str, self.rungs))}: of the arms besides the baseline the best "
-            f"{sweep.keep:.0%} by validation CER go on, and all that are not behind the baseline; the others are "
-            "stopped and compared with the baseline at that epoch."
-        )
         rules = [
             f"Every arm has the same {self.epochs} epochs of {options.epoch_lines} lines and starts from random "
             f"weights with {count_seeds(sweep.seeds)}; {sweep.extra_seeds} more where the interval of its difference "
@@ -349,7 +368,7 @@ class _Sweep:
             "read by the function of `glyphline evaluate` with the best weights by validation loss; decoder "
             f"{DECODER}, {FOLDS[sweep.fold][1]}. Every seed reads the same lines.",
             "Intervals: 95 % bootstrap over sentences and seeds; differences are paired by line and by seed.",
-            halving if self.rungs else "No arm is stopped early.",
+            self.describe_stopping() if self.rungs else "No arm is stopped early.",
         ]
         cannot_tell = [
             f"What {self.epochs} epochs do not show: an idea that pays off later, such as one that delays overfitting, "
@@ -384,11 +403,31 @@ def run_sweep(
     The folder gets sweep.json and sweep.md, which are brought up to date at every rung, arms/ARM.yaml, the recipe
     whose test lines decide, and runs/ARM-SEED, the run folders. A call after a kill goes on where it stopped; one with
     more seeds or further arms trains only those. report: receives notes of trackers. show: receives the live table.
-    Raises UserError when the folder cannot be written, and what `run_trial` and `measure_trial` raise.
+    Raises what `open_sweep_folder`, `run_trial` and `measure_trial` raise, UserError for the folder of a sweep that
+    runs on a cluster.
+    """
+    with open_sweep_folder(out):
+        if (out / DECISIONS_FILE).exists():
+            raise UserError(
+                f"the sweep in {out} runs on a cluster: continue it with --cluster, or choose another --out"
+            )
+        return SweepRun(sweep, base, out, trackers, report, show).run()
+
+
+@contextmanager
+def open_sweep_folder(out: Path) -> Iterator[None]:
+    """Make a sweep's folder and hold its lock during the block.
+
+    Raises UserError when another process holds the lock, and when the folder cannot be written, also in the block.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        return _Sweep(sweep, base, out, trackers, report, show).run()
+        with FileLock(out / LOCK_FILE, timeout=0):
+            yield
+    except Timeout:
+        raise UserError(
+            f"another command runs the sweep in {out}: wait until it has ended, or choose another --out folder"
+        ) from None
     except OSError as error:
         raise UserError(f"cannot write the sweep's folder {out}: {error.strerror or error}") from None
 

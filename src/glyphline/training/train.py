@@ -85,7 +85,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
 
 #: called after each validation with the epochs trained so far and the (true, recognized) texts of the validation lines
-EpochListener = Callable[[int, Sequence[tuple[str, str]]], None]
+EpochListener = Callable[[int, Sequence[tuple[str, str]]], bool | None]
 
 
 class DivergedError(GlyphlineError):
@@ -404,7 +404,7 @@ class Patience(EarlyStopping):
 
 
 class EpochNotifier(pl.Callback):
-    """Calls a listener after each epoch, before the epoch's checkpoint is written.
+    """Calls a listener after each epoch, before the epoch's checkpoint is written. Training ends if it returns True.
 
     After a kill between the two the epoch is trained again and the listener is called again, with the same texts.
     """
@@ -414,7 +414,8 @@ class EpochNotifier(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        self.listener(trainer.current_epoch + 1, pl_module.text_pairs)
+        if self.listener(trainer.current_epoch + 1, pl_module.text_pairs):
+            trainer.should_stop = True
 
 
 class ProgressPrinter(pl.Callback):
@@ -641,6 +642,7 @@ def train(
     if resume:
         _check_resumed_recipe(folder, recipe, completed_epochs, report)
     options = recipe.training
+    tracker = Trackers(trackers, report)
     lines: Lines
     if options.stored_lines is None:
         lines = open_lines(recipe.lines, "train", options.seed)
@@ -652,7 +654,6 @@ def train(
     validation_lines = open_lines(recipe.lines, "val", options.seed, options.validation_glyphs)
     for note in (*lines.notes, *(validation_lines.notes if recipe.lines.labelled else ())):
         report(note)
-    tracker = Trackers(trackers, report)
     module = TrainingModule(recipe, tracker)
     if options.initial_weights is not None and (not resume or options.initial_share):
         # a resumed run takes its weights from the checkpoint, but is mixed with the initial ones

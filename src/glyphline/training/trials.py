@@ -96,6 +96,11 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
+def mean_best_cer(trials: Sequence[Trial], until_epoch: int) -> float:
+    """The lowest validation CER of each trial up to an epoch, on average. Raises DataError as `read_progress` does."""
+    return statistics.mean(read_progress(trial).best_cer(until_epoch) for trial in trials)
+
+
 def run_trial(
     trial: Trial,
     until_epoch: int,
@@ -103,11 +108,13 @@ def run_trial(
     trackers: Sequence[str] = ("csv",),
     on_epoch: Callable[[int, float], None] = lambda epoch, cer: None,
     report: Callable[[str], None] = print,
+    command: str | None = None,
 ) -> TrialProgress:
     """Train a trial until it has `until_epoch` epochs, from wherever an earlier call or a kill left it.
 
     A trial that has come so far, or is finished, is returned at once. on_epoch: called after each epoch with the
-    number of epochs, from 1, and the folded CER of the validation lines. Training that diverges finishes the trial.
+    number of epochs, from 1, and the folded CER of the validation lines. command: recorded in the run folder; None:
+    that of this process. Training that diverges finishes the trial.
     Raises what `check_run_folder`, `read_progress` and `train` raise, except DivergedError. KeyboardInterrupt passes
     through.
     """
@@ -135,6 +142,7 @@ def run_trial(
         train(
             trial.recipe, trial.folder, resume=(trial.folder / LAST_CHECKPOINT).exists(), trackers=trackers,
             progress=False, report=report, until_epoch=until_epoch, on_epoch=record_epoch,
+            command=command,
         )  # fmt: skip
     except DivergedError as error:
         write_atomically(path, json.dumps({"epochs": rows, "diverged": str(error)}).encode())

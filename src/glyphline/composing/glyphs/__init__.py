@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from glyphline.composing.glyphs.contract import LATIN_SIZES, SPLITS, TILE, Glyph, GlyphSource, TileBank, ink_boxes
+from glyphline.composing.glyphs.contract import ALL, LATIN_SIZES, SPLITS, TILE, Glyph, GlyphSource, TileBank, ink_boxes
 from glyphline.composing.glyphs.derived import Derived
 from glyphline.composing.glyphs.emnist import EMNIST_SPLITS, Emnist
 from glyphline.composing.glyphs.folder import Folder
@@ -67,6 +67,7 @@ def check_disjoint(source: GlyphSource) -> None:
 
 
 __all__ = [
+    "ALL",
     "EMNIST_SPLITS",
     "GLYPHS",
     "LATIN_SIZES",

@@ -15,6 +15,9 @@ from glyphline.errors import AlphabetError, DataError
 
 Ink = npt.NDArray[np.uint8]  # (h, w), bright ink on a background of 0
 SPLITS = ("train", "val", "test")
+#: instead of a split, for composing without training, from sources that have few glyphs: all of them
+ALL = "all"
+FEW = 10  # fonts, or images of a character; of fewer, one for val and one for test is a large part
 TILE = 28  # px, the side of an EMNIST image
 INK_THRESHOLD = 40  # of 255; fainter pixels are ignored when a glyph is cropped
 
@@ -66,6 +69,13 @@ class GlyphSource(ABC):
     def sharing(self) -> str:
         """Say which glyphs several splits share because there are too few, and what that means; "" where none are."""
         return ""
+
+    def has_few(self) -> bool:
+        """Say whether there are so few glyphs that the methods also take ALL as a split.
+
+        The glyphs of ALL are all where there are fewer than FEW, of a character or in fonts, otherwise those of train.
+        """
+        return False
 
     def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
         """Return the index of a glyph in the style of `writer`, any integer >= 0.

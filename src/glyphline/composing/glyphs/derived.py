@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.composing.glyphs.contract import SPLITS, Glyph, GlyphSource
+from glyphline.composing.glyphs.contract import ALL, SPLITS, Glyph, GlyphSource
 
 Polyline = tuple[tuple[float, float], ...]  # points (x, y) in x-heights, y upwards
 
@@ -166,13 +166,16 @@ class Derived(GlyphSource):
     def digests(self, split: str) -> set[int]:
         return self.source.digests(split)
 
+    def has_few(self) -> bool:
+        return self.source.has_few()
+
     def sharing(self) -> str:
         return self.source.sharing()
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
         if self.source.count(character, split):
             return self.source.glyph(character, index, split)
-        rng = np.random.default_rng([zlib.crc32(character.encode()), index, SPLITS.index(split)])
+        rng = np.random.default_rng([zlib.crc32(character.encode()), index, (*SPLITS, ALL).index(split)])
         glyphs = {}
         for base in _bases(character):
             index, number = divmod(index, self.source.count(base, split))

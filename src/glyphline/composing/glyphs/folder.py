@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from glyphline.composing.glyphs.contract import (
+    ALL,
     DEFAULT_SIZE,
+    FEW,
     INK_THRESHOLD,
     LATIN_SIZES,
     SPLITS,
@@ -110,7 +112,8 @@ class Folder(GlyphSource):
         if not folder.is_dir():
             raise DataError(f"{folder} is no folder: give one that holds a folder of images for each character")
         self._split_of: dict[int, str] = {}  # checksum of an image -> its split
-        self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in SPLITS}
+        self._glyphs: dict[str, dict[str, list[tuple[int, Glyph]]]] = {split: {} for split in (*SPLITS, ALL)}
+        self._has_few = False
         self._shared: list[str] = []  # characters with images that are in several splits
         if (folder / METRICS).exists():
             for measured, images in sorted(read_metrics(folder / METRICS).items()):
@@ -127,6 +130,9 @@ class Folder(GlyphSource):
         if not self._glyphs["train"]:
             raise DataError(f"{folder} holds no folder of images: make one for each character")
 
+    def has_few(self) -> bool:
+        return self._has_few
+
     def sharing(self) -> str:
         if not self._shared:
             return ""
@@ -139,6 +145,9 @@ class Folder(GlyphSource):
         """Divide the images of a character among the splits. folder: for messages."""
         if not glyphs:
             raise DataError(f"{folder} holds no image of {character!r}: add some, or remove the folder")
+        if len(glyphs) < FEW:
+            self._has_few |= len(glyphs) > 1
+            self._glyphs[ALL][character] = sorted(glyphs.items())
         if len(glyphs) < MIN_IMAGES:
             self._shared.append(character)
             first, *others = sorted(glyphs)
@@ -159,6 +168,7 @@ class Folder(GlyphSource):
             room[self._split_of[checksum]] -= 1
         for checksum in sorted(glyphs):
             self._glyphs[self._split_of[checksum]].setdefault(character, []).append((checksum, glyphs[checksum]))
+        self._glyphs[ALL].setdefault(character, self._glyphs["train"].get(character, []))
         empty_splits = [s for s in SPLITS if not self._glyphs[s].get(character)]
         if empty_splits:
             raise DataError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
-from glyphline.composing.glyphs.contract import SPLITS, Glyph, GlyphSource
+from glyphline.composing.glyphs.contract import ALL, FEW, SPLITS, Glyph, GlyphSource
 from glyphline.errors import DataError
 from glyphline.writing_direction import LTR, RTL, has_rtl_letters
 
@@ -60,6 +60,11 @@ class Fonts(GlyphSource):
         self._count = len(fonts)
         if len(fonts) < MIN_FONTS:
             self._fonts = {"train": fonts[:1], "val": fonts[-1:], "test": fonts[-1:]}
+        if self.has_few():
+            self._fonts[ALL] = fonts
+
+    def has_few(self) -> bool:
+        return 1 < self._count < FEW
 
     def sharing(self) -> str:
         if self._count >= MIN_FONTS:

@@ -137,7 +137,7 @@ def without_spanning(rows: Sequence[Sequence[Interval]]) -> list[Interval]:
     """The intervals of all rows without those that span several columns: a few lie where most rows have a gap.
 
     The label of a sum below several columns is such an interval. A gap counts where three rows or more have intervals
-    on both of its sides, and at most a quarter as many rows one that lies across it.
+    on both of its sides, and at most a third as many rows one that lies across it.
 
     >>> without_spanning([[(0, 1), (3, 9)]] * 4 + [[(0, 4)]])[-2:]
     [(0, 1), (3, 9)]
@@ -154,7 +154,7 @@ def without_spanning(rows: Sequence[Sequence[Interval]]) -> list[Interval]:
     for values, sides in zip(by_row, (across, right[:, None] <= points, left[:, None] >= points), strict=True):
         np.logical_or.at(values, row_of, sides)
     crossed, gaps = by_row[0].sum(0), (~by_row[0] & by_row[1] & by_row[2]).sum(0)
-    is_gap = (gaps >= 3) & (crossed > 0) & (4 * crossed <= gaps)
+    is_gap = (gaps >= 3) & (crossed > 0) & (3 * crossed <= gaps)
     if not is_gap.any():
         return intervals
     is_across = (across & is_gap).any(1)
@@ -244,19 +244,23 @@ def _extend(block: Block, row: list[LevelBox]) -> Block | None:
     bottom = max(box.bottom for previous in block.rows[-2:] for box in previous)
     if min(box.top for box in row) - bottom > THRESHOLDS.table_max_gap * block.height:
         return None
+    is_across = False  # a box of the row lies across a gutter
     hits: dict[int, list[LevelBox]] = {}  # column -> the boxes of the row that it holds
     for box in row:
         left, right = block.ink(box)
         touched = [k for k, column in enumerate(block.columns) if column[0] <= right and left <= column[1]]
-        if any(_is_wide_gutter(block, k) for k in touched[:-1]) and not _is_sum(block, row, touched):
-            return None  # the box lies across a gutter
+        if any(_is_wide_gutter(block, k) for k in touched[:-1]):
+            is_across = True
+            if not _is_sum(block, row, touched):
+                return None
         for k in touched[:1]:
             hits.setdefault(k, []).append(box)
     for members in hits.values():  # two cells of the row lie in one column
         gaps = [b.left - a.right for a, b in pairwise(members)]
         if any(gap > THRESHOLDS.column_gap * block.height for gap in gaps):
             return None
-    return Block([*block.rows, row], block.height)
+    extended = Block([*block.rows, row], block.height)
+    return None if len(extended.columns) < len(block.columns) and is_across else extended
 
 
 def _is_sum(block: Block, row: list[LevelBox], spanned: list[int]) -> bool:

@@ -1,0 +1,130 @@
+"""Adapting a reader to a hand: what is trained on, kept out, compared, kept, and resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from glyphline.composing.line_sets import LABELS, LineSet
+from glyphline.errors import UserError
+from glyphline.reading.recognition.recognizers import OnnxRecognizer
+from glyphline.recipe import Recipe
+from glyphline.training import adapt as adapting
+from glyphline.training.adapt import FEW_LINES, adapt
+from glyphline.training.network import load_network
+from glyphline.training.runs import BEST_WEIGHTS
+from glyphline.training.train import train
+
+TinyRecipe = Callable[..., Recipe]
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_recipe: TinyRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a tiny reader that has learned little."""
+    folder = tmp_path_factory.mktemp("adapt") / "reader"
+    recipe = tiny_recipe(lines__layout="natural", lines__height=32, lines__length=[4, 12], training__epochs=2)
+    train(recipe, folder, trackers=["csv"], progress=False, report=lambda _: None)
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs and comparisons of a size that tests can wait for."""
+    sizes = {"EPOCH_LINES": 64, "BATCH": 4, "PARTS": 1, "MEASURED_LINES": 12, "CALIBRATION_LINES": 12}
+    for name, value in {**sizes, "LEARNING_RATE": 0.02}.items():
+        monkeypatch.setattr(adapting, name, value)
+
+
+def write_lines(tiny_recipe: TinyRecipe, folder: Path, count: int) -> Path:
+    """Labelled lines of a hand: composed ones, as images and labels.tsv."""
+    recipe = tiny_recipe(lines__layout="natural", lines__height=32, lines__length=[6, 14]).lines
+    lines, folder = LineSet(recipe, "train", 77), folder / f"lines-{count}"
+    folder.mkdir()
+    rows = []
+    for k in range(count):
+        line = lines.line(k)
+        cv2.imwrite(str(folder / f"{k}.png"), line.image)
+        rows.append(f"{k}.png\t{line.text}\n")
+    (folder / LABELS).write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+def test_reader_is_adapted_to_lines_and_glyphs_and_compared(
+    tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path, small: None
+) -> None:
+    lines, out, reports = write_lines(tiny_recipe, tmp_path, 24), tmp_path / "deep" / "mine.onnx", list[str]()
+    result = adapt(out, model=str(reader), glyphs=["strokes"], lines=[lines], minutes=0.15, report=reports.append)
+    assert any("24 labelled lines: 18 to train on, 6 kept out" in text for text in reports)
+    assert result.epochs >= 1 and result.own_kind == "labelled" and result.own.lines == 6 and result.common.lines == 12
+    assert result.kept == (result.own.after < result.own.before and result.common.after <= result.common.before + 0.002)
+    assert out.exists() == result.kept
+    work = out.with_name("mine.onnx.adapt")
+    assert json.loads((work / "result.json").read_text())["own"]["lines"] == 6
+    info = OnnxRecognizer(work / "adapted.onnx").info
+    assert info.name == "tiny" and info.calibration and info.recipe
+    trained = (work / "lines" / LABELS).read_text().splitlines()
+    assert len(trained) == 18
+
+    again = adapt(out, model=str(reader), glyphs=["strokes"], lines=[lines], minutes=0.15, report=reports.append)
+    assert again.epochs == result.epochs and again.minutes == result.minutes  # the time was used up before
+    with pytest.raises(UserError, match="holds the training of other settings"):
+        adapt(out, model=str(reader), glyphs=["strokes"], minutes=0.1)
+
+
+@pytest.mark.slow
+def test_better_reader_is_kept_and_a_worse_one_is_not(
+    reader: Path, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "MAX_COMMON_INCREASE", 1.0)
+    kept = adapt(tmp_path / "a.onnx", model=str(reader), glyphs=["strokes"], minutes=0.5, report=lambda _: None)
+    assert kept.own_kind == "composed" and kept.own.after < kept.own.before  # a reader of two epochs has much to learn
+    assert kept.kept and OnnxRecognizer(tmp_path / "a.onnx").info.name == "tiny"
+    monkeypatch.setattr(adapting, "MAX_COMMON_INCREASE", -1.0)  # nothing is permitted: the most of the old weights
+    refused = adapt(tmp_path / "b.onnx", model=str(reader), glyphs=["strokes"], minutes=0.1, report=lambda _: None)
+    assert not refused.kept and not (tmp_path / "b.onnx").exists() and "not kept" in refused.reason
+    assert refused.initial_share == adapting.INITIAL_SHARES[0]
+
+
+@pytest.mark.slow
+def test_interrupted_adaptation_goes_on(
+    reader: Path, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, reports = tmp_path / "mine.onnx", list[str]()
+
+    def interrupt(text: str) -> None:
+        reports.append(text)
+        if text.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        adapt(out, model=str(reader), glyphs=["strokes"], minutes=0.6, report=interrupt)
+    assert load_network(out.with_name("mine.onnx.adapt") / BEST_WEIGHTS)[1]["epoch"] >= 0
+    result = adapt(out, model=str(reader), glyphs=["strokes"], minutes=0.6, report=reports.append)
+    epochs = [text.split(":")[0] for text in reports if text.startswith("epoch")]
+    assert epochs.count("epoch 1") == 1 and result.epochs >= 2
+
+
+@pytest.mark.slow
+def test_few_lines_are_said_to_be_few(tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path, small: None) -> None:
+    reports: list[str] = []
+    lines = write_lines(tiny_recipe, tmp_path, 3)
+    with pytest.raises(UserError, match=f"give at least {FEW_LINES} lines, or --glyphs"):
+        adapt(tmp_path / "a.onnx", model=str(reader), lines=[lines], minutes=0.05, report=reports.append)
+    assert any(f"fewer than {FEW_LINES} lines teach little" in text for text in reports)
+
+
+def test_mistakes_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give --glyphs folder:HAND, --lines FOLDER, or both"):
+        adapt(tmp_path / "a.onnx")
+    with pytest.raises(UserError, match=r"name it something\.onnx"):
+        adapt(tmp_path / "a", glyphs=["strokes"])
+    with pytest.raises(UserError, match="give a number above 0"):
+        adapt(tmp_path / "a.onnx", glyphs=["strokes"], minutes=0)
+    with pytest.raises(UserError, match="photo is the same network"):
+        adapt(tmp_path / "a.onnx", glyphs=["strokes"], model="pp-ocr")
+    assert not list(tmp_path.iterdir())
