@@ -25,7 +25,7 @@ from glyphline.alphabet import ALPHABETS
 from glyphline.composing.glyphs import Fonts, Glyph, GlyphSource, Strokes
 from glyphline.composing.hand import HandFolder
 from glyphline.composing.layouts import GlyphPool
-from glyphline.composing.line_sets import LABELS, LineSet
+from glyphline.composing.line_sets import LABELS, LineSet, write_lines
 from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import Sheet, choose_lines
 from glyphline.composing.sheet_photos import check_page, cut_page, find_page
@@ -83,17 +83,10 @@ def write_hand(source: GlyphSource, sheet: Sheet, folder: Path, seed: int) -> No
     hand.finish()
 
 
-def write_lines(source: GlyphSource, split: str, count: int, folder: Path) -> None:
-    """Labelled lines of a hand."""
+def lines_of(source: GlyphSource, split: str) -> LineSet:
+    """Composed lines of a hand."""
     recipe = LinesRecipe(sentences=("built-in", "wikisplit"), length=(12, 40))
-    lines = LineSet(recipe, split, 7, pool=GlyphPool((source, Strokes()), (1.0, 0.0), "train"))
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for index in range(count):
-        line = lines.line(index)
-        cv2.imwrite(str(folder / f"{index:03d}.png"), line.image)
-        rows.append(f"{index:03d}.png\t{line.text}\n")
-    (folder / LABELS).write_text("".join(rows), encoding="utf-8")
+    return LineSet(recipe, split, 7, pool=GlyphPool((source, Strokes()), (1.0, 0.0), "train"))
 
 
 def score_reader(model: str, lines: Path) -> dict[str, Any]:
@@ -137,8 +130,8 @@ def main() -> None:
         for number, (slant, width) in enumerate(BENDS):
             folder, hand = args.work / f"{font}-{number}", Bent(source, slant, width)
             if not (folder / "test" / LABELS).exists():
-                write_lines(hand, "train", LABELLED_LINES, folder / "lines")
-                write_lines(hand, "test", TEST_LINES, folder / "test")
+                write_lines(lines_of(hand, "train"), LABELLED_LINES, folder / "lines")
+                write_lines(lines_of(hand, "test"), TEST_LINES, folder / "test")
             before[folder] = score_reader("photo", folder / "test")
             print(f"{folder.name}: CER {before[folder]['cer']:.1%}", flush=True)
             if not (folder / "hand" / "glyphs.tsv").exists():

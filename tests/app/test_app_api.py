@@ -65,6 +65,7 @@ def test_read_as_json(client: TestClient) -> None:
     assert "read;dur=" in answer.headers["server-timing"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format(client: TestClient, name: str) -> None:
     answer = post(client, LINE, "../../ü.png", format=name)
@@ -217,6 +218,7 @@ def translate_lines(lines: list[Line], source: str, target: str, translator: str
     return SimpleNamespace(source=source, target=target, lines=tuple(translated), advice=advice)
 
 
+@pytest.mark.slow
 def test_translation_is_laid_over_the_page(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, "translators", translate_lines=translate_lines)
     (page,) = post(client, LINE, translate="fr").json()["pages"]

@@ -54,6 +54,7 @@ def receive(connection: socket.socket) -> bytes:
     return data
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
     with socket.create_server(("127.0.0.1", 0)) as taken:

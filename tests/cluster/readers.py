@@ -5,28 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from glyphline.errors import ImageError
-from glyphline.imaging.documents import ColourImage, ImageSource
-from glyphline.page import Line, Page
+from glyphline.imaging.documents import ImageSource
+from glyphline.page import Page
 from glyphline.reading.pages import PageReader
-
-
-class WidthReader:
-    """A line reader whose text for each line is the width of its image."""
-
-    calibrated = True
-
-    def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
-        return [Line(f"{image.shape[1]} px", 1.0, (), "width") for image in images]
-
-    def draft_lines(self, images: Sequence[ColourImage]) -> list[Line]:
-        return self.read_lines(images)
+from width_reader import WidthReader
 
 
 @dataclass

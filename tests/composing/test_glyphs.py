@@ -175,6 +175,7 @@ def test_missing_characters_are_named(source: GlyphSource) -> None:
     assert "'𓀀', '𓀁'" in message and source.name in message and "test" in message
 
 
+@pytest.mark.slow
 def test_tile_bank_has_consistent_offsets_and_boxes(source: GlyphSource) -> None:
     bank = source.tiles("val")
     assert bank is source.tiles("val")

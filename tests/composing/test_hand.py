@@ -66,6 +66,7 @@ def plain_photo(sheet: Sheet, page: int, scale: float = 0.45) -> np.ndarray:
     return cv2.resize(blank, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
+@pytest.mark.slow
 def test_faults_are_named_with_their_place_and_nothing_else_is(hand: tuple[Path, str], filled: FilledPage) -> None:
     _, said = hand
     (empty,), (stray,) = filled.empty, filled.stray
@@ -99,6 +100,7 @@ def test_copied_line_is_a_labelled_line_and_the_contact_sheet_shows_every_box(ha
     assert sorted(record) == ["1", "2"] and record["1"][0]["photo"] == "b.jpg"
 
 
+@pytest.mark.slow
 def test_pages_are_added_and_replaced_in_a_later_call(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "hand"
     run_glyphs(photos / "a.jpg", "--out", out)
@@ -123,6 +125,7 @@ def test_pages_are_added_and_replaced_in_a_later_call(photos: Path, tmp_path: Pa
         HandFolder(out, SMALL)
 
 
+@pytest.mark.slow
 def test_photographs_that_cannot_be_used_are_named_and_the_others_used(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +151,7 @@ def test_missing_definition_is_an_error_that_names_the_sheet(
     assert not Path("hand").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corner", range(4))
 def test_missing_corner_is_named(corner: int) -> None:
     photo = plain_photo(SMALL, 1)

@@ -28,18 +28,7 @@ from glyphline.reading import batch
 from glyphline.reading.batch import SETTINGS_FILE, Outcome, Task, plan_tasks, prepare_folder, read_all, read_and_render
 from glyphline.reading.formats import open_format
 from glyphline.reading.pages import PageReader, open_reader
-
-
-class WidthReader:
-    """A line reader whose text for each line is the width of its image."""
-
-    calibrated = True
-
-    def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
-        return [Line(f"{image.shape[1]} px", 1.0, (), "width") for image in images]
-
-    def draft_lines(self, images: Sequence[ColourImage]) -> list[Line]:
-        return self.read_lines(images)
+from width_reader import WidthReader
 
 
 @dataclass
@@ -114,6 +103,7 @@ def read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 # ------------------------------------------------------------------------------------------ parallel runs, resumption
 
 
+@pytest.mark.slow
 def test_folder_is_read_in_parallel_and_resumed(scans: Path, tmp_path: Path, read: Any) -> None:
     out_1, out_2 = tmp_path / "one", tmp_path / "two"
     code, output = read(scans, "--out", out_1, "--jobs", 1)
@@ -276,6 +266,7 @@ def test_repeated_image_is_read_once(scans: Path, tmp_path: Path) -> None:
     assert len(plan_tasks([image_a, same_image], [], out, ".txt", None)) == 1
 
 
+@pytest.mark.slow
 def test_results_are_not_read_as_images(tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "scans"
     write_image(folder / "a.png")

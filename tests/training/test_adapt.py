@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import pytest
 
-from glyphline.composing.line_sets import LABELS, LineSet
+from glyphline.composing.line_sets import LABELS, LineSet, write_lines
 from glyphline.errors import UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
 from glyphline.recipe import Recipe
@@ -39,25 +38,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(adapting, name, value)
 
 
-def write_lines(tiny_recipe: TinyRecipe, folder: Path, count: int) -> Path:
+def labelled_lines(tiny_recipe: TinyRecipe, folder: Path, count: int) -> Path:
     """Labelled lines of a hand: composed ones, as images and labels.tsv."""
     recipe = tiny_recipe(lines__layout="natural", lines__height=32, lines__length=[6, 14]).lines
-    lines, folder = LineSet(recipe, "train", 77), folder / f"lines-{count}"
-    folder.mkdir()
-    rows = []
-    for k in range(count):
-        line = lines.line(k)
-        cv2.imwrite(str(folder / f"{k}.png"), line.image)
-        rows.append(f"{k}.png\t{line.text}\n")
-    (folder / LABELS).write_text("".join(rows), encoding="utf-8")
-    return folder
+    write_lines(LineSet(recipe, "train", 77), count, folder / "lines")
+    return folder / "lines"
 
 
 @pytest.mark.slow
 def test_reader_is_adapted_to_lines_and_glyphs_and_compared(
     tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path, small: None
 ) -> None:
-    lines, out, reports = write_lines(tiny_recipe, tmp_path, 24), tmp_path / "deep" / "mine.onnx", list[str]()
+    lines, out, reports = labelled_lines(tiny_recipe, tmp_path, 24), tmp_path / "deep" / "mine.onnx", list[str]()
     result = adapt(out, model=str(reader), glyphs=["strokes"], lines=[lines], minutes=0.15, report=reports.append)
     assert any("24 labelled lines: 18 to train on, 6 kept out" in text for text in reports)
     assert result.epochs >= 1 and result.own_kind == "labelled" and result.own.lines == 6 and result.common.lines == 12
@@ -112,7 +104,7 @@ def test_interrupted_adaptation_goes_on(
 @pytest.mark.slow
 def test_few_lines_are_said_to_be_few(tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path, small: None) -> None:
     reports: list[str] = []
-    lines = write_lines(tiny_recipe, tmp_path, 3)
+    lines = labelled_lines(tiny_recipe, tmp_path, 3)
     with pytest.raises(UserError, match=f"give at least {FEW_LINES} lines, or --glyphs"):
         adapt(tmp_path / "a.onnx", model=str(reader), lines=[lines], minutes=0.05, report=reports.append)
     assert any(f"fewer than {FEW_LINES} lines teach little" in text for text in reports)

@@ -102,6 +102,7 @@ def test_training_starts_from_an_onnx_file_with_new_characters(tmp_path: Path) -
     assert torch.allclose(target.head.weight[0], restore_network(tmp_path / "model.onnx").head.weight[0])
 
 
+@pytest.mark.slow
 def test_other_networks_are_refused(tmp_path: Path) -> None:
     recipe = make_recipe(context="none")
     save_weights(trained_like(recipe), tmp_path / "best.pt")
@@ -141,6 +142,7 @@ def test_file_without_a_weight_is_refused(tmp_path: Path) -> None:
         restore_network(tmp_path / "model.onnx")
 
 
+@pytest.mark.slow
 def test_pp_ocr_as_a_network_gives_the_outputs_of_its_file() -> None:
     """lcnet and svtr are PP-OCRv6's small recognizer, number for number."""
     pytest.importorskip("rapidocr", reason="rapidocr is not installed")

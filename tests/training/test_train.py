@@ -254,6 +254,7 @@ def test_result_holds_the_metrics_of_the_best_epoch(finished_run: Path) -> None:
     assert losses[4 * EPOCH_STEPS] < losses[EPOCH_STEPS]  # the network learns
 
 
+@pytest.mark.slow
 def test_same_recipe_gives_the_same_run(tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path) -> None:
     run_training(tiny_recipe(), tmp_path / "run")
     assert_same_run(finished_run, tmp_path / "run")
@@ -490,6 +491,7 @@ def test_run_continued_with_more_epochs_is_the_run_of_that_many_epochs(tiny_reci
     assert history == [{"file": "recipe-1.yaml", "until_epoch": 1, "changes": {"training.epochs": [1, 3]}}]
 
 
+@pytest.mark.slow
 def test_run_stopped_at_an_epoch_goes_on_to_the_same_result(
     tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
 ) -> None:
@@ -506,6 +508,7 @@ def test_run_stopped_at_an_epoch_goes_on_to_the_same_result(
     assert epochs == [(1, 12), (2, 12), (3, 12), (4, 12)]
 
 
+@pytest.mark.slow
 def test_cosine_goes_on_along_the_curve_of_the_new_number_of_epochs(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
     recipes = [tiny_recipe(training__epochs=n, training__epoch_lines=80) for n in (1, 2)]  # 20 steps an epoch
     reports: list[str] = []
@@ -535,6 +538,7 @@ def test_another_patience_counts_on_and_an_exhausted_one_ends_at_once(tiny_recip
     assert [entry["until_epoch"] for entry in json.loads((folder / "recipes.json").read_text())] == [2, 4]
 
 
+@pytest.mark.slow
 def test_precision_parts_clip_and_tracker_may_change(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
     recipe = tiny_recipe(
         training__epochs=5, training__precision="bf16", training__gradient_accumulation=2, training__gradient_clip=0.5
@@ -632,6 +636,7 @@ def test_file_as_run_folder_is_refused(tiny_recipe: TinyRecipe, tmp_path: Path) 
         run_training(tiny_recipe(training__epochs=1), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_resumed_run_logs_each_value_once(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     recipe = tiny_recipe(training__epoch_lines=80)  # 20 steps: each epoch starts at a logged step
@@ -698,6 +703,7 @@ def test_diverging_run_raises_an_error_that_names_the_learning_rate(tiny_recipe:
 # --------------------------------------------------------------------------------------------------------- stored lines
 
 
+@pytest.mark.slow
 def test_training_from_stored_lines_is_training_from_composed_ones(
     tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
 ) -> None:

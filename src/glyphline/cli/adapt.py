@@ -38,15 +38,18 @@ def adapt(
     """
     require_training_packages("adapting a reader")
     from glyphline.training.adapt import adapt as run_adaptation
+    from glyphline.training.adapt import work_folder
+    from glyphline.training.runs import LAST_CHECKPOINT
 
-    work = out.with_name(out.name + ".adapt")
     try:
         result = run_adaptation(
             out, model=model, glyphs=glyphs or (), lines=lines or (), minutes=minutes, seed=seed, report=print_status
         )
     except KeyboardInterrupt:
-        if (work / "last.ckpt").exists():
-            print_status(f"interrupted; {work} holds everything up to the last epoch: give the same command to go on")
+        if (work_folder(out) / LAST_CHECKPOINT).exists():
+            print_status(
+                f"interrupted; {work_folder(out)} holds everything up to the last epoch: give the same command to go on"
+            )
         raise
     own, common = result.own, result.common
     print_status(

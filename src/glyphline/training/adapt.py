@@ -38,6 +38,7 @@ from glyphline.training.labelled_lines import LabelledLine, open_labelled_lines
 from glyphline.training.network import (
     Network,
     TorchRecognizer,
+    copy_matching_weights,
     load_any_network,
     load_network,
     mix_weights,
@@ -120,11 +121,11 @@ def adapt(
         raise UserError(f"{minutes:g} minutes: give a number above 0")
     network = load_any_network(_model_path(model))
     base = network.recipe
-    work = out.with_name(out.name + ".adapt")
+    work = work_folder(out)
     settings = {"model": model, "glyphs": list(glyphs), "lines": [str(folder) for folder in lines], "seed": seed}
     state = _open_state(work, settings)
     common = _available(base.lines, report)
-    trained, held_out = _divide(lines, base.lines, seed, report)
+    trained, held_out = _divide(lines, seed, report)
     if not glyphs and len(held_out) < FEW_LINES // 4:
         raise UserError(
             f"only {len(held_out)} labelled lines are left to measure by: give at least {FEW_LINES} lines, or "
@@ -144,7 +145,14 @@ def adapt(
     choice_lines, test_lines, kind = _measured_lines(own_composed, held_out, base.lines, seed)
     common_lines = LineSet(common, "test", seed).canonical_batch(range(MEASURED_LINES))
     mixed, share = _choose_share(network, load_network(work / BEST_WEIGHTS)[0], choice_lines, common_lines)
-    return _finish(out, work, model, mixed, recipe, share, state, (test_lines, kind), common_lines, common, report)
+    is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
+    old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
+    return _finish(out, work, old_reader, mixed, recipe, share, state, (test_lines, kind), common_lines, common, report)
+
+
+def work_folder(out: Path) -> Path:
+    """The folder that holds the training of a reader that `adapt` writes to `out`."""
+    return out.with_name(out.name + ".adapt")
 
 
 def _model_path(model: str) -> Path:
@@ -173,8 +181,7 @@ def _available(lines: LinesRecipe, report: Callable[[str], None]) -> LinesRecipe
     kept, missing = [], []
     for share in lines.glyphs:
         try:
-            source = open_glyphs(share.source)
-            source.characters("train")
+            open_glyphs(share.source).count("a", "train")  # some sources open their files only now
             kept.append(share)
         except (GlyphlineError, OSError):
             missing.append(share.source)
@@ -198,7 +205,7 @@ def _available(lines: LinesRecipe, report: Callable[[str], None]) -> LinesRecipe
 
 
 def _divide(
-    folders: Sequence[Path], lines: LinesRecipe, seed: int, report: Callable[[str], None]
+    folders: Sequence[Path], seed: int, report: Callable[[str], None]
 ) -> tuple[list[LabelledLine], list[LabelledLine]]:
     """The labelled lines to train on, and those that are kept out.
 
@@ -284,13 +291,12 @@ def _train_for(
         is_first = state["epochs"] == 0  # it includes the preparing of the lines
         state["seconds"] += seconds
         state["epochs"] = epoch
-        write_atomically(work / STATE_FILE, json.dumps(state).encode())
-        cer = sum(character_error_rate(fold_none(a), fold_none(b)) for a, b in pairs) / max(1, len(pairs))
         left = 60 * minutes - state["seconds"]
-        report(f"epoch {epoch}: validation CER {cer:.1%}, {max(0.0, left) / 60:.1f} minutes left")
         if is_over := bool(left < (0.0 if is_first else seconds / 2)):
             state["minutes"] = minutes
-            write_atomically(work / STATE_FILE, json.dumps(state).encode())
+        write_atomically(work / STATE_FILE, json.dumps(state).encode())
+        cer = sum(character_error_rate(fold_none(a), fold_none(b)) for a, b in pairs) / max(1, len(pairs))
+        report(f"epoch {epoch}: validation CER {cer:.1%}, {max(0.0, left) / 60:.1f} minutes left")
         return is_over
 
     if state["minutes"] >= minutes and (work / LAST_CHECKPOINT).exists():
@@ -301,7 +307,8 @@ def _train_for(
     )  # fmt: skip
 
 
-def _canonical(lines: Sequence[LabelledLine], recipe: LinesRecipe, normalization: str) -> Lines:
+def _canonical(lines: Sequence[LabelledLine], recipe: LinesRecipe) -> Lines:
+    normalization = normalization_of(recipe)
     images = [canonical_line_image(line.image(), recipe.height, normalization) for line in lines]
     return images, [line.text for line in lines]
 
@@ -314,13 +321,12 @@ def _measured_lines(
     Labelled lines measure where there are enough of them. Then composed lines of the hand choose, or the other half of
     the labelled ones where there are no glyphs.
     """
-    own = None if composed is None else LineSet(composed, "val", seed).canonical_batch(range(MEASURED_LINES))
-    if composed is None or len(held_out) >= FEW_LINES // 2:
-        labelled = _canonical(held_out, base, normalization_of(base))
-        if own is not None:
-            return own, labelled, "labelled"
-        return (labelled[0][::2], labelled[1][::2]), (labelled[0][1::2], labelled[1][1::2]), "labelled"
-    assert composed is not None and own is not None
+    if composed is None:
+        images, texts = _canonical(held_out, base)
+        return (images[::2], texts[::2]), (images[1::2], texts[1::2]), "labelled"
+    own = LineSet(composed, "val", seed).canonical_batch(range(MEASURED_LINES))
+    if len(held_out) >= FEW_LINES // 2:
+        return own, _canonical(held_out, base), "labelled"
     return own, LineSet(composed, "test", seed).canonical_batch(range(MEASURED_LINES)), "composed"
 
 
@@ -334,20 +340,11 @@ def _choose_share(initial: Network, trained: Network, own: Lines, common: Lines)
 
     They are read greedily. Where no share permits, it is the one with the most of the old weights.
     """
-    old, new = initial.state_dict(), trained.state_dict()
-    new_classes: list[int] = []
-    if len(initial.alphabet.characters) != len(trained.alphabet.characters):  # rows of new characters
-        known = {c: k for k, c in enumerate(initial.alphabet.characters, 1)}
-        characters = trained.alphabet.characters
-        new_classes = [k for k, c in enumerate(characters, 1) if c not in known]
-        for name in [name for name in old if name.startswith("head.")]:
-            rows = new[name].clone()
-            rows[0] = old[name][0]
-            for k, c in enumerate(characters, 1):
-                if c in known:
-                    rows[k] = old[name][known[c]]
-            old[name] = rows
     mixed = Network(trained.recipe).eval()
+    new_characters = copy_matching_weights(mixed, initial)
+    new_classes = [trained.alphabet.characters.index(c) + 1 for c in new_characters]
+    old = {name: weight.clone() for name, weight in mixed.state_dict().items()}
+    new = trained.state_dict()
     limit = _cer(LineReader(TorchRecognizer(initial), GreedyDecoder()), common).cer + MAX_COMMON_INCREASE
     results = []
     for share in INITIAL_SHARES:
@@ -361,8 +358,9 @@ def _choose_share(initial: Network, trained: Network, own: Lines, common: Lines)
 
 
 def _finish(
-    out: Path, work: Path, model: str, network: Network, recipe: Recipe, share: float, state: dict[str, Any],
-    own: tuple[Lines, str], common_lines: Lines, common: LinesRecipe, report: Callable[[str], None],
+    out: Path, work: Path, old_reader: LineReader, network: Network, recipe: Recipe, share: float,
+    state: dict[str, Any], own: tuple[Lines, str], common_lines: Lines, common: LinesRecipe,
+    report: Callable[[str], None],
 ) -> Adaptation:  # fmt: skip
     """Export, calibrate and compare the new reader, and write it where it is better."""
     candidate = work / "adapted.onnx"
@@ -371,7 +369,7 @@ def _finish(
     compress_weights(candidate, candidate, bits=8)
     report("calibrating its confidences")
     calibrate(candidate, dataclasses.replace(recipe, lines=dataclasses.replace(common, labelled=())), CALIBRATION_LINES)
-    readers = [_open_reader(model), open_line_reader(OnnxRecognizer(candidate))]
+    readers = [old_reader, open_line_reader(OnnxRecognizer(candidate))]
     comparisons = []
     for lines in (own[0], common_lines):
         before, after = (_cer(reader, lines) for reader in readers)
@@ -392,10 +390,3 @@ def _finish(
     result = Adaptation(kept, share, state["seconds"] / 60, state["epochs"], own_result, own[1], common_result, reason)
     write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
     return result
-
-
-def _open_reader(model: str) -> LineReader:
-    """The reader that is adapted, with the beam search."""
-    if model in bundled_names() or model.endswith(".onnx"):
-        return open_line_reader(model)
-    return open_line_reader(TorchRecognizer(load_any_network(Path(model))))

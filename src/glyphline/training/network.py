@@ -188,11 +188,9 @@ def load_any_network(path: Path) -> Network:
 def load_matching_weights(network: Network, path: Path) -> list[str]:
     """Initialise a network with the weights of another run; return the characters that are new to these weights.
 
-    path: a run folder, its best.pt, an .onnx file, the name of a bundled model, or "pp-ocr". The network is changed
-    in place. Encoder and context are copied whole. The rows of the head are copied for the blank and for each
-    character that both alphabets hold; rows of new characters keep their values. Raises RecipeError when
-    recipe.network differs, other than in its dropout, or the line height differs; DataError for what `load_network`
-    refuses.
+    path: a run folder, its best.pt, an .onnx file, the name of a bundled model, or "pp-ocr". See
+    `copy_matching_weights`. Raises RecipeError when recipe.network differs, other than in its dropout, or the line
+    height differs; DataError for what `load_network` refuses.
     """
     source = load_any_network(path)
     if replace(source.recipe.network, dropout=0) != replace(network.recipe.network, dropout=0):
@@ -204,6 +202,15 @@ def load_matching_weights(network: Network, path: Path) -> list[str]:
         raise RecipeError(
             f"training.initial_weights: {path} reads lines of {source.recipe.lines.height} px: set lines.height to it"
         )
+    return copy_matching_weights(network, source)
+
+
+def copy_matching_weights(network: Network, source: Network) -> list[str]:
+    """Copy the weights of a network to one of another alphabet; return the characters that are new to these weights.
+
+    The network is changed in place. Encoder and context are copied whole. The rows of the head are copied for the blank
+    and for each character that both alphabets hold; rows of new characters keep their values.
+    """
     source_weights = source.state_dict()
     source_ids = {c: k for k, c in enumerate(source.alphabet.characters, 1)}
     characters = network.alphabet.characters

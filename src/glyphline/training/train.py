@@ -307,8 +307,8 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return
-        truths, texts = ([pair[k] for pair in self.text_pairs] for k in (0, 1))
-        result = score(truths, texts)
+        pairs = self.text_pairs
+        result = score([truth for truth, _ in pairs], [text for _, text in pairs])
         self.metrics = {
             "val_loss": self._val_loss / max(1, self._val_lines),  # nats a line, as in the W&B report
             "val_cer": result.cer, "val_wer": result.wer, "val_exact": result.exact,

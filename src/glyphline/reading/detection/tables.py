@@ -19,6 +19,7 @@ from importlib import resources
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from glyphline.reading.detection.regions import Region
 from glyphline.reading.thresholds import THRESHOLDS
@@ -145,22 +146,36 @@ def without_spanning(rows: Sequence[Sequence[Interval]]) -> list[Interval]:
     intervals = [interval for row in rows for interval in row]
     if len(rows) < 4 or sum(len(row) > 1 for row in rows) < 3:
         return intervals
-    edges = np.unique([edge for interval in intervals for edge in interval])
-    points = (edges[:-1] + edges[1:]) / 2
     left, right = np.array(intervals).T
+    edges = np.unique([left, right])
+    # Between two neighbouring edges lies a point; an interval lies across the points first..last - 1
+    first, last = np.searchsorted(edges, left), np.searchsorted(edges, right)
     row_of = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-    across = (left[:, None] < points) & (points < right[:, None])  # (intervals, points)
-    by_row = np.zeros((3, len(rows), len(points)), np.bool_)
-    for values, sides in zip(by_row, (across, right[:, None] <= points, left[:, None] >= points), strict=True):
-        np.logical_or.at(values, row_of, sides)
-    crossed, gaps = by_row[0].sum(0), (~by_row[0] & by_row[1] & by_row[2]).sum(0)
+    order = np.lexsort((first, row_of))
+    offset = row_of[order] * len(edges)  # puts the rows one after the other, so that one pass serves all of them
+    reach = np.maximum.accumulate(last[order] + offset) - offset
+    before = np.concatenate([[0], reach[:-1] + offset[:-1]]) - offset  # how far the row is covered already
+    starts, ends = np.maximum(first[order], before), reach
+
+    def count(starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """The number of ranges start..end - 1 at each point; a range that ends before it starts has none."""
+        ends = np.maximum(starts, ends)
+        counts = (np.bincount(values, minlength=len(edges)) for values in (starts, ends))
+        return np.cumsum(np.subtract(*counts))[:-1]
+
+    firsts = np.concatenate([[0], np.cumsum([len(row) for row in rows])[:-1]])  # of each row; no row is empty
+    low, high = np.minimum.reduceat(last, firsts), np.maximum.reduceat(first, firsts)
+    low_of, high_of = low[row_of[order]], high[row_of[order]]
+    crossed = count(starts, ends)
+    gaps = count(low, high) - count(np.maximum(starts, low_of), np.minimum(ends, high_of))
     is_gap = (gaps >= 3) & (crossed > 0) & (3 * crossed <= gaps)
     if not is_gap.any():
         return intervals
-    is_across = (across & is_gap).any(1)
+    gaps_before = np.concatenate([[0], np.cumsum(is_gap)])
+    is_across = gaps_before[last] > gaps_before[first]
     columns = np.array(merge_intervals([*map(tuple, np.stack([left, right], 1)[~is_across].tolist())]))
-    overlaps = (left[:, None] < columns[:, 1]) & (columns[:, 0] < right[:, None])
-    spans = is_across & (overlaps.sum(1) > 1)
+    overlaps = np.searchsorted(columns[:, 0], right) - np.searchsorted(columns[:, 1], left, side="right")
+    spans = is_across & (overlaps > 1)
     return [interval for interval, is_spanning in zip(intervals, spans, strict=True) if not is_spanning]
 
 
