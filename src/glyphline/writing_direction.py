@@ -47,6 +47,18 @@ def resolve_direction(direction: str, characters: str) -> str:
     return (RTL if has_rtl_letters(characters) else LTR) if direction == AUTO else direction
 
 
+def mirrored(character: str) -> str:
+    """The character as right-to-left text shows it: brackets and signs like < face the other way.
+
+    >>> mirrored("("), mirrored("א")
+    (')', 'א')
+    """
+    from bidi.mirror import MIRRORED
+
+    opposite: str = MIRRORED.get(character, character)
+    return opposite
+
+
 def visual_order(text: str, direction: str) -> list[PlacedCharacter]:
     """The characters of a line of text as they are seen, from left to right.
 
@@ -124,14 +136,12 @@ def _resolve_brackets(characters: list[dict[str, Any]], base: str) -> None:
     A pair takes the direction of the paragraph where a character inside has it; otherwise that of the characters
     inside, where the text before the pair has it too, and else that of the paragraph. base: "L" or "R".
     """
-    from bidi.mirror import MIRRORED
-
     stack: list[tuple[str, int]] = []  # the bracket that closes, place of the one that opens
     pairs = []
     for place, item in enumerate(characters):
         character, category = item["ch"], unicodedata.category(item["ch"])
         if item["type"] == "ON" and category == "Ps":
-            stack.append((MIRRORED.get(character, ""), place))
+            stack.append((mirrored(character), place))
         elif item["type"] == "ON" and category == "Pe" and character in [closing for closing, _ in stack]:
             while stack:
                 closing, opening = stack.pop()

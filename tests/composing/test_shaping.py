@@ -16,7 +16,7 @@ from glyphline.composing.glyphs import Fonts, open_glyphs
 from glyphline.composing.glyphs.fonts import can_shape, file_with
 from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.line_sets import LineSet
-from glyphline.composing.sentences import sentence_key, split_of_text
+from glyphline.composing.sentences import _load_splits, sentence_key, split_of_text
 from glyphline.composing.shaping import split_units, visual_units
 from glyphline.composing.sheet import Sheet
 from glyphline.composing.sheet_drawing import MM, draw_page
@@ -26,8 +26,10 @@ from glyphline.writing_direction import RTL, to_visual
 
 DEJAVU = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # has Greek to Arabic
 HEBREW = "שלום עולם (12) כאן"
+MIXED = "אני לומד Python 3.5 (כבר)"
 ARABIC = "كتاب جميل، 25 صفحة"
-ALPHABETS = {HEBREW: " ()0123456789אבגדהוזחטיךכלםמןנסעףפץצקרשת", ARABIC: " 0123456789،أابتجحدرصفكلمنهويةى"}
+HEBREW_ALPHABET = " ()0123456789אבגדהוזחטיךכלםמןנסעףפץצקרשת"
+ALPHABETS = {HEBREW: HEBREW_ALPHABET, MIXED: HEBREW_ALPHABET + ".Python", ARABIC: " 0123456789،أابتجحدرصفكلمنهويةى"}
 needs_shaping = pytest.mark.skipif(not can_shape(), reason="Pillow has no HarfBuzz here: install libfribidi0")
 
 
@@ -42,6 +44,7 @@ def one_font(tmp_path: Path) -> Path:
 
 def lines_of(text: str, glyphs: str, folder: Path, **settings: object) -> LineSet:
     """A set of lines of one text in one glyph source."""
+    _load_splits.cache_clear()  # the file may have been another one
     path = folder / "text.txt"
     path.write_text(text, encoding="utf-8")
     data = {
@@ -118,7 +121,7 @@ def test_word_is_drawn_in_joined_letters(one_font: Path) -> None:
 
 
 @needs_shaping
-@pytest.mark.parametrize("text", [HEBREW, ARABIC])
+@pytest.mark.parametrize("text", [HEBREW, MIXED, ARABIC])
 def test_right_to_left_line_is_drawn_from_right_to_left(text: str, one_font: Path, tmp_path: Path) -> None:
     lines = lines_of(text, f"fonts:{one_font}", tmp_path)
     line = lines.line(0, boxes=True)
@@ -146,17 +149,47 @@ def test_tiles_are_in_visual_order_alone_and_in_a_batch(one_font: Path, tmp_path
     assert [g.character for g in lines.line(0).record.glyphs] == list(to_visual(HEBREW, RTL).replace(" ", ""))
 
 
-def test_letters_that_join_are_refused_where_glyphs_are_single(tmp_path: Path) -> None:
-    folder = tmp_path / "letters"
-    for character in ALPHABETS[ARABIC].strip():
+@pytest.mark.parametrize(("text", "unit"), [(ARABIC, "كتاب"), ("हम सुबह चाय पीते हैं", "हम"), ("ดื่มน้ำชา", "ดื่")])
+def test_letters_that_join_or_combine_are_refused_where_glyphs_are_single(text: str, unit: str, tmp_path: Path) -> None:
+    folder, alphabet = tmp_path / "letters", "".join(sorted(set(text)))
+    for character in alphabet.replace(" ", ""):
         target = folder / f"U+{ord(character):04X}"
         target.mkdir(parents=True)
         for number in range(3):
             image = np.full((60, 60), 255, np.uint8)
             image[9:50, 9:50] = np.random.default_rng([ord(character), number]).choice((0, 255), (41, 41))
             cv2.imwrite(str(target / f"{number}.png"), image)
-    with pytest.raises(AlphabetError, match=r"characters of 'كتاب' join .* folder:.* single .* use fonts:FOLDER"):
-        lines_of(ARABIC, f"folder:{folder}", tmp_path)
+    with pytest.raises(AlphabetError, match=rf"characters of '{unit}' join .* folder:.* single .* use fonts:FOLDER"):
+        lines_of(text, f"folder:{folder}", tmp_path, alphabet=alphabet)
+
+
+@needs_shaping
+def test_word_whose_letters_no_single_font_has_is_named_before_composing(one_font: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder, lacking in ((one_font, "گ"), (other, "ت")):
+        font = TTFont(DEJAVU)
+        for table in font["cmap"].tables:
+            if table.isUnicode():
+                table.cmap.pop(ord(lacking), None)
+        font.save(folder / "DejaVuSans.ttf")
+    glyphs = [f"fonts:{one_font}", f"fonts:{other}"]
+    path = tmp_path / "text.txt"
+    settings = {"alphabet": " اتگمن", "glyphs": glyphs, "sentences": [f"text:{path}"], "effects": {}}
+    path.write_text("تمام گمان", encoding="utf-8")  # each font has one of the words
+    assert LineSet(recipe_from({"lines": settings}).lines, "train", 3).line(0).text == "تمام گمان"
+    path.write_text("تمام گمان تگ", encoding="utf-8")
+    _load_splits.cache_clear()
+    with pytest.raises(AlphabetError, match="no font in the train split has all characters of 'تگ'"):
+        LineSet(recipe_from({"lines": settings}).lines, "train", 3)
+
+
+def test_sentences_in_another_script_than_the_alphabet_are_refused(one_font: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        AlphabetError, match=r"most letters of the sentences .* such as '.', .*lines\.alphabet .*--alphabet"
+    ):
+        lines_of(HEBREW, f"fonts:{one_font}", tmp_path, alphabet="english")
+    assert lines_of("Nice word: שלום", f"fonts:{one_font}", tmp_path, alphabet="english").line(0).text == "Nice word:"
 
 
 @needs_shaping

@@ -64,11 +64,13 @@ class LabelFonts:
         drawn unit by unit (`shaping`), in the order in which it is seen.
         """
         if has_rtl_letters(text):
-            units = visual_units(text, RTL)
-            path = next((p for p in self._paths if all(c == " " or _draws(p, c) for c in text)), None)
-            runs = [(path or self._unit_path(unit), unit) for unit in units]
+            path = self._path_of_all(text)
+            runs = [
+                (path or self._path_of_all(unit) or self._path(unit[0]) or BUILT_IN, unit)
+                for unit in visual_units(text, RTL)
+            ]
         else:
-            path = next((p for p in self._paths[:8] if all(c == " " or _draws(p, c) for c in text)), None)
+            path = self._path_of_all(text, 8)
             runs = [(path, text)] if path is not None else [
                 (path, "".join(run)) for path, run in groupby(text, lambda c: self._path(c) or BUILT_IN)
             ]  # fmt: skip
@@ -79,10 +81,9 @@ class LabelFonts:
             image.text((x, xy[1]), run, fill=(0, 0, 0) if image.mode == "RGB" else 0, font=font, anchor=f"l{anchor[1]}")
             x += font.getlength(run)
 
-    def _unit_path(self, unit: str) -> str:
-        """The first font that has all characters of a unit, otherwise one that has the first."""
-        whole = next((path for path in self._paths if all(c == " " or _draws(path, c) for c in unit)), None)
-        return whole or self._path(unit[0]) or BUILT_IN
+    def _path_of_all(self, text: str, count: int | None = None) -> str | None:
+        """The first font, of the first `count`, that draws all characters of a text. Spaces need none."""
+        return next((p for p in self._paths[:count] if all(c == " " or _draws(p, c) for c in text)), None)
 
     def _path(self, character: str) -> str | None:
         return next((path for path in self._paths if _draws(path, character)), None)

@@ -92,19 +92,26 @@ class GlyphPool:
                 "split: add a source that has them (strokes draws all of ASCII), or choose a smaller alphabet"
             )
 
-    def check_unit(self, unit: str) -> None:
-        """Raise AlphabetError where no source can draw a unit of several characters (`shaping`) as one shape."""
-        if len(unit) > 1 and not any(source.shapes for source in self.sources):
+    def check_units(self, units: Sequence[str]) -> None:
+        """Raise AlphabetError where no source can draw one of the units of several characters (`shaping`) as a whole.
+
+        units: at least one.
+        """
+        if not any(source.shapes for source in self.sources):
             raise AlphabetError(
-                f"the characters of {unit!r} join or combine in writing, but {', '.join(s.name for s in self.sources)} "
-                "has single characters: use fonts:FOLDER, whose letters are joined by HarfBuzz, or leave these "
-                "characters out of the alphabet"
+                f"the characters of {units[0]!r} join or combine in writing, but "
+                f"{', '.join(s.name for s in self.sources)} has single characters: use fonts:FOLDER, whose letters are "
+                "joined by HarfBuzz, or leave these characters out of the alphabet"
             )
-        if not any(self._has(source, unit) for source in self.sources):
-            raise AlphabetError(
-                f"no font in the {self.split} split has all characters of {unit!r}: add one that does, or leave some "
-                "of them out of the alphabet"
-            )
+        every = "".join(sorted(set("".join(units))))
+        if any(self._has(source, every) for source in self.sources):  # most often one font has them all
+            return
+        for unit in units:
+            if not any(self._has(source, unit) for source in self.sources):
+                raise AlphabetError(
+                    f"no font in the {self.split} split has all characters of {unit!r}: add one that does, or leave "
+                    "some of them out of the alphabet"
+                )
 
     def _has(self, source: GlyphSource, unit: str) -> bool:
         """Whether a source draws a character, or a unit of several."""
@@ -127,7 +134,7 @@ class GlyphPool:
             if self._has(source, unit):
                 return index
         if len(unit) > 1:
-            self.check_unit(unit)
+            self.check_units([unit])
         self.check_characters(unit)
         raise AssertionError  # one of the checks has raised
 
@@ -392,19 +399,10 @@ class Natural(Layout):
             warp = int(bend_indices[k])
             placed.append(
                 PlacedGlyph(
-                    character,
-                    source_index,
-                    index,
-                    left,
-                    upper_edge,
-                    width,
-                    height,
-                    warp,
-                    tilt,
-                    lean,
+                    character, source_index, index, left, upper_edge, width, height, warp, tilt, lean,
                     bend / len(character),
                 )
-            )
+            )  # fmt: skip
         if not placed:
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
         margin = {side: float(rng.uniform(0.15, 1.0) * x) for side in ("left", "right", "top", "bottom")}

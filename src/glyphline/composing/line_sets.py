@@ -49,7 +49,7 @@ from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeErr
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.recipe import LinesRecipe
-from glyphline.writing_direction import LTR, has_rtl_letters, resolve_direction, to_visual
+from glyphline.writing_direction import LTR, has_rtl_letters, mirrored, resolve_direction, to_visual
 
 LABELS = "labels.tsv"  # rows of file<TAB>text
 RECORDS = "record.jsonl"  # one JSON object a line image: its file name and its LineRecord
@@ -85,9 +85,10 @@ class LineSet:
     split of the recipe's glyphs, where it differs from that of the sentences. all_if_few: for composing alone: use
     every sentence where there are fewer than FEW_SENTENCES, and every glyph where the sources have few
     (`GlyphSource.has_few`); the attribute `split` is then ALL.
-    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet and
-    for a character that no glyph source can draw or join or that the recipe refuses, RecipeError for an unknown layout
-    or effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
+    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet,
+    for sentences in another script than it and for a character that no glyph source can draw or join or that the recipe
+    refuses, RecipeError for an unknown layout or effect, a replacement outside the alphabet, and weights of the glyphs
+    that are all 0.
     """
 
     def __init__(
@@ -116,6 +117,11 @@ class LineSet:
             )
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
+        if letters := self.fitter.lost_script(texts):
+            raise AlphabetError(
+                f"most letters of the sentences are not in the alphabet, such as {', '.join(map(repr, letters[:5]))}: "
+                "list the characters of their script in lines.alphabet (glyphline compose: --alphabet)"
+            )
         self._source_counts = np.array([len(source_texts) for source_texts in fitted])
         self._source_starts = np.cumsum(self._source_counts) - self._source_counts
         weights = np.where(self._source_counts > 0, recipe.sentence_weights or 1.0, 0.0)  # an empty source is left out
@@ -139,9 +145,8 @@ class LineSet:
         self.pool.check_characters("".join(sorted(characters)))
         self._check_shaping(characters)
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
-        self.layout = open_layout(
-            recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0), self.direction
-        )
+        drawn_recipe = recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0)
+        self.layout = open_layout(drawn_recipe, self.direction)
         self.normalization = normalization_of(recipe)
 
     def _check_shaping(self, characters: set[str]) -> None:
@@ -152,24 +157,23 @@ class LineSet:
         """
         if all(character.isascii() for character in characters):
             return
-        unit = next((unit for text in self.texts for unit in split_units(text) if len(unit) > 1), None)
-        if unit is not None:
-            self.pool.check_unit(unit)
+        units = list(dict.fromkeys(unit for text in self.texts for unit in split_units(text) if len(unit) > 1))
+        if units:
+            self.pool.check_units(units)
             if self.recipe.layout != "natural" or self.recipe.letter_spaced:
                 setting = "lines.letter_spaced" if self.recipe.layout == "natural" else f"layout {self.recipe.layout}"
                 raise RecipeError(
-                    f"the characters of {unit!r} join or combine in writing, but {setting} sets them one by one: use "
-                    "the layout natural without letter_spaced"
+                    f"the characters of {units[0]!r} join or combine in writing, but {setting} sets them one by one: "
+                    "use the layout natural without letter_spaced"
                 )
         if has_rtl_letters("".join(characters)):
-            letter = next(c for c in sorted(characters) if has_rtl_letters(c))
-            shown = "".join(to_visual(letter + c + letter, self.direction)[1] for c in sorted(characters))
+            shown = "".join(mirrored(character) for character in sorted(characters))
             if missing := self.alphabet.unknown_characters(shown):
                 raise AlphabetError(
                     f"right-to-left text shows {', '.join(map(repr, missing))} in the place of the opposite bracket or "
                     "sign, but the alphabet lacks it: add it, or leave out the other one"
                 )
-            self.pool.check_characters("".join(dict.fromkeys(shown)))
+            self.pool.check_characters(shown)
 
     @property
     def notes(self) -> list[str]:

@@ -402,6 +402,14 @@ class AlphabetFitter:
             self.folded[character, plain] += 1
         return plain
 
+    def lost_script(self, texts: Iterable[str]) -> list[str]:
+        """The letters beyond ASCII that were dropped or replaced, commonest first, if most of the texts was lost so.
+
+        texts: what the fitter has left of all texts so far. Returns [] where they hold more characters than were lost.
+        """
+        lost = Counter({c: n for c, n in self.counts.items() if c.isalpha() and not c.isascii()})
+        return [c for c, _ in lost.most_common()] if lost.total() > sum(map(len, texts)) else []
+
     def describe(self, shown: int = 8) -> list[str]:
         """Say which characters were folded, dropped or replaced and how often: a sentence for each that happened."""
         notes = []

@@ -117,6 +117,11 @@ class LineReader:
         """Whether the recognizer has a fitted calibration for this decoder."""
         return bool((self.recognizer.info.calibration or {}).get(self.decoder.kind))
 
+    @property
+    def direction(self) -> str:
+        """The direction of the recognizer's lines, "ltr" or "rtl"."""
+        return self.recognizer.info.direction
+
     def read_line(self, image: str | Path | bytes | npt.NDArray[np.generic]) -> Line:
         """Read one image of one line, in any form that `glyphline.imaging.documents.load` takes.
 
@@ -160,7 +165,7 @@ class LineReader:
                 *outputs.get(k, no_output),
                 text,
                 partial(self._build_line, normalized=line, image=image),
-                self.recognizer.info.direction,
+                self.direction,
             )
             for k, (text, line, image) in enumerate(zip(greedy, normalized, images, strict=True))
         ]
@@ -256,7 +261,7 @@ class LineReader:
         for index, output in outputs.items():
             (candidates,) = candidate_languages([decoded[index].text], self.languages)
             decoder = self._decoder_for(next(iter(candidates)))
-            decoded[index] = decode_line(decoder, *output, self.recognizer.info.direction)
+            decoded[index] = decode_line(decoder, *output, self.direction)
         return decoded
 
     def decode_all(

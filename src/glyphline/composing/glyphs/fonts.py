@@ -133,9 +133,14 @@ def file_with(path: str, unit: str) -> str | None:
 
     unit: a character, or several that are drawn together; the file then has all of them.
     """
+    return next((f for f in _files(path) if unit and all(_draws(f, character) for character in unit)), None)
+
+
+@lru_cache(maxsize=4096)
+def _files(path: str) -> tuple[str, ...]:
+    """The file of a font and its supplement, if it has one."""
     supplement = _supplement(Path(path))
-    files = [path] if str(supplement) == path or not supplement.exists() else [path, str(supplement)]
-    return next((file for file in files if unit and all(_draws(file, character) for character in unit)), None)
+    return (path,) if str(supplement) == path or not supplement.exists() else (path, str(supplement))
 
 
 @lru_cache(maxsize=131072)
@@ -159,9 +164,8 @@ def _ink(file: str, character: str) -> bytes | None:
 @lru_cache(maxsize=256)
 def _scan(path: str) -> str:
     """The characters that a font and its supplement may have: those of every block that they do not draw as missing."""
-    font_files = {path, str(_supplement(Path(path)))}
     found: list[str] = []
-    for file in sorted(f for f in font_files if Path(f).exists()):
+    for file in _files(path):
         font = _open_font(file, SCAN_SIZE)
         missing = bytes(font.getmask(MISSING * SCAN_BLOCK))  # the last block, if shorter, counts as found
         found += [block for block in _scanned_blocks() if bytes(font.getmask(block)) != missing]
