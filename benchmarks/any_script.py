@@ -1,18 +1,21 @@
 """Trains a small reader of Greek, Cyrillic, Hebrew and Arabic each, and measures it on fonts and sentences never seen.
 
-python benchmarks/any_script.py prepare [SCRIPT...]    # fonts and texts into any-script/, below the current folder
-python benchmarks/any_script.py run [SCRIPT...]        # trains, exports, measures; writes results/any_script.json
+    python benchmarks/any_script.py prepare [--scripts greek,hebrew]    # fonts and texts, into any-script/
+    python benchmarks/any_script.py run [--scripts greek,hebrew] [--minutes 15]    # writes results/any_script.json
 
-Needs Debian's fonts (apt-get install fonts-noto-core fonts-dejavu fonts-liberation) and the package wordfreq. A font is
-taken if it has every letter of the script's recipe. Noto's fonts of Hebrew and Arabic have no digits and few signs:
-those come from other fonts, in the test from fonts that training has too. The families in `held_out` are kept out of
-training: the test lines are drawn in them, each font as many. A sentence is a row of frequent words, drawn by their
-frequency, with signs and numbers; those of the test split are in no training line, but their words are. Trainings
-resume.
+Needs Debian's fonts (apt-get install fonts-noto-core fonts-dejavu fonts-liberation) and wordfreq (pip install wordfreq
+-c constraints.txt). A font is taken if it has every letter of the script's recipe. Noto's fonts of Hebrew and Arabic
+have no digits and few signs: those come from other fonts, in the test from fonts that training has too. The families in
+`held_out` are kept out of training: the test lines are drawn in them, each font as many. A sentence is a row of
+frequent words, drawn by their frequency, with signs and numbers; those of the test split are in no training line, but
+their words are. The number of epochs is the one that fits into the minutes, by a dry run before the first. The result
+of a script is written as soon as it is measured; an interrupted run goes on: a script that has a result for the same
+minutes is left out, and a training resumes after its last epoch.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import random
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,9 @@ from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import GlyphShare, load_recipe
 from glyphline.score import score
+from glyphline.training.dry_run import dry_run
+from glyphline.training.runs import LAST_CHECKPOINT, RECIPE_FILE, RESULT_FILE
+from glyphline.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "any_script.json"
@@ -91,6 +98,8 @@ def prepare(name: str) -> None:
                 copy(path, "fonts")
         if path.name.startswith(SIGNS) and all(file_with(str(path), c) for c in signs):
             copy(path, "signs")
+    if not copied["fonts"] or not copied["held-out"]:
+        sys.exit(f"{SYSTEM_FONTS} lacks fonts of {name}: apt-get install fonts-noto-core fonts-dejavu fonts-liberation")
     words = [w for w in top_n_list(script.language, WORDS) if set(w) <= set(characters)]
     weights = [word_frequency(word, script.language) ** 0.6 for word in words]  # rare words have rare letters
     rng = random.Random(19)
@@ -117,19 +126,40 @@ def _sentence(rng: random.Random, words: list[str], weights: list[float], script
     return " ".join(row) + rng.choice((".", ".", "!", script.question, ""))
 
 
-def run(name: str) -> dict[str, Any]:
-    """Train the recipe of a script, export it, and measure the file; a finished run is not trained again."""
-    folder = RUNS / name
+def run(name: str, minutes: float) -> dict[str, Any]:
+    """Train the recipe of a script for about some minutes, export it, and measure the file."""
+    folder = RUNS / f"{name}-{minutes:g}"
+    trained = train_for(name, folder, minutes)
+    model = folder / f"{name}.onnx"
+    command = [sys.executable, "-m", "glyphline", "export", str(folder), "--out", str(model), "--int8"]
+    subprocess.run(command, check=True)
+    return {"minutes": minutes, **trained, "model_bytes": model.stat().st_size, **measure(name, model)}
+
+
+def train_for(name: str, folder: Path, minutes: float) -> dict[str, Any]:
+    """Train into a run folder, or go on there. Returns the epochs and the minutes that they took in all calls."""
+    times = folder / "epoch_minutes.json"  # of each epoch, with the preparing before it
+    resume = (folder / LAST_CHECKPOINT).exists()
+    if resume:
+        recipe = load_recipe(folder / RECIPE_FILE)
+    else:
+        recipe = load_recipe(ROOT / "recipes" / f"{name}.yaml")
+        epochs = max(1, round(60 * minutes / dry_run(recipe).epoch_seconds))
+        recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=epochs))
+    epoch_minutes: list[float] = json.loads(times.read_text()) if resume and times.exists() else []
     started = time.monotonic()
-    command = [sys.executable, "-m", "glyphline", "train", str(ROOT / "recipes" / f"{name}.yaml"), "--out", str(folder),
-               "--track", "csv"]  # fmt: skip
-    subprocess.run([*command, "--resume"] if (folder / "last.ckpt").exists() else command, check=True)
-    minutes = (time.monotonic() - started) / 60
-    model = RUNS / f"{name}.onnx"
-    subprocess.run(
-        [sys.executable, "-m", "glyphline", "export", str(folder), "--out", str(model), "--int8"], check=True
-    )
-    return {"minutes_of_this_call": round(minutes, 1), "model_bytes": model.stat().st_size, **measure(name, model)}
+
+    def note(epoch: int, pairs: Sequence[tuple[str, str]]) -> None:
+        nonlocal started
+        epoch_minutes.append((time.monotonic() - started) / 60)
+        started = time.monotonic()
+        write_atomically(times, json.dumps(epoch_minutes).encode())
+        cer = score([truth for truth, _ in pairs], [text for _, text in pairs]).cer
+        print(f"{name}: epoch {epoch} of {recipe.training.epochs}, validation CER {cer:.1%}", flush=True)
+
+    if not (folder / RESULT_FILE).exists():
+        train(recipe, folder, resume=resume, trackers=("csv",), progress=False, on_epoch=note)
+    return {"epochs": recipe.training.epochs, "training_minutes": round(sum(epoch_minutes), 1)}
 
 
 def measure(name: str, model: Path) -> dict[str, Any]:
@@ -154,26 +184,33 @@ def measure(name: str, model: Path) -> dict[str, Any]:
     result = score(truths, texts)
     return {
         "lines": result.lines, "cer": round(result.cer, 4), "cer_interval": [round(v, 4) for v in result.cer_interval],
-        "wer": round(result.wer, 4), "exact": round(result.exact, 4), "cer_by_font": by_font,
+        "wer": round(result.wer, 4), "exact": round(result.exact, 4), "cer_by_font": by_font, "decoder": "greedy",
         "direction": info.direction, "samples": [list(pair) for pair in list(zip(truths, texts, strict=True))[:3]],
     }  # fmt: skip
 
 
 def main() -> None:
-    action, *names = sys.argv[1:] or ["help"]
-    unknown = [name for name in names if name not in SCRIPTS]
-    if action not in ("prepare", "run") or unknown:
-        sys.exit(f"{__doc__}\nscripts: {', '.join(SCRIPTS)}")
-    for name in names or SCRIPTS:
-        if action == "prepare":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["prepare", "run"])
+    parser.add_argument("--scripts", default=",".join(SCRIPTS), help="of: " + ", ".join(SCRIPTS))
+    parser.add_argument("--minutes", type=float, default=15.0, help="of training a script")
+    arguments = parser.parse_args()
+    names = arguments.scripts.split(",")
+    if unknown := [name for name in names if name not in SCRIPTS]:
+        parser.error(f"no script {', '.join(unknown)}; choices: {', '.join(SCRIPTS)}")
+    for name in names:
+        if arguments.action == "prepare" or not (DATA / name / "text.txt").exists():
             prepare(name)
+        if arguments.action == "prepare":
             continue
-        if not (DATA / name / "text.txt").exists():
-            prepare(name)
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        results[name] = run(name)
-        write_atomically(RESULTS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
-        print(f"{name}: CER {results[name]['cer']:.2%} on {results[name]['lines']} lines")
+        if results.get(name, {}).get("minutes") == arguments.minutes:
+            print(f"{name} has a result: delete it from {RESULTS} to measure again")
+            continue
+        result = run(name, arguments.minutes)
+        write_atomically(RESULTS, (json.dumps({**results, name: result}, indent=1, ensure_ascii=False) + "\n").encode())
+        low, high = result["cer_interval"]
+        print(f"{name}: CER {result['cer']:.2%} ({low:.2%} - {high:.2%}) on {result['lines']} lines")
 
 
 if __name__ == "__main__":

@@ -149,6 +149,13 @@ def test_tiles_are_in_visual_order_alone_and_in_a_batch(one_font: Path, tmp_path
     assert [g.character for g in lines.line(0).record.glyphs] == list(to_visual(HEBREW, RTL).replace(" ", ""))
 
 
+def test_character_without_a_tile_is_refused_where_lines_are_of_tiles(one_font: Path, tmp_path: Path) -> None:
+    lines = lines_of("a𝔸", f"fonts:{one_font}", tmp_path, alphabet=" a𝔸", layout="tiles", effects=None, length=2,
+                     cut="character")  # fmt: skip
+    with pytest.raises(AlphabetError, match="has no tiles of '𝔸': use the layout natural"):
+        lines.line(0)
+
+
 @pytest.mark.parametrize(("text", "unit"), [(ARABIC, "كتاب"), ("हम सुबह चाय पीते हैं", "हम"), ("ดื่มน้ำชา", "ดื่")])
 def test_letters_that_join_or_combine_are_refused_where_glyphs_are_single(text: str, unit: str, tmp_path: Path) -> None:
     folder, alphabet = tmp_path / "letters", "".join(sorted(set(text)))

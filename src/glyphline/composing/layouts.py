@@ -184,6 +184,9 @@ def sample_tile_indices(
     if is_missing.any():
         missing = "".join(dict.fromkeys(chr(c) for c in codes[is_missing]))
         pool.sources[0].check_characters(missing, pool.split)
+        raise AlphabetError(  # fonts have more characters than are made into tiles
+            f"{pool.sources[0].name} has no tiles of {', '.join(map(repr, missing))}: use the layout natural"
+        )
     counts = np.diff(bank.offsets)
     random = random_uint64(seed, indices.astype(np.uint64)[:, None], np.arange(length, dtype=np.uint64)[None, :])
     tile_indices = bank.offsets[rows] + (random % counts[rows].astype(np.uint64)).astype(np.int64)
