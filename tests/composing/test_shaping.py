@@ -12,6 +12,7 @@ import pytest
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
 
+import glyphline
 from glyphline.composing.glyphs import Fonts, open_glyphs
 from glyphline.composing.glyphs.fonts import can_shape, file_with
 from glyphline.composing.label_fonts import LabelFonts
@@ -208,6 +209,16 @@ def test_letters_that_join_are_refused_where_they_are_set_one_by_one(
 ) -> None:
     with pytest.raises(RecipeError, match="'كتاب' join or combine in writing, but"):
         lines_of(ARABIC, f"fonts:{one_font}", tmp_path, **settings)
+
+
+@needs_shaping
+def test_single_line_is_composed_in_its_direction_and_shape(one_font: Path) -> None:
+    for text in (HEBREW, ARABIC):
+        line = glyphline.compose(text, glyphs=f"fonts:{one_font}")
+        seen = [unit for unit in visual_units(text, RTL) if unit != " "]
+        assert [glyph.character for glyph in line.record.glyphs] == seen and line.text == text
+    with pytest.raises(RecipeError, match="the layout tiles sets them one by one"):
+        glyphline.compose(ARABIC, glyphs=f"fonts:{one_font}", layout="tiles")
 
 
 def test_bracket_whose_mirror_image_is_missing_is_named(one_font: Path, tmp_path: Path) -> None:

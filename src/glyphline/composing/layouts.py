@@ -144,6 +144,7 @@ class Layout(ABC):
 
     name: ClassVar[str]
     normalization: ClassVar[str]  # the mode of `glyphline.imaging.normalization.canonical_line_image` for its images
+    joins: ClassVar[bool] = False  # whether units of several characters (`shaping`) are drawn as a whole
 
     @abstractmethod
     def sample(self, text: str, rng: np.random.Generator, pool: GlyphPool) -> LineRecord:
@@ -158,6 +159,20 @@ class Layout(ABC):
 
         pool: the pool that the record was sampled with. boxes: False leaves the list of boxes empty.
         """
+
+    def check_units(self, units: Sequence[str], pool: GlyphPool) -> None:
+        """Raise AlphabetError or RecipeError where units of several characters cannot be drawn as a whole.
+
+        The error is of the pool, where no source has them in one shape, or of a layout that sets characters one by one.
+        """
+        if not units:
+            return
+        pool.check_units(units)
+        if not self.joins:
+            raise RecipeError(
+                f"the characters of {units[0]!r} join or combine in writing, but the layout {self.name} sets them one "
+                "by one: use the layout natural"
+            )
 
 
 # ---------------------------------------------------------------------------------------------------- tiles, overlap
@@ -343,6 +358,7 @@ class Natural(Layout):
     direction: str = LTR  # of the lines, "ltr" or "rtl"
     name: ClassVar[str] = "natural"
     normalization: ClassVar[str] = "ink"
+    joins: ClassVar[bool] = True
 
     def sample(self, text: str, rng: np.random.Generator, pool: GlyphPool) -> LineRecord:
         preferred_source, writer = pool.choose_source(rng), int(rng.integers(2**31))

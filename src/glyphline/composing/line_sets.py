@@ -44,7 +44,7 @@ from glyphline.composing.sentences import (
     sharing,
     split_sentences_by_source,
 )
-from glyphline.composing.shaping import split_units
+from glyphline.composing.shaping import joined_units
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
@@ -143,11 +143,11 @@ class LineSet:
         if recipe.capitals or recipe.letter_spaced:
             characters |= set(self.fitter("".join(sorted(characters)).upper()))
         self.pool.check_characters("".join(sorted(characters)))
-        self._check_shaping(characters)
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
         drawn_recipe = recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0)
         self.layout = open_layout(drawn_recipe, self.direction)
         self.normalization = normalization_of(recipe)
+        self._check_shaping(characters)
 
     def _check_shaping(self, characters: set[str]) -> None:
         """Raise AlphabetError or RecipeError where the texts cannot be drawn as they are written.
@@ -157,15 +157,13 @@ class LineSet:
         """
         if all(character.isascii() for character in characters):
             return
-        units = list(dict.fromkeys(unit for text in self.texts for unit in split_units(text) if len(unit) > 1))
-        if units:
-            self.pool.check_units(units)
-            if self.recipe.layout != "natural" or self.recipe.letter_spaced:
-                setting = "lines.letter_spaced" if self.recipe.layout == "natural" else f"layout {self.recipe.layout}"
-                raise RecipeError(
-                    f"the characters of {units[0]!r} join or combine in writing, but {setting} sets them one by one: "
-                    "use the layout natural without letter_spaced"
-                )
+        units = joined_units(self.texts)
+        self.layout.check_units(units, self.pool)
+        if units and self.recipe.letter_spaced:
+            raise RecipeError(
+                f"the characters of {units[0]!r} join or combine in writing, but lines.letter_spaced sets them one by "
+                "one: leave it out"
+            )
         if has_rtl_letters("".join(characters)):
             shown = "".join(mirrored(character) for character in sorted(characters))
             if missing := self.alphabet.unknown_characters(shown):

@@ -7,6 +7,8 @@ shaped by HarfBuzz.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import regex
 
 from glyphline.writing_direction import PlacedCharacter, has_rtl_letters, visual_order
@@ -27,6 +29,11 @@ def split_units(text: str) -> list[str]:
     (['n', 'é', ' ', '1', '2'], ['كتاب', '،'], ['บ้', 'า', 'น'])
     """
     return list(text) if text.isascii() else _UNIT.findall(text)
+
+
+def joined_units(texts: Iterable[str]) -> list[str]:
+    """The units of several characters in some texts, each once."""
+    return list(dict.fromkeys(unit for text in texts for unit in split_units(text) if len(unit) > 1))
 
 
 def visual_units(text: str, direction: str) -> list[str]:
