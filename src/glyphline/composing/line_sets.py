@@ -44,7 +44,7 @@ from glyphline.composing.sentences import (
     sharing,
     split_sentences_by_source,
 )
-from glyphline.composing.shaping import joined_units
+from glyphline.composing.shaping import can_join, joined_units
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
@@ -155,9 +155,7 @@ class LineSet:
         That is for letters that join or combine which the glyphs or the layout draw one by one, and for a bracket whose
         mirror image, which right-to-left text shows in its place, is not in the alphabet.
         """
-        if all(character.isascii() for character in characters):
-            return
-        units = joined_units(self.texts)
+        units = joined_units(self.texts) if any(map(can_join, characters)) else []  # most texts need no search
         self.layout.check_units(units, self.pool)
         if units and self.recipe.letter_spaced:
             raise RecipeError(

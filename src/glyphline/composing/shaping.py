@@ -31,6 +31,15 @@ def split_units(text: str) -> list[str]:
     return list(text) if text.isascii() else _UNIT.findall(text)
 
 
+def can_join(character: str) -> bool:
+    """Whether a character joins or combines with others of its kind, or with the one before it.
+
+    >>> can_join("é"), can_join("ب"), can_join("่")
+    (False, True, True)
+    """
+    return len(split_units(f"o{character}{character}")) < 3
+
+
 def joined_units(texts: Iterable[str]) -> list[str]:
     """The units of several characters in some texts, each once."""
     return list(dict.fromkeys(unit for text in texts for unit in split_units(text) if len(unit) > 1))
