@@ -876,7 +876,8 @@ def add_marks(page: ComposedPage, rng: np.random.Generator) -> list[Item]:
     return marks
 
 
-#: polygons in -1..1: a tick, a star, an arrow, a triangle, a square, a lightning, a heart, an hourglass, a stroke, a wave
+#: polygons in -1..1: a tick, a star, an arrow, a triangle, a square, a lightning, a heart, an hourglass, a stroke and a
+#: wave
 MARKS = (((-1, 0), (-0.4, 0.8), (1, -1)),
          ((0, -1), (0.25, -0.3), (1, -0.3), (0.4, 0.1), (0.6, 0.9), (0, 0.4), (-0.6, 0.9), (-0.4, 0.1), (-1, -0.3),
           (-0.25, -0.3), (0, -1)),

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -263,6 +265,28 @@ def test_compose_uses_all_of_few_sentences_and_those_of_train_of_many(tmp_path: 
         assert "are used" not in run("compose", "-n", 3, "--out", tmp_path / folder, *split).err
     for path in (tmp_path / "many").iterdir():
         assert path.read_bytes() == (tmp_path / "many-train" / path.name).read_bytes(), path.name
+
+
+def test_compose_takes_the_alphabet_of_fonts_from_sentences_in_their_script(tmp_path: Path) -> None:
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for folder, name in (("hebrew", "DejaVuSans.ttf"), ("latin", "cmr10.ttf")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(fonts / name, tmp_path / folder)
+    sentence = (
+        "שלום (12 中 עולם"  # no font has 中; the closing bracket, which shows the opening one, is not in the text
+    )
+    (tmp_path / "text.txt").write_text(sentence, encoding="utf-8")
+    words = ("compose", "-n", 1, "--sentences", f"text:{tmp_path / 'text.txt'}", "--out")
+    result = run(*words, tmp_path / "lines", "--glyphs", f"fonts:{tmp_path / 'hebrew'}")
+    assert result.code == 0 and "dropped: '中' 1" in result.err
+    assert list(read_labels(tmp_path / "lines").values()) == ["שלום (12 עולם"]
+    error = run_mistake(*words, tmp_path / "a", "--glyphs", f"fonts:{tmp_path / 'latin'}")
+    assert "has no picture of the letters of the sentences, such as 'ו'" in error and "--alphabet" in error
+    assert "--alphabet" in run_mistake(*words, tmp_path / "a", "--glyphs", "strokes")
+    (tmp_path / "english.txt").write_text("Naïve words\nα is Greek", encoding="utf-8")
+    words = (*words[:-2], f"text:{tmp_path / 'english.txt'}", "-n", 2, "--out", tmp_path / "english")
+    assert run(*words, "--glyphs", f"fonts:{tmp_path / 'hebrew'}").code == 0
+    assert set(read_labels(tmp_path / "english").values()) == {"Naive words", "is Greek"}
 
 
 def test_compose_writes_a_contact_sheet(tmp_path: Path) -> None:

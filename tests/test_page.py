@@ -24,6 +24,19 @@ def test_words_are_split_at_white_space(text: str) -> None:
     assert [w.text for w in make_line(text).words] == text.split()
 
 
+def test_word_of_mixed_directions_spans_its_characters() -> None:
+    """The word is seen as 12-ב: its first character is the rightmost, its last one in the middle."""
+    places = {"ב": 3, "-": 2, "1": 0, "2": 1}
+    characters = [
+        Character(
+            c, 0.9, 10.0 * k, 10.0 * k + 8, ((10.0 * k, 0.0), (10.0 * k + 8, 0.0), (10.0 * k + 8, 9.0), (10.0 * k, 9.0))
+        )
+        for c, k in places.items()
+    ]
+    (word,) = Line("ב-12", 0.9, (), "", tuple(characters)).words
+    assert (word.left, word.right) == (0, 38) and word.polygon == ((0, 0), (38, 0), (38, 9), (0, 9))
+
+
 @pytest.mark.parametrize("text", ["one", "two words", " a bc "])
 def test_word_spans_its_characters_and_has_their_lowest_confidence(text: str) -> None:
     for word in make_line(text).words:

@@ -12,6 +12,7 @@ class WidthReader:
     """A line reader whose text for each line is the width of its image."""
 
     calibrated = True
+    direction = "ltr"
 
     def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
         return [Line(f"{image.shape[1]} px", 1.0, (), "width") for image in images]

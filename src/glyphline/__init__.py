@@ -55,8 +55,9 @@ def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "st
     """Compose one line image with the text `text`. The same arguments give the same bytes.
 
     seed: 0 or more. layout: "natural", "tiles" or "overlap". glyphs: a glyph source, such as "strokes" or
-    "emnist/byclass"; glyphs of its test split are drawn. Raises AlphabetError for a character that the glyphs lack and
-    for an empty text, UserError for a negative seed or an unknown name.
+    "emnist/byclass"; glyphs of its test split are drawn. Text is in logical order. Raises AlphabetError for a character
+    that the glyphs lack or cannot join, and for an empty text, RecipeError for letters that join in a layout of tiles,
+    UserError for a negative seed or an unknown name.
 
     >>> compose("Hello, world!").image.ndim
     2
@@ -65,13 +66,16 @@ def compose(text: str, seed: int = 0, layout: str = "natural", glyphs: str = "st
 
     from glyphline.composing.layouts import GlyphPool
     from glyphline.composing.line_sets import ComposedLine, open_cached_glyphs, open_layout
+    from glyphline.composing.shaping import joined_units
     from glyphline.recipe import LinesRecipe
+    from glyphline.writing_direction import AUTO, resolve_direction
 
     if seed < 0:
         raise UserError(f"the seed is {seed}: give a whole number, 0 or more")
     pool = GlyphPool((open_cached_glyphs(glyphs),), (1.0,), "test")
     pool.check_characters(text)
-    line_layout = open_layout(LinesRecipe(layout=layout))
+    line_layout = open_layout(LinesRecipe(layout=layout), resolve_direction(AUTO, text))
+    line_layout.check_units(joined_units([text]), pool)
     record = line_layout.sample(text, np.random.default_rng(seed), pool)
     image, boxes = line_layout.draw(record, pool, boxes=True)
     return ComposedLine(0, image, text, record, boxes)

@@ -143,10 +143,11 @@ def split_words(characters: Iterable[Character]) -> list[list[Character]]:
 def word_from_characters(group: list[Character], confidence: float) -> Word:
     """Join characters (at least one) into a word that covers all of them.
 
-    Its polygon has the left corners of the first and the right corners of the last character; it is empty if one of the
-    two has no polygon.
+    Its polygon has the left corners of the leftmost and the right corners of the rightmost character; in right-to-left
+    text these are not the first and the last one. It is empty if one of the two has no polygon.
     """
-    first, last = group[0].polygon, group[-1].polygon
+    first = min(group, key=lambda character: character.left).polygon
+    last = max(reversed(group), key=lambda character: character.left).polygon  # of equal ones the last
     polygon = (first[0], last[1], last[2], first[3]) if first and last else ()
     left, right = min(c.left for c in group), max(c.right for c in group)
     return Word("".join(c.text for c in group), confidence, left, right, polygon)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import yaml
 
 from glyphline.errors import RecipeError, nearest
+from glyphline.writing_direction import DIRECTIONS
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 _Settings = TypeVar("_Settings")
@@ -70,6 +71,12 @@ class LinesRecipe:
     alphabet: str = field(
         default="english",
         metadata=_describe("Name of an alphabet (digits, merged, full, english, ascii), or its characters themselves."),
+    )
+    direction: str = field(
+        default="auto",
+        metadata=_describe(
+            "Direction of the lines: ltr, rtl (right to left), or auto (rtl if the alphabet has right-to-left letters)."
+        ),
     )
     layout: str = field(
         default="natural",
@@ -548,6 +555,7 @@ def _validate(recipe: Recipe) -> None:
             raise RecipeError(message)
     choices = {
         "lines.layout": (lines.layout, ("tiles", "overlap", "natural")),
+        "lines.direction": (lines.direction, DIRECTIONS),
         "lines.normalization": (lines.normalization or "ink", ("ink", "whole", "grey")),
         "lines.unknown": (lines.unknown, ("replace", "drop", "refuse")),
         "lines.punctuation": (lines.punctuation, ("written", "stripped")),

@@ -115,7 +115,7 @@ def test_characters_have_glyphs_and_others_have_none(source: GlyphSource) -> Non
         assert characters and len(set(characters)) == len(characters)
         assert all(source.count(c, split) > 0 for c in characters)
         assert " " not in characters
-        for other in (" ", "", "☃", "\u0000"):
+        for other in (" ", "", "𓀀", "\u0000"):
             assert source.count(other, split) == 0
 
 
@@ -170,9 +170,9 @@ def test_choose_returns_a_valid_index_for_every_writer(source: GlyphSource, spli
 def test_missing_characters_are_named(source: GlyphSource) -> None:
     source.check_characters(source.characters("test") + " ", "test")
     with pytest.raises(AlphabetError) as caught:
-        source.check_characters(source.characters("test")[:2] + " ☃☂", "test")
+        source.check_characters(source.characters("test")[:2] + " 𓀀𓀁", "test")
     message = str(caught.value)
-    assert "'☃', '☂'" in message and source.name in message and "test" in message
+    assert "'𓀀', '𓀁'" in message and source.name in message and "test" in message
 
 
 @pytest.mark.slow
@@ -545,6 +545,8 @@ def test_folder_without_fonts_names_the_make_target(tmp_path: Path) -> None:
 
 
 def test_few_fonts_are_all_used_where_nothing_is_trained(font_folder: Path) -> None:
+    for name in FONT_FILES[:3]:  # these have thousands of characters, which take long
+        (font_folder / name).unlink()
     fonts = Fonts(font_folder)
     assert fonts.has_few() and fonts.digests(ALL) == set().union(*map(fonts.digests, SPLITS))
     assert fonts.count("A", ALL) == sum(fonts.count("A", split) for split in SPLITS)

@@ -97,6 +97,7 @@ class ConstantReader:
     """Recognizes the same text in every line, with the given confidences."""
 
     calibrated = True
+    direction = "ltr"
 
     def __init__(
         self, text: str, confidence: float = 0.9, visual_confidence: float = 1.0, legibility: float = 1.0
@@ -249,6 +250,23 @@ def test_doubtful_single_line_is_detected_again_and_joined() -> None:
     assert clear.read_image(image).text == "Dear"
 
 
+def test_parts_of_a_right_to_left_line_are_joined_from_the_right() -> None:
+    parts = {"w80": "לום", "w100": "ש", "w120": "2 רבד"}  # 80 px at the left of the first row, 100 at its right
+    detector = FixedDetector(region(10, 10, 90, 50), region(190, 10, 290, 50), region(160, 80, 280, 120))
+    lines = {}
+    for width, text in parts.items():
+        line = ConstantReader(text[::-1], 0.9).line  # each further character stands to the left
+        lines[width] = replace(line, text=text, characters=line.characters[::-1], words=())
+    reader = ReaderByWidth(w300=ConstantReader("Deu5", 0.9, 0.4).line, **lines)
+    reader.direction = "rtl"
+    (line,) = PageReader(reader, second_detector=detector).read_image(np.full((130, 300, 3), 255, np.uint8)).lines
+    assert line.text == "ש לום 2 רבד" == "".join(c.text for c in line.characters)
+    assert [word.text for word in line.words] == line.text.split()
+    space = line.characters[1]  # between the right part and the left one
+    assert space.left == line.characters[2].right < space.right == line.characters[0].left
+    assert space.polygon[0][0] == space.left and space.polygon[1][0] == space.right
+
+
 @pytest.mark.usefixtures("legibility_decides")
 def test_ink_that_is_no_text_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InkDetector, "__call__", lambda self, image: [region(10, 10, 90, 50, 1.0)])
@@ -288,6 +306,7 @@ def test_orientation_with_more_confident_letters_is_chosen() -> None:
         """Recognizes other words upside down, with the same confidence and a lower visual confidence."""
 
         calibrated = True
+        direction = "ltr"
 
         def read_lines(self, images: Sequence[ColourImage]) -> list[Line]:
             return [

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import matplotlib
+import numpy as np
 import pytest
 
+from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import LABELS, LineSet, write_lines
 from glyphline.errors import UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
-from glyphline.recipe import Recipe
+from glyphline.recipe import LinesRecipe, Recipe
 from glyphline.training import adapt as adapting
 from glyphline.training.adapt import FEW_LINES, adapt
+from glyphline.training.labelled_lines import LabelledLine
 from glyphline.training.network import load_network
 from glyphline.training.runs import BEST_WEIGHTS
 from glyphline.training.train import train
@@ -43,6 +49,25 @@ def labelled_lines(tiny_recipe: TinyRecipe, folder: Path, count: int) -> Path:
     recipe = tiny_recipe(lines__layout="natural", lines__height=32, lines__length=[6, 14]).lines
     write_lines(LineSet(recipe, "train", 77), count, folder / "lines")
     return folder / "lines"
+
+
+def test_alphabet_gets_the_characters_of_labelled_lines_and_sheets_only(tmp_path: Path) -> None:
+    (tmp_path / "fonts").mkdir()
+    shutil.copy(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", tmp_path / "fonts")
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        (tmp_path / "folder" / "U+0436").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "folder" / "U+0436" / f"{number}.png"), rng.integers(0, 2, (40, 40)) * 255)
+    base = LinesRecipe()
+    labelled = [LabelledLine("1", "Café, שלום", lambda: np.zeros((9, 9), np.uint8))]
+
+    def added(*kinds: str) -> str:
+        lines = adapting._own_lines(base, base, [f"{kind}:{tmp_path / kind}" for kind in kinds], labelled)
+        old = Alphabet.from_name(base.alphabet).characters
+        assert lines.alphabet.startswith(old) and lines.direction == "ltr"  # a few Hebrew letters turn no line
+        return lines.alphabet[len(old) :]
+
+    assert added("fonts") == "éולםש" and added("folder", "fonts") == "éжולםש"
 
 
 @pytest.mark.slow

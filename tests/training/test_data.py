@@ -123,3 +123,12 @@ def test_line_with_too_few_time_steps_is_named(lines: LineSet) -> None:
     text = str(caught.value).split("'")[1]
     assert any(a == b for a, b in pairwise(text))
     assert text in [lines.text(index) for index in range(256)]
+
+
+def test_targets_of_right_to_left_lines_are_in_visual_order() -> None:
+    alphabet = Alphabet(" ()12אבג")
+    images = [np.full((28, 64), 255, np.uint8)] * 2
+    batch = make_batch(images, ["אב (12)", "12"], alphabet, direction="rtl")
+    first, second = torch.split(batch.targets, batch.lengths.tolist())
+    assert alphabet.decode(first.tolist()) == "(12) בא" and alphabet.decode(second.tolist()) == "12"
+    assert batch.texts == ["אב (12)", "12"]

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from glyphline.addresses import is_local, open_path
+from glyphline.alphabet import Alphabet
 from glyphline.cli.terminal import print_status, progress_bar, write_output
-from glyphline.errors import UserError, nearest
+from glyphline.errors import AlphabetError, UserError, nearest
 from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, load_recipe
+from glyphline.writing_direction import mirrored
 
 #: glyph source -> the alphabet it can draw, where that is not "english"
 SOURCE_ALPHABETS = {
@@ -19,6 +21,7 @@ SOURCE_ALPHABETS = {
     "emnist/mnist": "digits", "emnist/letters": " ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 }  # fmt: skip
 SHEET_LINES = 24  # lines of a contact sheet, at most
+SCRIPT_SENTENCES = 1000  # sentences by which their script is found, at most
 
 
 def compose(
@@ -32,7 +35,11 @@ def compose(
     ] = "built-in",
     layout: Annotated[str, typer.Option(help="how characters are placed: tiles, overlap, natural")] = "natural",
     alphabet: Annotated[
-        str | None, typer.Option(help="name of an alphabet, or its characters; default: those that the glyphs can draw")
+        str | None,
+        typer.Option(
+            help="name of an alphabet, or its characters; default: those that the glyphs can draw, english with "
+            "fonts:FOLDER, and those of the sentences if they are in another script"
+        ),
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="compose the lines of a recipe; it replaces the four options above")
@@ -76,9 +83,14 @@ def compose(
 
     if sheet and sheet.suffix.lower() != ".png":
         raise UserError(f"{sheet}: a contact sheet is a PNG; name it something.png")
-    lines_recipe = load_recipe(recipe).lines if recipe else _recipe_from_options(layout, glyphs, sentences, alphabet)
-    for_training = recipe is not None or format_name == "parquet"
-    lines = LineSet(lines_recipe, split or "train", seed, all_if_few=split is None and not for_training)
+    all_if_few = split is None and recipe is None and format_name == "png"  # otherwise they are lines for training
+    if recipe:
+        lines_recipe = load_recipe(recipe).lines
+    else:
+        if alphabet is None and glyphs.startswith("fonts:"):
+            alphabet = _alphabet_of_fonts(glyphs, sentences, split or "train", all_if_few)
+        lines_recipe = _recipe_from_options(layout, glyphs, sentences, alphabet)
+    lines = LineSet(lines_recipe, split or "train", seed, all_if_few=all_if_few)
     for note in lines.notes:
         print_status(note)
 
@@ -95,6 +107,34 @@ def compose(
         _, png = cv2.imencode(".png", draw_contact_sheet([(line.image, line.text) for line in first], 2))
         write_output(sheet, png.tobytes())
         print_status(f"{sheet}: a contact sheet of {len(first)} lines")
+
+
+def _alphabet_of_fonts(glyphs: str, sentences: str, split: str, all_if_few: bool) -> str:
+    """The default alphabet of fonts: "english", or the characters that they draw of sentences in another script.
+
+    split, all_if_few: see `LineSet`. Raises AlphabetError for fonts that draw no letter of such sentences.
+    """
+    from glyphline.composing.glyphs import ALL
+    from glyphline.composing.line_sets import open_cached_glyphs
+    from glyphline.composing.sentences import AlphabetFitter, fit_sentences, join_splits, split_sentences_by_source
+
+    (texts,) = join_splits(split_sentences_by_source((sentences,)))
+    fitter = AlphabetFitter(Alphabet.from_name("english"))
+    if not fitter.lost_script(fit_sentences(texts[:SCRIPT_SENTENCES], fitter)):
+        return "english"
+    source = open_cached_glyphs(glyphs)
+    if all_if_few and source.has_few():
+        split = ALL
+    needed = {c for text in texts for c in text}
+    needed |= set(map(mirrored, needed))  # right-to-left text shows a bracket as its opposite
+    drawn = sorted(c for c in needed if source.count(c, split))
+    if not any(c.isalpha() for c in drawn):
+        letters = sorted(c for c in needed if c.isalpha())
+        raise AlphabetError(
+            f"{glyphs} has no picture of the letters of the sentences, such as {', '.join(map(repr, letters[:5]))}: "
+            "give fonts of their script, or choose the characters with --alphabet"
+        )
+    return " " + "".join(drawn)
 
 
 def _recipe_from_options(layout: str, glyphs: str, sentences: str, alphabet: str | None) -> LinesRecipe:

@@ -12,7 +12,9 @@ from pathlib import Path
 from PIL import ImageDraw, ImageFont
 
 from glyphline.composing.glyphs.fonts import SUFFIXES, file_with
+from glyphline.composing.shaping import visual_units
 from glyphline.errors import AlphabetError, DataError
+from glyphline.writing_direction import RTL, has_rtl_letters
 
 #: folders in which Linux, macOS and Windows keep fonts
 SYSTEM_FOLDERS = {
@@ -58,18 +60,30 @@ class LabelFonts:
     def draw(self, image: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, size: int, anchor: str) -> None:
         """Draw a text in black at `size` px an em. xy, anchor: as in Pillow's ImageDraw.text.
 
-        A text that no single font draws is drawn in runs of one font each, from left to right.
+        A text that no single font draws is drawn in runs of one font each, from left to right. Right-to-left text is
+        drawn unit by unit (`shaping`), in the order in which it is seen.
         """
-        path = next((p for p in self._paths[:8] if all(c == " " or _draws(p, c) for c in text)), None)
-        runs = [(path, text)] if path is not None else [
-            (path, "".join(run)) for path, run in groupby(text, lambda c: self._path(c) or BUILT_IN)
-        ]  # fmt: skip
+        if has_rtl_letters(text):
+            path = self._path_of_all(text)
+            runs = [
+                (path or self._path_of_all(unit) or self._path(unit[0]) or BUILT_IN, unit)
+                for unit in visual_units(text, RTL)
+            ]
+        else:
+            path = self._path_of_all(text, 8)
+            runs = [(path, text)] if path is not None else [
+                (path, "".join(run)) for path, run in groupby(text, lambda c: self._path(c) or BUILT_IN)
+            ]  # fmt: skip
         fonts = [(_open(path, size), run) for path, run in runs]
         width = sum(font.getlength(run) for font, run in fonts)
         x = xy[0] - {"l": 0.0, "m": width / 2, "r": width}[anchor[0]]
         for font, run in fonts:
             image.text((x, xy[1]), run, fill=(0, 0, 0) if image.mode == "RGB" else 0, font=font, anchor=f"l{anchor[1]}")
             x += font.getlength(run)
+
+    def _path_of_all(self, text: str, count: int | None = None) -> str | None:
+        """The first font, of the first `count`, that draws all characters of a text. Spaces need none."""
+        return next((p for p in self._paths[:count] if all(c == " " or _draws(p, c) for c in text)), None)
 
     def _path(self, character: str) -> str | None:
         return next((path for path in self._paths if _draws(path, character)), None)

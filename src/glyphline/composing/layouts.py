@@ -19,7 +19,9 @@ import numpy.typing as npt
 from glyphline.composing.counter_rng import random_int, random_uint64
 from glyphline.composing.effects import Params, apply_effects, sample_effects
 from glyphline.composing.glyphs import TILE, GlyphSource, ink_boxes
+from glyphline.composing.shaping import visual_units
 from glyphline.errors import AlphabetError, RecipeError
+from glyphline.writing_direction import LTR, to_visual
 
 GreyImage = npt.NDArray[np.uint8]  # (H, W)
 GlyphBox = tuple[int, int, int, int]  # (left, top, right, bottom) in px of the line image, ends exclusive
@@ -33,7 +35,7 @@ class PlacedGlyph:
     the whole line. Layouts tiles and overlap: the whole tile.
     """
 
-    character: str
+    character: str  # or several that join or combine: a unit of `glyphline.composing.shaping`
     source: int  # index in GlyphPool.sources
     index: int  # of the glyph in its source; layout tiles: of the tile in the source's TileBank
     left: float
@@ -82,9 +84,7 @@ class GlyphPool:
 
     def check_characters(self, characters: str) -> None:
         """Raise AlphabetError with all characters, other than the space, that no source has in this split."""
-        missing = [
-            c for c in characters if c != " " and all(s.count(c, self.split) == 0 for s in self.sources)
-        ]  # fmt: skip
+        missing = [c for c in characters if c != " " and not any(self._has(source, c) for source in self.sources)]
         if missing:
             names = ", ".join(s.name for s in self.sources)
             raise AlphabetError(
@@ -92,24 +92,51 @@ class GlyphPool:
                 "split: add a source that has them (strokes draws all of ASCII), or choose a smaller alphabet"
             )
 
+    def check_units(self, units: Sequence[str]) -> None:
+        """Raise AlphabetError where no source can draw one of the units of several characters (`shaping`) as a whole.
+
+        units: at least one.
+        """
+        if not any(source.shapes for source in self.sources):
+            raise AlphabetError(
+                f"the characters of {units[0]!r} join or combine in writing, but "
+                f"{', '.join(s.name for s in self.sources)} has single characters: use fonts:FOLDER, whose letters are "
+                "joined by HarfBuzz, or leave these characters out of the alphabet"
+            )
+        every = "".join(sorted(set("".join(units))))
+        if any(self._has(source, every) for source in self.sources):  # most often one font has them all
+            return
+        for unit in units:
+            if not any(self._has(source, unit) for source in self.sources):
+                raise AlphabetError(
+                    f"no font in the {self.split} split has all characters of {unit!r}: add one that does, or leave "
+                    "some of them out of the alphabet"
+                )
+
+    def _has(self, source: GlyphSource, unit: str) -> bool:
+        """Whether a source draws a character, or a unit of several."""
+        return (len(unit) == 1 or source.shapes) and source.count(unit, self.split) > 0
+
     def choose_source(self, rng: np.random.Generator) -> int:
         """The index of the source that draws a line, at random by weight. A single source takes no random number."""
         if len(self.sources) == 1:
             return 0
         return int(np.searchsorted(np.cumsum(self.weights), rng.random() * sum(self.weights), side="right"))
 
-    def source_for(self, character: str, preferred: int) -> int:
-        """The index of the source of a character: `preferred` where it has the character, else the first that has it.
+    def source_for(self, unit: str, preferred: int) -> int:
+        """The index of the source of a character or a unit: `preferred` where it draws it, else the first that does.
 
-        Raises AlphabetError for a character that no source has.
+        Raises AlphabetError for one that no source draws.
         """
-        if self.sources[preferred].count(character, self.split):
+        if self._has(self.sources[preferred], unit):
             return preferred
         for index, source in enumerate(self.sources):
-            if source.count(character, self.split):
+            if self._has(source, unit):
                 return index
-        self.check_characters(character)
-        raise AssertionError  # check_characters has raised
+        if len(unit) > 1:
+            self.check_units([unit])
+        self.check_characters(unit)
+        raise AssertionError  # one of the checks has raised
 
 
 class Layout(ABC):
@@ -117,6 +144,7 @@ class Layout(ABC):
 
     name: ClassVar[str]
     normalization: ClassVar[str]  # the mode of `glyphline.imaging.normalization.canonical_line_image` for its images
+    joins: ClassVar[bool] = False  # whether units of several characters (`shaping`) are drawn as a whole
 
     @abstractmethod
     def sample(self, text: str, rng: np.random.Generator, pool: GlyphPool) -> LineRecord:
@@ -131,6 +159,20 @@ class Layout(ABC):
 
         pool: the pool that the record was sampled with. boxes: False leaves the list of boxes empty.
         """
+
+    def check_units(self, units: Sequence[str], pool: GlyphPool) -> None:
+        """Raise AlphabetError or RecipeError where units of several characters cannot be drawn as a whole.
+
+        The error is of the pool, where no source has them in one shape, or of a layout that sets characters one by one.
+        """
+        if not units:
+            return
+        pool.check_units(units)
+        if not self.joins:
+            raise RecipeError(
+                f"the characters of {units[0]!r} join or combine in writing, but the layout {self.name} sets them one "
+                "by one: use the layout natural"
+            )
 
 
 # ---------------------------------------------------------------------------------------------------- tiles, overlap
@@ -157,6 +199,9 @@ def sample_tile_indices(
     if is_missing.any():
         missing = "".join(dict.fromkeys(chr(c) for c in codes[is_missing]))
         pool.sources[0].check_characters(missing, pool.split)
+        raise AlphabetError(  # fonts have more characters than are made into tiles
+            f"{pool.sources[0].name} has no tiles of {', '.join(map(repr, missing))}: use the layout natural"
+        )
     counts = np.diff(bank.offsets)
     random = random_uint64(seed, indices.astype(np.uint64)[:, None], np.arange(length, dtype=np.uint64)[None, :])
     tile_indices = bank.offsets[rows] + (random % counts[rows].astype(np.uint64)).astype(np.int64)
@@ -238,6 +283,7 @@ class Tiles(Layout):
     """
 
     jitter: float = 0.0  # strength of the distortions; 0: none, 1: see `_sample_warps`
+    direction: str = LTR  # of the lines, "ltr" or "rtl"
     name: ClassVar[str] = "tiles"
     normalization: ClassVar[str] = "whole"
     overlap_range: ClassVar[tuple[float, float]] = (0.0, 0.0)  # shares of a tile's width
@@ -252,15 +298,16 @@ class Tiles(Layout):
         """
         if not text.strip():
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
-        tile_indices = sample_tile_indices([text], seed, np.array([index]), pool)[0]
+        seen = to_visual(text, self.direction)
+        tile_indices = sample_tile_indices([seen], seed, np.array([index]), pool)[0]
         step = TILE - self.sample_overlap(seed, index)
-        warps = sample_warp_indices(seed, np.array([index]), len(text))[0] if self.jitter else np.full(len(text), -1)
+        warps = sample_warp_indices(seed, np.array([index]), len(seen))[0] if self.jitter else np.full(len(seen), -1)
         glyphs = tuple(
             PlacedGlyph(character, 0, int(tile_index), k * step, 0, TILE, TILE, int(warp))
-            for k, (character, tile_index, warp) in enumerate(zip(text, tile_indices, warps, strict=True))
+            for k, (character, tile_index, warp) in enumerate(zip(seen, tile_indices, warps, strict=True))
             if tile_index >= 0
         )
-        width = step * (len(text) - 1) + TILE
+        width = step * (len(seen) - 1) + TILE
         numbers = {"overlap": TILE - step, "jitter": self.jitter}
         return LineRecord(text, self.name, pool.split, width, TILE, glyphs, numbers)
 
@@ -308,8 +355,10 @@ class Natural(Layout):
 
     effects: dict[str, float] = field(default_factory=dict)  # effect -> share of lines
     x_height: tuple[float, float] = (16.0, 26.0)  # px, from .. to
+    direction: str = LTR  # of the lines, "ltr" or "rtl"
     name: ClassVar[str] = "natural"
     normalization: ClassVar[str] = "ink"
+    joins: ClassVar[bool] = True
 
     def sample(self, text: str, rng: np.random.Generator, pool: GlyphPool) -> LineRecord:
         preferred_source, writer = pool.choose_source(rng), int(rng.integers(2**31))
@@ -329,12 +378,13 @@ class Natural(Layout):
         space = float(np.exp(space)) + 2.2 * max(0.0, gap)  # from 0.45 x-heights; notes are often spaced widely
         wave_phase, wave_step = rng.uniform(0, 6.28), rng.uniform(0.05, 0.4)  # of the baseline, radians a character
         character_sizes: dict[str, float] = {}  # a writer repeats the size of a character
-        noise = rng.normal(0, 1, (len(text), 7))  # of space, size, baseline, gap, tilt, lean, width
+        units = visual_units(text, self.direction)
+        noise = rng.normal(0, 1, (len(units), 7))  # of space, size, baseline, gap, tilt, lean, width
         shape_noise = float(rng.uniform(0.0, 0.08))  # of tilt, lean and width
         bend = float(rng.uniform(0.0, 0.04))
-        bend_indices = rng.integers(WARP_COUNT, size=len(text))
+        bend_indices = rng.integers(WARP_COUNT, size=len(units))
         placed, pen, starts_word = [], 0.0, True
-        for k, character in enumerate(text):
+        for k, character in enumerate(units):
             if character == " ":
                 pen += x * space * float(np.exp(0.2 * noise[k, 0]))
                 starts_word = True
@@ -363,11 +413,15 @@ class Natural(Layout):
                 pen = left + width
             starts_word = False
             tilt, lean = (shape_noise * float(v) for v in noise[k, 4:6])
+            tilt /= len(character)  # the ends of a long unit would leave the line
             upper_edge = baseline - bottom * x * size - height
             warp = int(bend_indices[k])
             placed.append(
-                PlacedGlyph(character, source_index, index, left, upper_edge, width, height, warp, tilt, lean, bend)
-            )
+                PlacedGlyph(
+                    character, source_index, index, left, upper_edge, width, height, warp, tilt, lean,
+                    bend / len(character),
+                )
+            )  # fmt: skip
         if not placed:
             raise AlphabetError(f"the line {text!r} holds nothing but spaces: give it a character to draw")
         margin = {side: float(rng.uniform(0.15, 1.0) * x) for side in ("left", "right", "top", "bottom")}

@@ -44,10 +44,12 @@ from glyphline.composing.sentences import (
     sharing,
     split_sentences_by_source,
 )
-from glyphline.errors import DataError, GlyphlineError, RecipeError, nearest
+from glyphline.composing.shaping import can_join, joined_units
+from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.recipe import LinesRecipe
+from glyphline.writing_direction import LTR, has_rtl_letters, mirrored, resolve_direction, to_visual
 
 LABELS = "labels.tsv"  # rows of file<TAB>text
 RECORDS = "record.jsonl"  # one JSON object a line image: its file name and its LineRecord
@@ -83,9 +85,10 @@ class LineSet:
     split of the recipe's glyphs, where it differs from that of the sentences. all_if_few: for composing alone: use
     every sentence where there are fewer than FEW_SENTENCES, and every glyph where the sources have few
     (`GlyphSource.has_few`); the attribute `split` is then ALL.
-    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet and
-    for a character that no glyph source can draw or that the recipe refuses, RecipeError for an unknown layout or
-    effect, a replacement outside the alphabet, and weights of the glyphs that are all 0.
+    Raises DataError for an unknown split and for missing glyphs or sentences, AlphabetError for a misspelt alphabet,
+    for sentences in another script than it and for a character that no glyph source can draw or join or that the recipe
+    refuses, RecipeError for an unknown layout or effect, a replacement outside the alphabet, and weights of the glyphs
+    that are all 0.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class LineSet:
         self.recipe, self.split = recipe, split
         self.seed = random_int(seed, SPLITS.index(split)) >> 2
         self.alphabet = Alphabet.from_name(recipe.alphabet)
+        self.direction = resolve_direction(recipe.direction, self.alphabet.characters)
         self.fitter = AlphabetFitter(self.alphabet, recipe.unknown, recipe.replacement)
         by_source = split_sentences_by_source(tuple(recipe.sentences), recipe.punctuation)
         self._sentence_notes, sources = [sharing(by_source)], by_source[split]
@@ -116,6 +120,11 @@ class LineSet:
             sources = tuple(texts if kept else () for texts, kept in zip(sources, in_test, strict=True))
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
         texts = [text for source_texts in fitted for text in source_texts]
+        if letters := self.fitter.lost_script(texts):
+            raise AlphabetError(
+                f"most letters of the sentences are not in the alphabet, such as {', '.join(map(repr, letters[:5]))}: "
+                "list the characters of their script in lines.alphabet (glyphline compose: --alphabet)"
+            )
         self._source_counts = np.array([len(source_texts) for source_texts in fitted])
         self._source_starts = np.cumsum(self._source_counts) - self._source_counts
         weights = np.where(self._source_counts > 0, recipe.sentence_weights or 1.0, 0.0)  # an empty source is left out
@@ -138,8 +147,32 @@ class LineSet:
             characters |= set(self.fitter("".join(sorted(characters)).upper()))
         self.pool.check_characters("".join(sorted(characters)))
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
-        self.layout = open_layout(recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0))
+        drawn_recipe = recipe if split == "train" else dataclasses.replace(recipe, jitter=0.0)
+        self.layout = open_layout(drawn_recipe, self.direction)
         self.normalization = normalization_of(recipe)
+        self._check_shaping(characters)
+
+    def _check_shaping(self, characters: set[str]) -> None:
+        """Raise AlphabetError or RecipeError where the texts cannot be drawn as they are written.
+
+        That is for letters that join or combine which the glyphs or the layout draw one by one, and for a bracket whose
+        mirror image, which right-to-left text shows in its place, is not in the alphabet.
+        """
+        units = joined_units(self.texts) if any(map(can_join, characters)) else []  # most texts need no search
+        self.layout.check_units(units, self.pool)
+        if units and self.recipe.letter_spaced:
+            raise RecipeError(
+                f"the characters of {units[0]!r} join or combine in writing, but lines.letter_spaced sets them one by "
+                "one: leave it out"
+            )
+        if has_rtl_letters("".join(characters)):
+            shown = "".join(mirrored(character) for character in sorted(characters))
+            if missing := self.alphabet.unknown_characters(shown):
+                raise AlphabetError(
+                    f"right-to-left text shows {', '.join(map(repr, missing))} in the place of the opposite bracket or "
+                    "sign, but the alphabet lacks it: add it, or leave out the other one"
+                )
+            self.pool.check_characters(shown)
 
     @property
     def notes(self) -> list[str]:
@@ -214,7 +247,8 @@ class LineSet:
         if self.layout.name == "tiles" and self.recipe.height == TILE and self.normalization == "whole":
             texts = [self.text(i) for i in indices]
             line_indices = np.asarray(indices, np.int64)
-            tile_indices = sample_tile_indices(texts, self.seed, line_indices, self.pool)
+            seen = [to_visual(text, self.direction) for text in texts]
+            tile_indices = sample_tile_indices(seen, self.seed, line_indices, self.pool)
             jitter = self.layout.jitter if isinstance(self.layout, Tiles) else 0.0
             warps = sample_warp_indices(self.seed, line_indices, tile_indices.shape[1]) if jitter else None
             images = draw_tiles(tile_indices, self.pool, warps, jitter)
@@ -247,9 +281,10 @@ def open_cached_glyphs(spec: str) -> GlyphSource:
     return _open_sources[key]
 
 
-def open_layout(recipe: LinesRecipe) -> Layout:
+def open_layout(recipe: LinesRecipe, direction: str = LTR) -> Layout:
     """The layout of a recipe with its effects or jitter.
 
+    direction: of the lines, "ltr" or "rtl".
     Raises RecipeError for an unknown layout or effect, and for the share of an effect outside 0..1.
     """
     if recipe.layout not in LAYOUTS:
@@ -257,9 +292,9 @@ def open_layout(recipe: LinesRecipe) -> Layout:
     if recipe.layout == "natural":
         effects = DEFAULT_EFFECT_SHARES if recipe.effects is None else recipe.effects
         check_effects(effects)
-        return Natural(effects=effects)
+        return Natural(effects=effects, direction=direction)
     layout = LAYOUTS[recipe.layout]
-    return layout(jitter=recipe.jitter) if issubclass(layout, Tiles) else layout()
+    return layout(jitter=recipe.jitter, direction=direction) if issubclass(layout, Tiles) else layout()
 
 
 def normalization_of(recipe: LinesRecipe) -> str:

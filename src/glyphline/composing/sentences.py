@@ -37,12 +37,15 @@ _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 def sentence_key(sentence: str) -> str:
     """Return the key by which sentences are compared: their ASCII letters and digits after `fold_plain`, in lower case.
 
-    Other letters are ignored. The key of a sentence without ASCII letters and digits is the folded sentence itself.
+    Other letters are ignored, except where they are more than the ASCII letters: then the key is the sentence's letters
+    and digits. The key of a sentence without any of these is the folded sentence itself.
 
-    >>> sentence_key("It's me!") == sentence_key("its me")
-    True
+    >>> sentence_key("It's me!") == sentence_key("its me"), sentence_key("Ж 1961!") == sentence_key("ж 1961")
+    (True, True)
     """
     folded = fold_plain(sentence).lower()
+    if not folded.isascii() and 2 * sum(c.isascii() for c in folded if c.isalpha()) < sum(map(str.isalpha, folded)):
+        return "".join(filter(str.isalnum, folded))
     return _NOT_ALPHANUMERIC.sub("", folded) or folded
 
 
@@ -398,6 +401,14 @@ class AlphabetFitter:
         if plain != character and plain.strip() and all(c in self.alphabet for c in plain):
             self.folded[character, plain] += 1
         return plain
+
+    def lost_script(self, texts: Iterable[str]) -> list[str]:
+        """The letters beyond ASCII that were dropped or replaced, commonest first, if most of the texts was lost so.
+
+        texts: what the fitter has left of all texts so far. Returns [] where they hold more characters than were lost.
+        """
+        lost = Counter({c: n for c, n in self.counts.items() if c.isalpha() and not c.isascii()})
+        return [c for c, _ in lost.most_common()] if lost.total() > sum(map(len, texts)) else []
 
     def describe(self, shown: int = 8) -> list[str]:
         """Say which characters were folded, dropped or replaced and how often: a sentence for each that happened."""

@@ -23,6 +23,7 @@ from glyphline.composing.sheet import (
 )
 from glyphline.imaging.documents import ColourImage
 from glyphline.imaging.pdf_objects import PdfObjects, text_string
+from glyphline.writing_direction import has_rtl_letters
 
 DPI = 300
 MM = DPI / 25.4  # px
@@ -66,7 +67,8 @@ def draw_page(sheet: Sheet, page: int, fonts: LabelFonts) -> ColourImage:
         fonts.draw(draw, (middle, y * MM), text, round(size * MM), "ms")
     for slot in slots:
         if slot.is_line:
-            fonts.draw(draw, (slot.left * MM, (slot.top - 1.8) * MM), slot.text, round(3.6 * MM), "ls")
+            x, anchor = (slot.right, "rs") if has_rtl_letters(slot.text) else (slot.left, "ls")
+            fonts.draw(draw, (x * MM, (slot.top - 1.8) * MM), slot.text, round(3.6 * MM), anchor)
         else:
             x = (slot.left + slot.right) / 2 * MM
             fonts.draw(draw, (x, (slot.top - 1.3) * MM), slot.text, round(0.8 * LABEL_HEIGHT * MM), "ms")

@@ -31,6 +31,7 @@ from glyphline.reading.recognition.decoders import (
     constrain,
     open_decoder,
 )
+from glyphline.reading.recognition.directed_decoding import RightToLeftConstraint, decode_line
 from glyphline.reading.recognition.languages import (
     AUTO,
     LANGUAGES,
@@ -59,6 +60,7 @@ from glyphline.reading.recognition.reliability import (
     unknown_writing,
 )
 from glyphline.reading.recognition.scripts import READ_BY_PP_OCR, script_of
+from glyphline.writing_direction import RTL
 
 BEAM = "beam"  # the decoder whose language model is that of the line's language
 
@@ -115,6 +117,11 @@ class LineReader:
         """Whether the recognizer has a fitted calibration for this decoder."""
         return bool((self.recognizer.info.calibration or {}).get(self.decoder.kind))
 
+    @property
+    def direction(self) -> str:
+        """The direction of the recognizer's lines, "ltr" or "rtl"."""
+        return self.recognizer.info.direction
+
     def read_line(self, image: str | Path | bytes | npt.NDArray[np.generic]) -> Line:
         """Read one image of one line, in any form that `glyphline.imaging.documents.load` takes.
 
@@ -154,7 +161,12 @@ class LineReader:
         greedy, outputs = self._recognize_canonical([n.line for n in normalized])
         no_output: tuple[LogProbs, Alphabet] = np.zeros((0, 1), np.float32), alphabet_of(self.recognizer)
         return [
-            Posteriors(*outputs.get(k, no_output), text, partial(self._build_line, normalized=line, image=image))
+            Posteriors(
+                *outputs.get(k, no_output),
+                text,
+                partial(self._build_line, normalized=line, image=image),
+                self.direction,
+            )
             for k, (text, line, image) in enumerate(zip(greedy, normalized, images, strict=True))
         ]
 
@@ -172,7 +184,7 @@ class LineReader:
             return DecodedText("", 1.0, ())
         if isinstance(decoder, GreedyDecoder):
             return posteriors.greedy
-        return decoder(posteriors.log_probs, posteriors.alphabet)
+        return decode_line(decoder, posteriors.log_probs, posteriors.alphabet, posteriors.direction)
 
     def _decode_in_languages(self, posteriors: Posteriors, languages: Mapping[str, float]) -> Line:
         """The line in the language whose text has the highest score.
@@ -248,7 +260,8 @@ class LineReader:
         decoded, outputs = self._recognize_canonical(lines)
         for index, output in outputs.items():
             (candidates,) = candidate_languages([decoded[index].text], self.languages)
-            decoded[index] = self._decoder_for(next(iter(candidates)))(*output)
+            decoder = self._decoder_for(next(iter(candidates)))
+            decoded[index] = decode_line(decoder, *output, self.direction)
         return decoded
 
     def decode_all(
@@ -291,7 +304,7 @@ class LineReader:
                 line_alphabet = alphabet
                 if len(alphabet.characters) > LIMITS.large_alphabet:
                     log_probs, line_alphabet = _remove_unlikely_classes(log_probs, alphabet)
-                decoded[k] = self.decoder(log_probs, line_alphabet)
+                decoded[k] = decode_line(self.decoder, log_probs, line_alphabet, info.direction)
                 if on_log_probs:
                     on_log_probs(k, log_probs, line_alphabet)
         return decoded
@@ -311,8 +324,13 @@ class LineReader:
         step_width = max(info.window, info.stride)
         centres = [(s.start + s.end - 1) * info.stride / 2 + step_width / 2 for s in spans]
         ink = normalized.line if normalized.line.ndim == 2 else extract_ink(to_grey(normalized.line))
-        columns = locate_characters(ink, centres, [s.character.isspace() for s in spans])
-        left, right = (np.clip(normalized.left + c / normalized.scale, 0, image.shape[1]).tolist() for c in columns)
+        seen = sorted(range(len(spans)), key=lambda k: centres[k])  # of right-to-left text the last comes first
+        places = np.empty(len(spans), np.int64)
+        places[seen] = np.arange(len(spans))
+        columns = locate_characters(ink, [centres[k] for k in seen], [spans[k].character.isspace() for k in seen])
+        left, right = (
+            np.clip(normalized.left + c[places] / normalized.scale, 0, image.shape[1]).tolist() for c in columns
+        )
 
         h, w = image.shape[:2]
         calibration, evidence = calibration_of(info, decoder.kind), [s.evidence for s in spans]
@@ -355,7 +373,10 @@ def open_line_reader(
     recognizer = open_recognizer(model) if isinstance(model, str) else model
     unconstrained = open_decoder(decoder, alphabet_of(recognizer))
     if constraint:
-        return LineReader(recognizer, constrain(unconstrained, constraint(recognizer)))
+        required = constraint(recognizer)
+        if recognizer.info.direction == RTL:
+            required = RightToLeftConstraint(required)
+        return LineReader(recognizer, constrain(unconstrained, required))
     languages: tuple[str, ...] = ()
     if language == NONE:
         languages = (NONE,)

@@ -56,6 +56,7 @@ from glyphline.reading.rejection import (
     text_probabilities,
 )
 from glyphline.reading.thresholds import THRESHOLDS
+from glyphline.writing_direction import RTL
 
 AUTO = "auto"  # as a model or a detector: the best for anything
 
@@ -68,6 +69,10 @@ class LineReaderProtocol(Protocol):
     @property
     def calibrated(self) -> bool:
         """Whether the confidences are calibrated."""
+
+    @property
+    def direction(self) -> str:
+        """The direction of the lines, "ltr" or "rtl"."""
 
     def read_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
         """One Line for each image (H, W) or (H, W, 3) uint8, in the same order."""
@@ -188,7 +193,7 @@ class PageReader:
             if line.text
         ]
         if isinstance(self.detector, SingleLine) and len(lines) > 1:
-            lines = [_join_lines(lines)]
+            lines = [_join_lines(_order_parts(lines) if self.line_reader.direction == RTL else lines)]
         lines = number_cells(join_units([remove_leaders(line) for line in lines], _join_lines))
         rotation = 90 * hypothesis.quarters if lines else 0  # a page without recognized text is not rotated
         kept = tuple(reject_unreliable_lines(lines, self.min_confidence))
@@ -433,8 +438,24 @@ def space_letters(line: Line) -> Line:
     return replace(line, text="".join(c.text for c in spaced), characters=tuple(spaced), words=())
 
 
+def _order_parts(lines: Sequence[Line]) -> list[Line]:
+    """The parts of a right-to-left line from right to left. lines: at least one, in the order of left-to-right text.
+
+    Parts further to the right than the one before are in one row; rows follow one another as they are given.
+    """
+    (x0, y0), (x1, y1) = lines[0].polygon[:2]
+    starts = [(x1 - x0) * x + (y1 - y0) * y for (x, y), *_ in (line.polygon for line in lines)]
+    rows = [[lines[0]]]
+    for line, (before, start) in zip(lines[1:], pairwise(starts), strict=True):
+        if start > before:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in reversed(row)]
+
+
 def _join_lines(lines: Sequence[Line]) -> Line:
-    """Join two or more lines of a page, given from left to right, into one line with a space between them."""
+    """Join two or more lines of a page, given in the order of their text, into one line with a space between them."""
     characters = list(lines[0].characters)
     for line in lines[1:]:
         characters += [_space_between(characters[-1], line.characters[0]), *line.characters]
@@ -454,7 +475,17 @@ def _join_lines(lines: Sequence[Line]) -> Line:
 
 
 def _space_between(a: Character, b: Character) -> Character:
-    """A space that fills the gap between two characters, with the lower confidence of both."""
+    """A space that fills the gap between two characters, with the lower confidence of both.
+
+    In right-to-left text the second character is the left one.
+    """
+    if a.polygon and b.polygon:
+        (x0, y0), (x1, y1) = a.polygon[:2]
+        is_reversed = (b.polygon[0][0] - x0) * (x1 - x0) + (b.polygon[0][1] - y0) * (y1 - y0) < 0
+    else:
+        is_reversed = b.left < a.left
+    if is_reversed:
+        a, b = b, a
     corners = (a.polygon[1], b.polygon[0], b.polygon[3], a.polygon[2]) if a.polygon and b.polygon else ()
     xs = [x for x, _ in corners] or [a.right, b.left]
     return Character(" ", min(a.confidence, b.confidence), min(xs), max(xs), corners)

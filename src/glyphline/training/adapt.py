@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
-from glyphline.composing.glyphs import open_glyphs
+from glyphline.composing.glyphs import Folder, open_glyphs
 from glyphline.composing.line_sets import LABELS, LineSet, normalization_of
 from glyphline.composing.sentences import GENERATED_COUNT, is_available, split_of_text
 from glyphline.errors import GlyphlineError, UserError
@@ -47,6 +47,7 @@ from glyphline.training.network import (
 from glyphline.training.quantize import compress_weights
 from glyphline.training.runs import BEST_WEIGHTS, LAST_CHECKPOINT
 from glyphline.training.train import train
+from glyphline.writing_direction import resolve_direction
 
 INITIAL_SHARES = (0.75, 0.5, 0.25, 0.0)  # of the old weights in the average
 MAX_COMMON_INCREASE = 0.002  # of everybody's CER, a fraction; one composed line in ten has an error more at most
@@ -239,17 +240,25 @@ def _hand_shares(glyphs: Sequence[str], weight: float) -> tuple[GlyphShare, ...]
 def _own_lines(
     common: LinesRecipe, base: LinesRecipe, glyphs: Sequence[str], labelled: Sequence[LabelledLine]
 ) -> LinesRecipe:
-    """The lines to train on: OWN_SHARE of them in the hand's glyphs, and the alphabet with the hand's characters."""
+    """The lines to train on: OWN_SHARE of them in the hand's glyphs, and the alphabet with the hand's characters.
+
+    These are the characters of the labelled lines and of the hand's sheets (`Folder`). Other glyphs, such as fonts,
+    have many more characters than are asked for. The direction of the lines stays that of the reader.
+    """
     alphabet = Alphabet.from_name(base.alphabet).characters
     characters = {c for line in labelled for c in line.text}
-    for source in glyphs:
-        characters |= set(open_glyphs(source).characters("train"))
+    for source in map(open_glyphs, glyphs):
+        if isinstance(source, Folder):
+            characters |= set(source.characters("train"))
     new = "".join(sorted(c for c in characters if c not in alphabet and not c.isspace()))
     total = sum(share.weight for share in common.glyphs)
     shares = tuple(dataclasses.replace(s, weight=(1 - OWN_SHARE) * s.weight / total) for s in common.glyphs)
     if glyphs:
         shares = (*_hand_shares(glyphs, OWN_SHARE), *shares)
-    return dataclasses.replace(common, glyphs=shares, alphabet=alphabet + new if new else base.alphabet)
+    return dataclasses.replace(
+        common, glyphs=shares, alphabet=alphabet + new if new else base.alphabet,
+        direction=resolve_direction(base.direction, alphabet),
+    )  # fmt: skip
 
 
 def _write_labelled(lines: Sequence[LabelledLine], folder: Path) -> None:

@@ -20,6 +20,7 @@ from glyphline.errors import DataError, ImageError, RecipeError
 from glyphline.imaging.normalization import NORMALIZATIONS, canonical_line_image, pad_batch
 from glyphline.recipe import LinesRecipe
 from glyphline.training.labelled_lines import open_labelled_lines
+from glyphline.writing_direction import LTR, to_visual
 
 BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
@@ -39,14 +40,16 @@ class Batch:
     texts: list[str]
 
 
-def make_batch(images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet, padding_value: int = 0) -> Batch:
+def make_batch(
+    images: Sequence[np.ndarray], texts: list[str], alphabet: Alphabet, padding_value: int = 0, direction: str = LTR
+) -> Batch:
     """Make one batch of canonical lines, (H, W) uint8 of equal height, and their texts, at least one.
 
-    padding_value: of the pixels at the right of shorter lines, 0..255. Raises AlphabetError for a character outside the
-    alphabet.
+    padding_value: of the pixels at the right of shorter lines, 0..255. direction: of the lines, "ltr" or "rtl"; the
+    targets are in the visual order of the texts. Raises AlphabetError for a character outside the alphabet.
     """
     lines, widths = pad_batch(images, WIDTH_MULTIPLE, padding_value)
-    ids = [alphabet.encode(text) for text in texts]
+    ids = [alphabet.encode(to_visual(text, direction)) for text in texts]
     return Batch(
         torch.from_numpy(lines), torch.from_numpy(widths), torch.from_numpy(np.concatenate(ids)),
         torch.tensor([len(i) for i in ids]), texts,
@@ -67,7 +70,7 @@ class MixedLines:
 
     def __init__(self, lines: LineSet) -> None:
         self.composed, self.recipe, self.seed = lines, lines.recipe, lines.seed
-        self.alphabet, self.normalization = lines.alphabet, lines.normalization
+        self.alphabet, self.normalization, self.direction = lines.alphabet, lines.normalization, lines.direction
         self.notes: list[str] = lines.notes
         self._folders = [self._load_folder(Path(item.folder)) for item in lines.recipe.labelled]
         shares = [
@@ -163,7 +166,8 @@ class LineBatchDataset(Dataset[Batch]):
 
     def __getitem__(self, indices: list[int]) -> Batch:
         images, texts = self.lines.canonical_batch(indices)
-        return make_batch(images, texts, self.lines.alphabet, NORMALIZATIONS[self.lines.normalization])
+        padding_value = NORMALIZATIONS[self.lines.normalization]
+        return make_batch(images, texts, self.lines.alphabet, padding_value, self.lines.direction)
 
 
 class LineBatchSampler(Sampler[list[int]]):
@@ -254,7 +258,8 @@ def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = CHE
     """
     narrow = []
     for image, text in zip(*lines.canonical_batch(range(count)), strict=True):
-        needed, available = min_ctc_steps(lines.alphabet.encode(text)), steps(image.shape[1])
+        ids = lines.alphabet.encode(to_visual(text, lines.direction))
+        needed, available = min_ctc_steps(ids), steps(image.shape[1])
         if needed > available:
             narrow.append(
                 f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}"

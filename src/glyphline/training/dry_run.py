@@ -24,6 +24,7 @@ from glyphline.recipe import Recipe
 from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, Lines, check_time_steps, open_lines
 from glyphline.training.trackers import Trackers
 from glyphline.training.train import TrainingModule, keep_freed_memory
+from glyphline.writing_direction import to_visual
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 5
 FINDER_STEPS = 60  # optimiser steps of the range test, each on new lines
@@ -116,7 +117,9 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     return DryRun(
         device=str(device), batch_shape=tuple(batch.lines.shape),
         time_steps=module.network.steps(int(batch.widths.max())),
-        needed_time_steps=max(min_ctc_steps(lines.alphabet.encode(text)) for text in batch.texts),
+        needed_time_steps=max(
+            min_ctc_steps(lines.alphabet.encode(to_visual(text, lines.direction))) for text in batch.texts
+        ),
         classes=len(lines.alphabet), parameters=module.network.parameter_count(), epoch_steps=epoch_steps,
         compose_seconds=composing, step_seconds=step, epoch_seconds=epoch_seconds,
         run_seconds=options.epochs * epoch_seconds, peak_bytes=_peak_bytes(device), line_bytes=round(line_bytes),

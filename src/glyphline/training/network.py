@@ -21,6 +21,7 @@ from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.recognition.recognizers import PP_OCR, ModelInfo, bundled_names
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.encoders import CONTEXTS, ENCODERS, PatchEncoder
+from glyphline.writing_direction import resolve_direction
 
 #: version of the checkpoint files best.pt and last.ckpt; raised when a key or the name of a layer changes
 CHECKPOINT_VERSION = 2
@@ -102,6 +103,7 @@ def model_info_of(network: Network) -> ModelInfo:
     return ModelInfo(
         network.recipe.name, network.alphabet.characters, lines.height, network.stride,
         normalization, window, network.recipe.to_dict(), padding_value=NORMALIZATIONS[normalization],
+        direction=resolve_direction(lines.direction, network.alphabet.characters),
     )  # fmt: skip
 
 

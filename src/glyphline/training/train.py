@@ -40,6 +40,7 @@ from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import DecodedText, GreedyDecoder
+from glyphline.reading.recognition.directed_decoding import decode_line
 from glyphline.recipe import Recipe, TrainingRecipe, changed_keys, check_resumable, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.data import (
@@ -76,6 +77,7 @@ from glyphline.training.runs import (
 )
 from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers
 from glyphline.training.validation import make_validation, read_validation, write_validation
+from glyphline.writing_direction import resolve_direction
 
 PREDICTION_COUNT = 16  # validation lines in the table of predictions
 LOG_INTERVAL = 20  # optimiser steps between two records of the training loss
@@ -137,6 +139,7 @@ class TrainingModule(pl.LightningModule):
         torch.manual_seed(options.seed)
         self.recipe, self.trackers = recipe, trackers
         self.network = Network(recipe)
+        self.direction = resolve_direction(recipe.lines.direction, self.network.alphabet.characters)
         self.ema_network = copy.deepcopy(self.network).requires_grad_(False) if options.ema_decay else None
         #: share training.initial_share of the initial weights and the rest of the trained ones (Wortsman et al. 2022)
         self.mixed_network = copy.deepcopy(self.network).requires_grad_(False) if options.initial_share else None
@@ -294,7 +297,7 @@ class TrainingModule(pl.LightningModule):
             self.validation_batches[batch_idx], log_probs.numpy(), steps.tolist(), batch.texts, batch.lines.numpy(),
             batch.widths.tolist(), strict=True,
         ):  # fmt: skip
-            decoded = GreedyDecoder()(row[:count], network.alphabet)
+            decoded = decode_line(GreedyDecoder(), row[:count], network.alphabet, self.direction)
             text = decoded.text
             self.decoded_lines.append((index, truth, decoded))
             if len(self._predictions) < PREDICTION_COUNT:
@@ -482,13 +485,13 @@ def _installed_packages() -> str:
 def describe_data(recipe: Recipe, lines: Lines, validation_lines: Lines) -> dict[str, Any]:
     """What the lines of a run are composed of: glyphs, sentences and the settings, with a digest of each split's texts.
 
-    Returns plain data. "glyphs": source -> number of glyphs of its characters in the training split. "sentences": split
-    -> [number of sentences, sha256 of their texts, each ended by a newline].
+    Returns plain data. "glyphs": source -> number of its glyphs of the alphabet's characters in the training split.
+    "sentences": split -> [number of sentences, sha256 of their texts, each ended by a newline].
     """
     splits = {"train": lines, "val": validation_lines}
     return {
         "glyphs": {
-            source.name: sum(source.count(c, lines.pool.split) for c in source.characters(lines.pool.split))
+            source.name: sum(source.count(c, lines.pool.split) for c in lines.alphabet.characters)
             for source in lines.pool.sources
         },
         "sentences": {

@@ -44,6 +44,7 @@ class GlyphSource(ABC):
     """
 
     help: ClassVar[str] = ""
+    shapes: ClassVar[bool] = False  # whether `count`, `choose` and `glyph` take a unit of several characters, shaped
     name: str  # the spec with which `open_glyphs` opens this source again
 
     @abstractmethod

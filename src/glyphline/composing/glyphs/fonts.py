@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from glyphline.composing.glyphs.contract import ALL, FEW, SPLITS, Glyph, GlyphSource
 from glyphline.errors import DataError
+from glyphline.writing_direction import LTR, RTL, has_rtl_letters
 
 SUFFIXES = (".ttf", ".otf", ".woff", ".woff2", ".ttc")
 SIZE = 56  # px of an em in a rendered glyph
 #: parts of a font's file name that say which characters it has, as Fontsource names its files: the second supplements
 #: the first
 SUBSETS = ("-latin-", "-latin-ext-")
-TYPOGRAPHIC = "‘’“”„–—…•€"  # tested for in fonts, beyond printable ASCII, Latin-1 and Latin Extended-A
+SCAN_SIZE = 8  # px of an em where fonts are searched for their characters
+SCAN_BLOCK = 32  # characters that are looked up in a font together
+#: ranges of the Basic Multilingual Plane that `characters` leaves out: ideographs, Hangul and private use
+UNSCANNED = ((0x3400, 0xA000), (0xAC00, 0xD7B0), (0xD800, 0xFB00))
+MISSING = "\U0010ffff"  # no character: a font draws its glyph for characters that it does not have
 MIN_FONTS = len(SPLITS)
 
 
@@ -26,13 +32,14 @@ class Fonts(GlyphSource):
 
     Fonts are put into splits in the order of the checksums of their files, so renaming and copying fonts changes no
     split; added fonts can move others to another split. One font in ten, and at least one, is for val; as many are for
-    test; with fewer than MIN_FONTS fonts splits share them, see `sharing`. The characters are printable ASCII, Latin-1,
-    Latin Extended-A and those in TYPOGRAPHIC; others are not looked up in the fonts.
+    test; with fewer than MIN_FONTS fonts splits share them, see `sharing`. A font has a character if it draws ink for
+    it, and other ink than for a missing one. Several characters that join or combine are shaped by HarfBuzz.
     Raises DataError when `folder` has no fonts, and, when glyphs are first needed, for a file that FreeType cannot
-    open.
+    open and for a Pillow without HarfBuzz.
     """
 
     help = "fonts:FOLDER: every .ttf, .otf, .woff below the folder"
+    shapes = True
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, f"fonts:{folder}"
@@ -69,25 +76,34 @@ class Fonts(GlyphSource):
         )
 
     @cached_property
-    def _coverage(self) -> dict[str, dict[str, list[int]]]:
-        """split -> character -> numbers of the fonts that have a glyph with ink for it."""
-        coverage: dict[str, dict[str, list[int]]] = {split: {} for split in self._fonts}
-        for split, fonts in self._fonts.items():
-            for number, (_, path) in enumerate(fonts):
-                for character in _candidate_characters():
-                    if file_with(str(path), character):
-                        coverage[split].setdefault(character, []).append(number)
-        return coverage
+    def _fonts_of(self) -> dict[tuple[str, str], list[int]]:
+        """(split, unit) -> numbers of the fonts that draw it, for the units asked for so far."""
+        return {}
+
+    def _fonts_with(self, unit: str, split: str) -> list[int]:
+        """The numbers of the split's fonts that draw a character, or a unit of several."""
+        if (split, unit) not in self._fonts_of:
+            self._fonts_of[split, unit] = [
+                number for number, (_, path) in enumerate(self._fonts[split]) if file_with(str(path), unit)
+            ]
+        return self._fonts_of[split, unit]
 
     def characters(self, split: str) -> str:
-        return "".join(sorted(self._coverage[split]))
+        """Return the characters of the split's fonts, without those of UNSCANNED, which `count` knows too.
+
+        All fonts are searched, at about 60 ms a file; ask `count` where single characters matter.
+        """
+        found: set[str] = set()
+        for _, path in self._fonts[split]:
+            found.update(c for c in _scan(str(path)) if c not in found and file_with(str(path), c))
+        return "".join(sorted(found))
 
     def count(self, character: str, split: str) -> int:
-        return len(self._coverage[split].get(character, ()))
+        return len(self._fonts_with(character, split))
 
     def choose(self, character: str, split: str, writer: int, rng: np.random.Generator) -> int:
         """Return the index of the glyph in the writer's font; a random font if that font lacks the character."""
-        fonts = self._coverage[split][character]
+        fonts = self._fonts_with(character, split)
         writer_font = writer % len(self._fonts[split])
         return fonts.index(writer_font) if writer_font in fonts else int(rng.integers(len(fonts)))
 
@@ -96,19 +112,14 @@ class Fonts(GlyphSource):
         return {checksum for checksum, _ in self._fonts[split]}
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
-        path = str(self._fonts[split][self._coverage[split][character][index]][1])
+        path = str(self._fonts[split][self._fonts_with(character, split)[index]][1])
         file = file_with(path, character)
-        assert file is not None  # _coverage lists only fonts that have ink for the character
-        rendered = _render(file, character)
+        assert file is not None  # _fonts_with lists only fonts that draw the character
+        rendered = _render(file, character) if len(character) == 1 else _shape(file, character)
         assert rendered is not None
         ink, left, top, advance = rendered
         unit = _x_height(path)
         return Glyph(ink, top / unit, (top - len(ink)) / unit, left / unit, advance / unit)
-
-
-def _candidate_characters() -> str:
-    """Printable ASCII, Latin-1, Latin Extended-A and typographic signs: the characters that fonts are tested for."""
-    return "".join(map(chr, [*range(33, 127), *range(0xA1, 0x180)])) + TYPOGRAPHIC
 
 
 def _supplement(path: Path) -> Path:
@@ -117,47 +128,117 @@ def _supplement(path: Path) -> Path:
 
 
 @lru_cache(maxsize=131072)
-def file_with(path: str, character: str) -> str | None:
-    """The file of a font that has ink for a character: the font's own, or its supplement; None for neither."""
+def file_with(path: str, unit: str) -> str | None:
+    """The file of a font that draws a character: the font's own, or its supplement; None for neither.
+
+    unit: a character, or several that are drawn together; the file then has all of them.
+    """
+    return next((f for f in _files(path) if unit and all(_draws(f, character) for character in unit)), None)
+
+
+@lru_cache(maxsize=4096)
+def _files(path: str) -> tuple[str, ...]:
+    """The file of a font and its supplement, if it has one."""
     supplement = _supplement(Path(path))
-    for file in (path, str(supplement)):
-        if file != path and not supplement.exists():
-            continue
-        notdef = _render(file, "\U0010ffff")  # the font's glyph for characters that it does not have
-        rendered = _render(file, character)
-        if rendered is not None and (notdef is None or rendered[0].tobytes() != notdef[0].tobytes()):
-            return file
-    return None
+    return (path,) if str(supplement) == path or not supplement.exists() else (path, str(supplement))
+
+
+@lru_cache(maxsize=131072)
+def _draws(file: str, character: str) -> bool:
+    """Whether a font file draws ink for a character, and other ink than for a missing one."""
+    ink = _ink(file, character)
+    return ink is not None and ink != _missing_ink(file)
 
 
 @lru_cache(maxsize=256)
-def _open_font(path: str) -> ImageFont.FreeTypeFont:
+def _missing_ink(file: str) -> bytes | None:
+    return _ink(file, MISSING)
+
+
+def _ink(file: str, character: str) -> bytes | None:
+    """The pixels that a font draws for a character; None where it draws no ink."""
+    mask = _open_font(file).getmask(character)
+    return bytes(mask) if mask.getbbox() else None
+
+
+@lru_cache(maxsize=256)
+def _scan(path: str) -> str:
+    """The characters that a font and its supplement may have: those of every block that they do not draw as missing."""
+    found: list[str] = []
+    for file in _files(path):
+        font = _open_font(file, SCAN_SIZE)
+        missing = bytes(font.getmask(MISSING * SCAN_BLOCK))  # the last block, if shorter, counts as found
+        found += [block for block in _scanned_blocks() if bytes(font.getmask(block)) != missing]
+    return "".join(dict.fromkeys("".join(found)))
+
+
+@lru_cache(maxsize=1)
+def _scanned_blocks() -> tuple[str, ...]:
+    """The letters, marks, numbers and signs of the Basic Multilingual Plane, SCAN_BLOCK in a text; see UNSCANNED."""
+    scanned = "".join(
+        chr(code)
+        for code in range(0x21, 0x10000)
+        if not any(low <= code < high for low, high in UNSCANNED) and unicodedata.category(chr(code))[0] in "LMNPS"
+    )
+    return tuple(scanned[k : k + SCAN_BLOCK] for k in range(0, len(scanned), SCAN_BLOCK))
+
+
+@lru_cache(maxsize=256)
+def _open_font(path: str, size: int = SIZE) -> ImageFont.FreeTypeFont:
     try:
-        return ImageFont.truetype(path, SIZE, layout_engine=ImageFont.Layout.BASIC)
+        return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
         raise DataError(f"{path} is no font that FreeType can open ({error}): remove it from the folder") from None
 
 
 @lru_cache(maxsize=256)
+def _open_shaping_font(path: str) -> ImageFont.FreeTypeFont:
+    """A font that HarfBuzz shapes. Raises DataError for a Pillow without it."""
+    if not can_shape():
+        raise DataError(
+            "letters that join or combine need Pillow's text shaping (HarfBuzz, Raqm), which needs FriBiDi: "
+            "install it, for example with `apt-get install libfribidi0`, or `pip install --force-reinstall Pillow`"
+        )
+    return ImageFont.truetype(path, SIZE, layout_engine=ImageFont.Layout.RAQM)
+
+
+def can_shape() -> bool:
+    """Whether Pillow has HarfBuzz: Raqm, and FriBiDi, which Raqm loads from the system."""
+    return bool(features.check("raqm") and features.check("fribidi"))
+
+
+@lru_cache(maxsize=256)
 def _x_height(path: str) -> float:
     """The px from the baseline to the top of x; half an em for a font without x."""
-    rendered = _render(path, "x")
+    rendered = _render(path, "x") if _draws(path, "x") else None
     return float(rendered[2]) if rendered is not None and rendered[2] > 0 else SIZE / 2
 
 
 @lru_cache(maxsize=16384)
 def _render(path: str, character: str) -> tuple[np.ndarray, int, int, float] | None:
     """Ink (h, w), left bearing, top above the baseline, advance, lengths in px; None if the font draws no ink."""
-    font = _open_font(path)
-    box = font.getbbox(character, anchor="ls")
-    left, top, right, bottom = (int(v) for v in box)
+    return _draw_ink(_open_font(path), character, None)
+
+
+@lru_cache(maxsize=2048)  # a word takes about 10 kB
+def _shape(path: str, unit: str) -> tuple[np.ndarray, int, int, float] | None:
+    """As `_render`, for several characters, shaped by HarfBuzz in their own direction."""
+    return _draw_ink(_open_shaping_font(path), unit, RTL if has_rtl_letters(unit) else LTR)
+
+
+def _draw_ink(
+    font: ImageFont.FreeTypeFont, text: str, direction: str | None
+) -> tuple[np.ndarray, int, int, float] | None:
+    """The result of `_render` for a text in a font. direction: "ltr" or "rtl" for a font that shapes, else None."""
+    left, top, right, bottom = (int(v) for v in font.getbbox(text, anchor="ls", direction=direction))
     if right <= left or bottom <= top:
         return None
     image = Image.new("L", (right - left, bottom - top), 0)
-    ImageDraw.Draw(image).text((-left, -top), character, fill=255, font=font, anchor="ls")
+    ImageDraw.Draw(image).text((-left, -top), text, fill=255, font=font, anchor="ls", direction=direction)
     ink = np.asarray(image, np.uint8)
     rows, columns = np.flatnonzero(ink.max(axis=1) > 0), np.flatnonzero(ink.max(axis=0) > 0)
     if len(rows) == 0:
         return None
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return cropped, left + int(columns[0]), -(top + int(rows[0])), float(font.getlength(character))
+    advance = float(font.getlength(text, direction=direction))
+    return cropped, left + int(columns[0]), -(top + int(rows[0])), advance

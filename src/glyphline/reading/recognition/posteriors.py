@@ -13,6 +13,7 @@ from glyphline.alphabet import Alphabet
 from glyphline.page import Line
 from glyphline.reading.recognition.ctc_scores import log_likelihoods
 from glyphline.reading.recognition.decoders import BeamSearchDecoder, DecodedText, Decoder, LogProbs
+from glyphline.writing_direction import LTR, to_visual
 
 #: a class of a large alphabet is kept only where its probability exceeds this at some step of the line
 MIN_CLASS_PROBABILITY = 1e-5
@@ -26,6 +27,7 @@ class Posteriors:
     alphabet: Alphabet  # a part of the recognizer's where that is large
     greedy: DecodedText  # the text of the best path
     to_line: Callable[[DecodedText, Decoder], Line]  # a decoded text of this image as a Line with positions
+    direction: str = LTR  # of the recognizer's lines, "ltr" or "rtl"
 
     @property
     def confidence(self) -> float:
@@ -46,4 +48,5 @@ def score_texts(posteriors: Posteriors, texts: Sequence[str]) -> npt.NDArray[np.
     columns = {c: column for column, c in enumerate(posteriors.alphabet.characters, 1)}
     unlikely = softened.shape[1]
     softened = np.pad(softened, ((0, 0), (0, 1)), constant_values=math.log(MIN_CLASS_PROBABILITY))
-    return log_likelihoods(softened, [[columns.get(c, unlikely) for c in text] for text in texts])
+    seen = [to_visual(text, posteriors.direction) for text in texts]
+    return log_likelihoods(softened, [[columns.get(c, unlikely) for c in text] for text in seen])

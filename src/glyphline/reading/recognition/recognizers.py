@@ -22,6 +22,7 @@ from glyphline.errors import DataError, nearest
 from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.onnx_models import open_session, pp_ocr_input, rapidocr_model_path
 from glyphline.reading.recognition.calibration import FEATURE_COUNT, Calibration
+from glyphline.writing_direction import LTR
 
 FORMAT_VERSION = 2  # of ModelInfo in an ONNX file; raised when a key is renamed
 METADATA_KEY = "glyphline"  # the key of ModelInfo in the metadata of an ONNX file
@@ -44,6 +45,7 @@ class ModelInfo:
     recipe: dict[str, Any] | None = None
     calibration: dict[str, dict[str, list[float]]] | None = None  # decoder -> unit -> weights, see calibration.py
     padding_value: int = 0  # 0..255, of the pixels at the right of a line in a batch
+    direction: str = LTR  # of its lines, "ltr" or "rtl", see glyphline.writing_direction
     format_version: int = FORMAT_VERSION
 
     def steps(self, width: int) -> int:
