@@ -1,4 +1,4 @@
-"""Teaching the reader with corrected lines: what is sent, what is said meanwhile, what is kept, and which reader reads."""
+"""Teaching the reader with corrected lines: what is sent, said meanwhile and kept, and which reader reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 import stand_in_adapt
-from app_process import AppProcess
 from glyphline.app.limits import LIMITS, Limits
 from glyphline.errors import DataError, UserError
 
