@@ -244,7 +244,8 @@ def test_a_reader_that_became_better_is_used_and_can_be_given_back(open_client: 
     assert first["step"] == "opening the reader" and 280 < first["seconds_left"] <= 300
     assert len(first["left_out"]) == 1 and "line 5 (000004.png)" in first["left_out"][0]
     assert step["step"] == f"8 labelled lines for 3 minutes, niceness {min(os.nice(0) + 10, 19)}"
-    assert last["result"] == stand_in_adapt.result(kept=True) and last["left_out"] == first["left_out"]
+    expected = {**stand_in_adapt.result(kept=True), "reason": f"kept in {tmp_path / 'hand' / 'mine.onnx'}"}
+    assert last["result"] == expected and last["left_out"] == first["left_out"]
     assert reads(client) == "mine"
     assert [(r.name, r.is_closed) for r in StandInReader.made] == [("original", True), ("mine", False)]
     after = client.get("/api/teach").json()

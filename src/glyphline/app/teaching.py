@@ -152,6 +152,7 @@ class Teacher:
                     report({**step, "seconds_left": max(0, round(end - time.monotonic()))})
             if step["result"]["kept"]:
                 os.replace(work / "mine.onnx", self.model)
+                step["result"]["reason"] = f"kept in {self.model}"
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 self.choose(self.in_use, taught={"time": now, "result": step["result"]})
         except (EOFError, ConnectionError):
