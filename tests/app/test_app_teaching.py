@@ -18,6 +18,7 @@ from PIL import Image
 
 import stand_in_adapt
 from glyphline.app.limits import LIMITS, Limits
+from glyphline.cli.application import main
 from glyphline.errors import DataError, UserError
 
 pytest.importorskip("fastapi")
@@ -368,6 +369,16 @@ def test_openapi_describes_teaching(open_client: Any) -> None:
     assert set(paths["/api/teach"]) == {"get", "post", "delete"} and "post" in paths["/api/teach/use"]
     properties = paths["/api/teach"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(properties) == {"file", "minutes"} and "labels.tsv" in properties["file"]["description"]
+
+
+def test_serve_says_which_extra_teaching_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("glyphline.cli.options.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", "--teach", str(tmp_path / "hand")])
+    assert 'needs the package torch: pip install "glyphline[train]"' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ class Teacher:
             if self._end == "cancelled":
                 raise UserError("the teaching was cancelled: the reader stays as it was") from None
             is_finished = False
-            message = f"the teaching ended on the way (too little memory?), see {self._log}: teach again to go on"
-            raise GlyphlineError(message) from None
+            reason = "the service was stopped" if self._end else f"too little memory? see {self._log}"
+            raise GlyphlineError(f"the teaching ended on the way ({reason}): teach again to go on") from None
         finally:
             self._child = None
             child.close()

@@ -13,7 +13,7 @@ import typer
 from glyphline.cli.adapt import adapt_to_lines
 from glyphline.cli.options import require_training_packages
 from glyphline.cli.terminal import print_status
-from glyphline.errors import MissingPackage, UserError
+from glyphline.errors import GlyphlineError, MissingPackage, UserError
 
 PACKAGES = ("fastapi", "uvicorn", "python_multipart", "segno", "cryptography")
 
@@ -79,6 +79,11 @@ def serve(
         certificate, service.authority, fingerprint = _certify(host)
         print_status(f"certificate authority: {data_folder()}, SHA-256 {fingerprint}")
     sock = bind(host, port)
+    if service.teacher:  # the only reader that may be damaged
+        try:
+            service.reader.start()
+        except GlyphlineError as error:
+            raise UserError(f"{error}, or delete {service.teacher.model} to go on with the original reader") from None
     port = sock.getsockname()[1]
     reached = [host] if host not in ("0.0.0.0", "::") else [*map(str, machine_addresses()[:1]), "localhost"]
     shown = f"[{reached[0]}]" if ":" in reached[0] else reached[0]
