@@ -684,13 +684,16 @@ def test_teaching_the_reader_and_going_back(open_page: OpenPage, teaching_app: s
     (tmp_path / "hand" / "go-on").touch()
     wait_until(page, "document.getElementById('teach-status').textContent.includes('has learned')")
     assert page.inner_text("#teach-status") == (
-        "The reader has learned, and is in use now. Of the 5 lines that were kept out, it reads 3 without a mistake, 1 "
-        "before."
+        "The reader has learned. Of the 5 lines that were kept out, it reads 3 without a mistake, 1 before. "
+        "Your reader is in use."
     )
     assert "of your lines: 10.0 %, 20.0 % before; of other people's: 5.0 %, 5.0 % before" in page.inner_text(
         "#teach-details"
     )
     assert "Your reader is in use. Yours learned on" in page.inner_text("#reader-in-use")
+    page.reload()  # who left meanwhile finds it
+    open_teaching(page)
+    assert "it reads 3 without a mistake" in page.inner_text("#teach-status")
     page.click("text=Use the original reader again")
     wait_until(page, "document.getElementById('teach-status').textContent === 'The original reader is in use.'")
     page.click("text=Use my reader")
@@ -721,7 +724,7 @@ def test_teaching_that_fails_says_why(open_page: OpenPage) -> None:
     wait_until(page, "document.getElementById('teach-status').textContent.includes('not kept')")
     assert page.inner_text("#teach-status") == (
         "It does not read the hand better, so it was not kept. Of the 5 lines that were kept out, it reads 1 without a "
-        "mistake, 1 before. The reader stays as it was."
+        "mistake, 1 before. The original reader is in use."
     )
     assert "Line 3 is blank." in page.inner_text("#teach-details") and page.is_hidden("#use-reader")
 

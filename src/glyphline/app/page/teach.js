@@ -56,7 +56,10 @@ export async function showTeaching() {
   $("teaching").hidden = !service;
   if (!service) return;
   $("teach-about").textContent = expectation(kept.length);
-  if (!following) tell("");
+  if (!following) {
+    $("teach-details").textContent = "";
+    tell(ending(service.step));
+  }
   showState();
   if (service.state === "teaching" && !following) follow(() => reader.followTeaching(showStep));
 }
@@ -104,14 +107,15 @@ async function teach() {
 async function follow(begin) {
   following = true;
   tell("The reader gets ready to learn.");
+  $("teach-details").textContent = "";
   for (const name of ["value", "max"]) $("teach-progress").removeAttribute(name);
   const wasPressed = document.activeElement === $("teach");
   showState();
   if (wasPressed) $("teach-cancel").focus();
   const last = await attempt(begin);
   following = false;
-  await attempt(async () => { service = await reader.teaching(); });
-  if (last) tell(outcome(last));
+  const isKnown = await attempt(async () => { service = await reader.teaching(); });
+  if (last && isKnown) tell(ending(last));
   showState();
 }
 
@@ -127,8 +131,10 @@ function showStep({ step, seconds_left: left, left_out: leftOut }) {
   $("teach-details").textContent = [details, ...leftOut].map(sentence).join(" ");
 }
 
-/** What came out, in plain words. */
-function outcome({ result, left_out: leftOut }) {
+/** How a teaching ended, in plain words; "" where its last step is not known. */
+function ending(step) {
+  if (!step?.result) return step?.error ? sentence(step.error) : "";
+  const { result, left_out: leftOut } = step;
   const { own, common, kept, reason } = result;
   const percent = (rate) => `${(100 * rate).toFixed(1)} %`;
   $("teach-details").textContent = [
@@ -137,7 +143,7 @@ function outcome({ result, left_out: leftOut }) {
   ].join(" ");
   const lineCount = own.lines === 1 ? "the line" : `the ${own.lines} lines`;
   const right = `Of ${lineCount} that were kept out, it reads ${own.right_after} without a mistake, ${own.right_before} before.`;
-  return kept ? `The reader has learned, and is in use now. ${right}` : `${sentence(reason)} ${right} The reader stays as it was.`;
+  return `${kept ? "The reader has learned." : sentence(reason)} ${right} ${inUse()}`;
 }
 
 /** Do something; if it fails, say why. Returns what it returned, or true; null if it failed. */
@@ -152,5 +158,4 @@ async function attempt(action) {
 
 function tell(text) { // only what changed: a screen reader says each change
   if ($("teach-status").textContent !== text) $("teach-status").textContent = text;
-  if (!text) $("teach-details").textContent = "";
 }
