@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import threading
 import time
 import wave
 import zipfile
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+import stand_in_adapt
 from app_process import AppProcess
 from glyphline.app.translators.apertium import find_modes
 from glyphline.composing.line_sets import read_labels
@@ -594,6 +596,149 @@ def test_key(browser: Any, tmp_path: Path) -> None:
     app.close()
 
 
+# ---------------------------------------------------------------------- teaching the reader
+
+
+@pytest.fixture
+def teaching_app(tmp_path: Path) -> Iterator[str]:
+    """The address of a service with a real reader, whose training is a stand-in that waits for tmp_path/hand/go-on."""
+    import uvicorn
+
+    from glyphline.app.reader_process import ReaderProcess
+    from glyphline.app.running import bind
+    from glyphline.app.server import Service, create_app
+    from glyphline.app.teaching import Teacher
+
+    teacher = Teacher(tmp_path / "hand", stand_in_adapt.learn_until_told)
+    service = Service(teacher=teacher, reader=ReaderProcess(teacher.opener("original"), 60), log=lambda _: None)
+    config = uvicorn.Config(create_app(service), log_level="error", timeout_graceful_shutdown=1, lifespan="on")
+    app, sock = uvicorn.Server(config), bind("127.0.0.1", 0)
+    thread = threading.Thread(target=app.run, kwargs={"sockets": [sock]})
+    thread.start()
+    yield f"http://127.0.0.1:{sock.getsockname()[1]}/"
+    app.should_exit = True
+    thread.join(60)
+    assert not thread.is_alive()
+    sock.close()
+
+
+def add_corrections(page: Any, count: int) -> None:
+    """Keep corrected lines as if they had been typed."""
+    page.evaluate(
+        """async (count) => {
+          const {corrections} = await import("./store.js");
+          for (let k = 0; k < count; k++) {
+            const canvas = Object.assign(document.createElement("canvas"), {width: 300, height: 40});
+            const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+            await corrections.add({time: Date.now(), picture, text: `line ${k} is über`});
+          }
+        }""",
+        count,
+    )
+
+
+def open_teaching(page: Any) -> None:
+    page.click("#open-history")
+    page.wait_for_selector("#teaching:not([hidden])")
+
+
+def test_teaching_the_reader_and_going_back(open_page: OpenPage, teaching_app: str, tmp_path: Path) -> None:
+    page = open_page(PHONE, address=teaching_app)
+    add_corrections(page, 2)
+    open_teaching(page)
+    assert "8 corrected lines or more" in page.inner_text("#teach-about") and "You have 2." in page.inner_text(
+        "#teach-about"
+    )
+    assert page.is_hidden("#teach") and page.is_hidden("#use-reader") and page.is_visible("#download-corrections")
+    add_corrections(page, 7)
+    page.reload()
+    open_teaching(page)
+    about = page.inner_text("#teach-about")
+    assert "sends your 9 lines" in about and str(tmp_path / "hand") in about and "deleted then" in about
+
+    press_until(page, "#teach-minutes")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("90")
+    press_until(page, "#teach", 1)
+    page.keyboard.press("Enter")  # refused by the field
+    assert page.is_visible("#teach") and page.evaluate("document.activeElement.id") == "teach-minutes"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("2")
+    press_until(page, "#teach", 1)
+    page.keyboard.press("Enter")
+    wait_until(page, "document.getElementById('teach-details').textContent.includes('Epoch 1')")
+    assert page.inner_text("#teach-status") == "The reader learns. About 4 minutes left."
+    assert page.evaluate("document.activeElement.id") == "teach-cancel" and page.is_hidden("#teach")
+    page.keyboard.press("Enter")
+    wait_until(page, "document.getElementById('teach-status').textContent.includes('was cancelled')")
+    wait_until(page, "document.activeElement.id === 'teaching-title'")  # its button is gone
+    assert page.is_visible("#teach")
+    assert not list((tmp_path / "hand").glob("learning-*"))
+
+    page.click("#teach")
+    page.wait_for_selector("#teach-progress:not([hidden])")
+    page.reload()  # it goes on, and the page finds it again
+    open_teaching(page)
+    wait_until(page, "document.getElementById('teach-details').textContent.includes('Epoch 1')")
+    assert page.is_visible("#teach-cancel") and page.is_hidden("#teach")
+    (tmp_path / "hand" / "go-on").touch()
+    wait_until(page, "document.getElementById('teach-status').textContent.includes('has learned')")
+    assert page.inner_text("#teach-status") == (
+        "The reader has learned. Of the 5 lines that were kept out, it reads 3 without a mistake, 1 before. "
+        "Your reader is in use."
+    )
+    assert "of your lines: 10.0 %, 20.0 % before; of other people's: 5.0 %, 5.0 % before" in page.inner_text(
+        "#teach-details"
+    )
+    assert "Your reader is in use. Yours learned on" in page.inner_text("#reader-in-use")
+    page.reload()  # who left meanwhile finds it
+    open_teaching(page)
+    assert "it reads 3 without a mistake" in page.inner_text("#teach-status")
+    page.click("text=Use the original reader again")
+    wait_until(page, "document.getElementById('teach-status').textContent === 'The original reader is in use.'")
+    page.click("text=Use my reader")
+    wait_until(page, "document.getElementById('teach-status').textContent === 'Your reader is in use.'")
+    page.keyboard.press("Escape")
+    read_sign(page)
+    assert lines_of(page) == TEXTS  # by the reader that was taught: the stand-in kept the bundled one
+
+
+def test_teaching_that_fails_says_why(open_page: OpenPage) -> None:
+    page = open_page()
+    state = {"state": "idle", "in_use": "original", "readers": ["original"], "taught": None, "step": None,
+             "folder": "/srv/hand", "min_lines": 8}  # fmt: skip
+    answers = ["The training ended", {"result": {**stand_in_adapt.result(kept=False)}, "left_out": ["line 3 is blank"]}]
+
+    def teach(route: Any) -> None:
+        if route.request.method == "GET":
+            return route.fulfill(json=state)
+        answer = answers.pop(0)
+        return route.fulfill(body=json.dumps(answer if isinstance(answer, dict) else {"error": answer}) + "\n")
+
+    page.route("**/api/teach", teach)
+    add_corrections(page, 8)
+    open_teaching(page)
+    page.click("#teach")
+    wait_until(page, "document.getElementById('teach-status').textContent === 'The training ended.'")
+    page.click("#teach")
+    wait_until(page, "document.getElementById('teach-status').textContent.includes('not kept')")
+    assert page.inner_text("#teach-status") == (
+        "It does not read the hand better, so it was not kept. Of the 5 lines that were kept out, it reads 1 without a "
+        "mistake, 1 before. The original reader is in use."
+    )
+    assert "Line 3 is blank." in page.inner_text("#teach-details") and page.is_hidden("#use-reader")
+
+
+def test_a_service_that_may_not_be_taught_offers_downloads_only(open_page: OpenPage) -> None:
+    page = open_page()
+    add_corrections(page, 8)
+    with page.expect_response("**/api/teach") as answer:
+        page.click("#open-history")
+    assert answer.value.status == 404
+    page.wait_for_selector("#download-corrections:not([hidden])")
+    assert page.is_hidden("#teaching")
+
+
 # ---------------------------------------------------------------------- when nothing can be read
 
 
@@ -698,8 +843,8 @@ def test_by_keyboard_alone(open_page: OpenPage) -> None:
     assert page.is_visible("#start") and page.evaluate("document.activeElement.id") == "take"
 
 
-STATES = ("start", "camera", "result", "mixed", "translation", "empty", "settings", "history", "correct", "cropping",
-          "key", "alert", "docs")  # fmt: skip
+STATES = ("start", "camera", "result", "mixed", "translation", "empty", "settings", "history", "teaching",
+          "learning", "correct", "cropping", "key", "alert", "docs")  # fmt: skip
 
 
 def enter(page: Any, state: str) -> None:
@@ -712,6 +857,15 @@ def enter(page: Any, state: str) -> None:
         stand_in_translator(page)
         page.evaluate("localStorage.setItem('glyphline-settings', JSON.stringify({target: 'de'}))")
         page.reload()
+    if state in ("teaching", "learning"):
+        taught = {"time": "2026-11-28T15:00:00+00:00", "result": stand_in_adapt.result(kept=True)}
+        service = {"state": "teaching" if state == "learning" else "idle", "in_use": "mine", "taught": taught,
+                   "readers": ["original", "mine"], "step": None, "folder": "/home/someone/readers/of-a-long-name",
+                   "min_lines": 8}  # fmt: skip
+        page.route("**/api/teach", lambda route: route.fulfill(json=service))
+        page.route("**/api/teach?follow=true", lambda route: None)  # no step yet
+        add_corrections(page, 8)
+        open_teaching(page)
     if state in ("result", "mixed", "translation", "empty", "history", "correct", "cropping"):
         read_sign(page)
     if state == "translation":

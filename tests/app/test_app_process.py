@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,12 +59,16 @@ def receive(connection: socket.socket) -> bytes:
 @pytest.mark.slow
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    (tmp_path / "mine.onnx").write_text("damaged")
+    (tmp_path / "reader.json").write_text('{"in_use": "mine"}')
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for options, words in (
             (["--port", port], "cannot listen on"),
             (["--token", "short"], "at least 12"),
             (["--picture", "none.jpg"], "does not exist"),
+            (["--teach", "/dev/null/hand"], "give another folder"),
+            (["--teach", str(tmp_path), "--port", "0"], "to go on with the original reader"),
         ):
             command = [sys.executable, "-m", "glyphline", "serve", *options]
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
@@ -76,6 +82,32 @@ def test_address_and_end(tmp_path: Path) -> None:
     (reader,) = [pid for pid in app.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert app.close() in (0, -signal.SIGTERM)
     assert not Path(f"/proc/{reader}").exists() and not list(tmp_path.rglob("token"))
+
+
+@pytest.mark.slow
+def test_a_teaching_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    files = {f"a/{k}.png": LINE for k in range(9)} | {"a/labels.tsv": "".join(f"{k}.png\t{TEXT}\n" for k in range(9))}
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    form = FORM.replace(LINE, archive.getvalue())
+    app = AppProcess("--teach", str(tmp_path / "hand"), data=tmp_path)
+    with socket.create_connection(("127.0.0.1", app.port), 60) as connection:
+        head = HEAD.replace(b"/api/read?format=text", b"/api/teach")
+        connection.sendall(head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(form) + form)
+        answer = b""
+        while b"opening the reader" not in answer:
+            answer += connection.recv(65536)
+        children = [pid for pid in app.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        start = time.monotonic()
+        app.process.terminate()
+        answer += receive(connection)
+    assert b"the service was stopped" in answer and app.close() in (0, -signal.SIGTERM)
+    assert len(children) == 2  # the reader and the teacher
+    assert time.monotonic() - start < 15 and not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert len(list((tmp_path / "hand").glob("learning-*/lines/labels.tsv"))) == 1  # it can go on
 
 
 @pytest.mark.slow

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
@@ -36,11 +41,15 @@ def reader(tiny_recipe: TinyRecipe, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+#: epochs and comparisons of a size that tests can wait for
+SMALL = {
+    "EPOCH_LINES": 64, "BATCH": 4, "PARTS": 1, "MEASURED_LINES": 12, "CALIBRATION_LINES": 12, "LEARNING_RATE": 0.02
+}  # fmt: skip
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Epochs and comparisons of a size that tests can wait for."""
-    sizes = {"EPOCH_LINES": 64, "BATCH": 4, "PARTS": 1, "MEASURED_LINES": 12, "CALIBRATION_LINES": 12}
-    for name, value in {**sizes, "LEARNING_RATE": 0.02}.items():
+    for name, value in SMALL.items():
         monkeypatch.setattr(adapting, name, value)
 
 
@@ -133,6 +142,45 @@ def test_few_lines_are_said_to_be_few(tiny_recipe: TinyRecipe, reader: Path, tmp
     with pytest.raises(UserError, match=f"give at least {FEW_LINES} lines, or --glyphs"):
         adapt(tmp_path / "a.onnx", model=str(reader), lines=[lines], minutes=0.05, report=reports.append)
     assert any(f"fewer than {FEW_LINES} lines teach little" in text for text in reports)
+
+
+def adapt_quickly(model: str, out: Path, lines: Path, minutes: float, report: Callable[[str], None]) -> dict[str, Any]:
+    """The training of the app at a size that tests can wait for. It runs in a process of its own."""
+    vars(adapting).update(SMALL, MAX_COMMON_INCREASE=1.0)
+    return asdict(adapt(out, model=model, lines=[lines], minutes=0.3, report=report))
+
+
+@pytest.mark.slow
+def test_the_app_teaches_its_reader_and_reads_with_it(tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path) -> None:
+    """The service, its processes, adapting and the reader that comes out are real."""
+    pytest.importorskip("fastapi")
+    testclient = pytest.importorskip("fastapi.testclient", reason="needs httpx2")
+    from glyphline.app.server import Service, create_app
+    from glyphline.app.teaching import Teacher
+
+    folder = labelled_lines(tiny_recipe, tmp_path, 24)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (*folder.glob("*.png"), folder / LABELS):
+            file.write(path, f"glyphline-lines/{path.name}")
+    picture = {"file": ("a.png", next(folder.glob("*.png")).read_bytes())}
+    service = Service(teacher=Teacher(tmp_path / "hand", partial(adapt_quickly, str(reader))), log=lambda _: None)
+    with testclient.TestClient(create_app(service), base_url="http://localhost") as client:
+        before = client.post("/api/read", files=picture).json()["pages"][0]["lines"]
+        answer = client.post("/api/teach", files={"file": ("lines.zip", archive.getvalue())})
+        steps = [json.loads(line) for line in answer.text.splitlines()]
+        texts = [step.get("step", "") for step in steps]
+        assert "24 labelled lines: 18 to train on, 6 kept out to measure" in texts
+        assert any(text.startswith("epoch 1: ") for text in texts)
+        result = steps[-1]["result"]
+        assert result["own"]["lines"] == 3 and result["own"]["after"] < result["own"]["before"] and result["kept"]
+        assert 0 <= result["own"]["right_before"] <= result["own"]["right_after"] <= 3
+        assert client.get("/api/teach").json()["in_use"] == "mine"
+        after = client.post("/api/read", files=picture).json()["pages"][0]["lines"]
+        assert {line["recognizer"] for line in before} <= {"photo"} and {line["recognizer"] for line in after} == {
+            "tiny"
+        }
+    assert sorted(path.name for path in (tmp_path / "hand").iterdir()) == ["mine.onnx", "reader.json", "teaching.log"]
 
 
 def test_mistakes_are_refused_before_any_work(tmp_path: Path) -> None:

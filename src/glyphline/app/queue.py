@@ -48,3 +48,9 @@ class Queue:
                 self.seconds += 0.2 * (time.monotonic() - start - self.seconds)
         finally:
             self.waiting -= 1
+
+    @asynccontextmanager
+    async def pause(self) -> AsyncIterator[None]:
+        """Wait until none is served, and let none be served until the end of the block. Takes no place in the queue."""
+        async with self._lock:
+            yield

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from threading import Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from glyphline.app.child_process import ChildProcess
 from glyphline.errors import GlyphlineError, ImageError, MissingPackage, UserError
 
 if TYPE_CHECKING:
@@ -56,14 +53,12 @@ class ReaderProcess:
     def __init__(self, open_reader: Callable[[], PageReader], seconds: float) -> None:
         self._open_reader, self._seconds = open_reader, seconds
         self._lock = Lock()
-        self._process: Any = None
-        self._connection: Connection | None = None
-        self._lifeline: Connection | None = None
+        self._process: ChildProcess | None = None
 
     @property
     def pid(self) -> int | None:
         """The id of the running process; None if none runs."""
-        return self._process.pid if self._process and self._process.is_alive() else None
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Start the process if none runs, and wait until its models are open. Raises GlyphlineError if it fails."""
@@ -74,13 +69,14 @@ class ReaderProcess:
         """Read one picture. Raises ImageError or UserError with a message for people, and ReaderTimeout."""
         with self._lock:
             self._start()
-            assert self._connection
+            assert self._process
+            connection = self._process.connection
             try:
-                self._connection.send(job)
-                if not self._connection.poll(self._seconds):
+                connection.send(job)
+                if not connection.poll(self._seconds):
                     self._end()
                     raise ReaderTimeout(f"{job.name} takes longer than {self._seconds:g} s: shrink or crop it first")
-                answer = self._connection.recv()
+                answer = connection.recv()
             except (EOFError, OSError):
                 self._end()
                 message = f"{job.name} ended the process that read it: save it again as PNG or JPEG"
@@ -93,8 +89,7 @@ class ReaderProcess:
     def close(self) -> None:
         """End the process, also in the middle of a picture."""
         if (process := self._process) is not None:
-            with suppress(ValueError):  # another thread has just closed it
-                process.kill()
+            process.kill()
         with self._lock:
             self._end()
 
@@ -102,16 +97,10 @@ class ReaderProcess:
         if self.pid is not None:
             return
         self._end()
-        context = get_context("spawn")  # the threads of OpenCV and onnxruntime do not survive a fork
-        self._connection, theirs = context.Pipe()
-        their_lifeline, self._lifeline = context.Pipe(duplex=False)
-        arguments = (theirs, their_lifeline, self._open_reader)
-        self._process = context.Process(target=_serve, args=arguments, name="glyphline reader")
-        self._process.start()
-        theirs.close()
-        their_lifeline.close()
+        self._process = ChildProcess(_serve, self._open_reader, name="glyphline reader")
+        connection = self._process.connection
         try:
-            failure = self._connection.recv() if self._connection.poll(START_SECONDS) else "took too long"
+            failure = connection.recv() if connection.poll(START_SECONDS) else "took too long"
         except EOFError:
             failure = f"ended with exit code {self._process.exitcode}"
         if failure is not None:
@@ -120,22 +109,15 @@ class ReaderProcess:
 
     def _end(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.join()
             self._process.close()
-        for connection in (self._connection, self._lifeline):
-            if connection is not None:
-                connection.close()
-        self._process = self._connection = self._lifeline = None
+        self._process = None
 
 
 # ---------------------------------------------------------------------- inside the process
 
 
-def _serve(connection: Connection, lifeline: Connection, open_reader: Callable[[], PageReader]) -> None:
+def _serve(connection: Connection, open_reader: Callable[[], PageReader]) -> None:
     """Answer jobs with a ReadResult or a GlyphlineError until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
-    Thread(target=_exit_with_server, args=(lifeline,), daemon=True).start()
     try:
         reader = open_reader()
     except GlyphlineError as error:
@@ -164,17 +146,18 @@ def _serve(connection: Connection, lifeline: Connection, open_reader: Callable[[
         connection.send(answer)
 
 
-def _exit_with_server(lifeline: Connection) -> None:
-    """Exit this process as soon as the server dies, even in the middle of a picture."""
-    lifeline.poll(None)
-    os._exit(1)
-
-
 def open_default_reader() -> PageReader:
     """Open the reader that the app uses: that of `glyphline read` without options."""
     from glyphline.reading.pages import open_reader
 
     return open_reader()
+
+
+def open_adapted_reader(model: str) -> PageReader:
+    """Open the reader that the app uses with another network. model: an .onnx file of `glyphline adapt`."""
+    from glyphline.reading.lines import open_line_reader
+
+    return replace(open_default_reader(), line_reader=open_line_reader(model))
 
 
 def in_language(reader: PageReader, language: str) -> PageReader:

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -45,6 +46,19 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
+class _Server(uvicorn.Server):
+    """Ends a teaching as soon as the service is told to stop: it takes long, and its clients would hold up the end."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._service.teacher:
+            self._service.teacher.interrupt()
+        super().handle_exit(sig, frame)
+
+
 def run(service: Service, sock: socket.socket, certificate: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM; requests that run then get time to end.
 
@@ -61,7 +75,7 @@ def run(service: Service, sock: socket.socket, certificate: Path | None = None) 
         timeout_keep_alive=5, timeout_graceful_shutdown=service.limits.shutdown_seconds,
         ssl_certfile=certificate, ssl_keyfile=certificate,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = _Server(config, service)
     try:
         server.run(sockets=[sock])
     finally:

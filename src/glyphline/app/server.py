@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.staticfiles import StaticFiles
@@ -26,7 +26,10 @@ from glyphline.app.limits import LIMITS, Limits
 from glyphline.app.queue import Queue
 from glyphline.app.reader_process import ReaderProcess, ReaderTimeout, ReadJob, ReadResult, open_default_reader
 from glyphline.app.security import Access, Gate, log_to_stderr
+from glyphline.app.steps import Report, Steps
+from glyphline.app.teaching import MAX_MINUTES, MIN_LINES, MINE, MINUTES, Teacher
 from glyphline.app.uploads import CORRECTIONS, FIELD, receive_upload
+from glyphline.app.uploads import MINUTES as MINUTES_FIELD
 from glyphline.errors import GlyphlineError
 from glyphline.page import Line, Page
 from glyphline.reading.formats import open_format
@@ -40,24 +43,22 @@ MEDIA_TYPES = {
     "markdown": "text/markdown; charset=utf-8", "hocr": "text/html; charset=utf-8", "alto": "application/xml",
     "page": "application/xml", "pdf": "application/pdf",
 }  # fmt: skip
-DESCRIPTION = "Reads pictures of text, translates the text and says it. Nothing that is sent is kept."
-FILE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {
-                        FIELD: {"type": "string", "format": "binary", "description": "image or PDF"},
-                        CORRECTIONS: {"type": "string", "description": '{"0": "text of the first line"}'},
-                    },
-                }
-            }
-        },
-    }
-}
+DESCRIPTION = "Reads pictures of text, translates the text and says it. Nothing is kept but lines to learn from."
+
+
+def form_body(file: str, **fields: str) -> dict[str, Any]:
+    """The body of a multipart form for OpenAPI. file: what the field `file` holds. fields: name -> description."""
+    properties = {name: {"type": "string", "description": description} for name, description in fields.items()}
+    properties[FIELD] = {"type": "string", "format": "binary", "description": file}
+    schema = {"type": "object", "required": [FIELD], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+FILE_BODY = form_body("image or PDF", **{CORRECTIONS: '{"0": "text of the first line"}'})
+LINES_BODY = form_body(
+    "zip file with a folder of pictures and labels.tsv, as the page makes it of corrected lines",
+    **{MINUTES_FIELD: f"of training, 1 to {MAX_MINUTES:g}, by default {MINUTES:g}; comparing takes about two more"},
+)
 
 
 class LineText(BaseModel):
@@ -93,6 +94,12 @@ class InstallRequest(BaseModel):
     target: str = Field(max_length=20, examples=["en"])
 
 
+class UseRequest(BaseModel):
+    """The reader that is to read from now on."""
+
+    reader: Literal["original", "mine"]
+
+
 class SpeakRequest(BaseModel):
     """A text to be said."""
 
@@ -119,10 +126,14 @@ class Service:
     authority: bytes | None = None
     picture: Path | None = None
     warms_voices: bool = False
+    teacher: Teacher | None = None
+    teaching: Steps | None = None  # that runs, or the last one
     reading: Queue = field(init=False)
     translating: Queue = field(init=False)
     speaking: Queue = field(init=False)
     installing: Queue = field(init=False)
+
+    switching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.reading = Queue(self.limits.waiting, seconds=1.5)
@@ -136,6 +147,30 @@ class Service:
             if await request.is_disconnected():
                 raise HTTPException(499, "the client left")
             return await asyncio.to_thread(self.reader.read, job)
+
+    async def use(self, name: str) -> None:
+        """Let a reader of the teacher read from now on. Requests go on; they wait for none of its preparations.
+
+        Raises UserError for a reader that is not there, and GlyphlineError where it does not start.
+        """
+        assert self.teacher
+        async with self.switching:
+            ending = ReaderProcess(self.teacher.opener(name), self.limits.read_seconds)
+            try:
+                await asyncio.to_thread(ending.start)
+                async with self.reading.pause():
+                    self.reader, ending = ending, self.reader
+                self.teacher.choose(name)
+            finally:
+                await asyncio.to_thread(ending.close)
+
+    async def teach(self, archive: bytes, minutes: float, report: Report) -> dict[str, Any]:
+        """Teach the reader, and let it read if it became better. See `Teacher.learn`."""
+        assert self.teacher
+        step = await asyncio.to_thread(self.teacher.learn, archive, minutes, report)
+        if step["result"]["kept"]:
+            await self.use(MINE)
+        return step
 
     async def translate(self, lines: list[Line], source: str, target: str, translator: str = "auto") -> dict[str, Any]:
         """Translate lines when it is their turn. Raises HTTPException (501) without the translators, and UserError."""
@@ -172,6 +207,9 @@ def create_app(service: Service) -> Gate:
         yield
         if warming:
             warming.cancel()
+        if service.teacher and service.teaching:
+            service.teacher.interrupt()
+            await service.teaching.cancel()
         await asyncio.to_thread(service.reader.close)
 
     app = FastAPI(
@@ -186,6 +224,7 @@ def create_app(service: Service) -> Gate:
     _add_reading(app, service)
     _add_translation(app, service)
     _add_speech(app, service)
+    _add_teaching(app, service)
     _add_page(app, service)
     return Gate(app, service.access, service.limits, service.log)
 
@@ -260,12 +299,22 @@ def _add_reading(app: FastAPI, service: Service) -> None:
 
     @app.get("/api/models", tags=["reading"])
     def models() -> list[dict[str, Any]]:
-        """The bundled readers, and which of them reads here."""
+        """The bundled readers and the one that was taught here, and which of them reads."""
         cards = {name: bundled_card(name) for name in bundled_names()}
-        return [
-            {"name": name, "about": card["about"].strip(), "bytes": card["bytes"], "in_use": name == PHOTO}
+        is_mine = service.teacher is not None and service.teacher.in_use == MINE
+        listed = [
+            {
+                "name": name,
+                "about": card["about"].strip(),
+                "bytes": card["bytes"],
+                "in_use": name == PHOTO and not is_mine,
+            }
             for name, card in cards.items()
         ]
+        if service.teacher and MINE in service.teacher.readers:
+            size = service.teacher.model.stat().st_size
+            listed.append({"name": MINE, "about": f"{PHOTO}, taught here", "bytes": size, "in_use": is_mine})
+        return listed
 
     @app.get("/api/languages", tags=["reading"])
     def languages() -> dict[str, Any]:
@@ -319,44 +368,6 @@ def _installed_voices() -> list[dict[str, Any]]:
     ]
 
 
-class InstallSteps:
-    """What happens during an installation, which goes on in a thread of its own. Made inside the event loop.
-
-    queue: for a turn. install: called with a function that takes bytes done and in all.
-    """
-
-    def __init__(self, queue: Queue, install: Callable[[Callable[[int, int], None]], None]) -> None:
-        self._events: asyncio.Queue[dict[str, Any] | GlyphlineError] = asyncio.Queue()
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._run(queue, install))
-
-    async def _run(self, queue: Queue, install: Callable[[Callable[[int, int], None]], None]) -> None:
-        try:
-            async with queue.turn():
-                await asyncio.to_thread(install, self._report)
-            self._events.put_nowait({"installed": True})
-        except GlyphlineError as error:
-            self._events.put_nowait(error)
-        except Exception as error:  # the client waits for an answer
-            self._events.put_nowait(GlyphlineError(f"the installation failed ({type(error).__name__}): try it again"))
-
-    def _report(self, done: int, total: int) -> None:
-        self._loop.call_soon_threadsafe(self._events.put_nowait, {"done": done, "total": total})
-
-    async def next(self) -> dict[str, Any] | GlyphlineError:
-        """The next step, or the error that ended the installation."""
-        return await self._events.get()
-
-    async def lines(self, step: dict[str, Any] | GlyphlineError) -> AsyncIterator[str]:
-        """The steps as JSON objects, one a line, from `step` to the last."""
-        while isinstance(step, dict):
-            yield json.dumps(step) + "\n"
-            if "installed" in step:
-                return
-            step = await self.next()
-        yield json.dumps({"error": str(step)}) + "\n"
-
-
 def _add_translation(app: FastAPI, service: Service) -> None:
     @app.post("/api/translate", tags=["translation"])
     async def translate(request: TranslateRequest) -> dict[str, Any]:
@@ -378,11 +389,16 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         except ImportError:
             raise missing("translation") from None
         service.installing.check()
-        steps = InstallSteps(service.installing, partial(install, request.source, request.target))
-        first = await steps.next()
-        if isinstance(first, GlyphlineError):
-            raise first
-        return StreamingResponse(steps.lines(first), media_type="application/x-ndjson")
+
+        async def work(report: Report) -> dict[str, Any]:
+            async with service.installing.turn():
+                await asyncio.to_thread(
+                    install, request.source, request.target,
+                    lambda done, total: report({"done": done, "total": total}),
+                )  # fmt: skip
+            return {"installed": True}
+
+        return await Steps(work, "the installation").response()
 
 
 def _add_speech(app: FastAPI, service: Service) -> None:
@@ -408,6 +424,72 @@ def _add_speech(app: FastAPI, service: Service) -> None:
         if format_name == "json":
             return JSONResponse({**about, "rate": speech.rate, "audio": base64.b64encode(wav).decode()})
         return Response(wav, media_type="audio/wav", headers={"X-Word-Times": json.dumps(about)})
+
+
+def _add_teaching(app: FastAPI, service: Service) -> None:
+    def teacher() -> Teacher:
+        if service.teacher is None:
+            raise HTTPException(404, "this service teaches no reader: start it with glyphline serve --teach FOLDER")
+        return service.teacher
+
+    def is_teaching() -> bool:
+        return service.teaching is not None and not service.teaching.is_over
+
+    def check_idle() -> None:
+        if is_teaching():
+            raise HTTPException(409, "a reader is being taught: wait until it has learned, or cancel it")
+
+    def state() -> dict[str, Any]:
+        return {
+            "state": "teaching" if is_teaching() else "idle", "in_use": teacher().in_use, "readers": teacher().readers,
+            "taught": teacher().taught, "step": service.teaching.last if service.teaching else None,
+            "folder": str(teacher().folder), "min_lines": MIN_LINES,
+        }  # fmt: skip
+
+    @app.get("/api/teach", tags=["teaching"], response_model=None)
+    async def get_teaching(
+        follow: Annotated[
+            bool, Query(description="whether to answer with the steps, as the teaching itself does")
+        ] = False,
+    ) -> Response | dict[str, Any]:
+        """Whether a reader is being taught, the newest step, the reader in use, and those that can be used."""
+        if follow and teacher() and service.teaching:
+            return await service.teaching.response(is_new=False)
+        return state()
+
+    @app.post("/api/teach", tags=["teaching"], openapi_extra=LINES_BODY)
+    async def teach(request: Request) -> Response:
+        """Teach the reader a hand with lines that were corrected, and let it read if it became better.
+
+        Only for a service that was started with --teach. The answer is one JSON object a line: {"step": what it does,
+        "seconds_left", "left_out": lines that were left out} as it goes on, at last {"result", "left_out"} with the
+        error rates before and after, whether the new reader was kept and why, or {"error": a sentence}. A client that
+        leaves does not stop it.
+        """
+        current = teacher()
+        check_idle()
+        upload = await receive_upload(request, "zip file of lines")
+        minutes = upload.minutes(MINUTES, MAX_MINUTES)
+        check_idle()  # another may have come meanwhile
+        current.prepare()
+        service.teaching = Steps(partial(service.teach, upload.data, minutes), "the teaching")
+        return await service.teaching.response()
+
+    @app.delete("/api/teach", tags=["teaching"])
+    async def cancel_teaching() -> dict[str, Any]:
+        """Cancel the teaching. The reader stays as it was, and the lines are deleted."""
+        current = teacher()
+        if service.teaching:
+            current.cancel()
+            await service.teaching.wait()
+        return state()
+
+    @app.post("/api/teach/use", tags=["teaching"])
+    async def use_reader(request: UseRequest) -> dict[str, Any]:
+        """Let the original reader or the one that was taught read, from the next request on and after a restart."""
+        if teacher().in_use != request.reader:
+            await service.use(request.reader)
+        return state()
 
 
 def _add_page(app: FastAPI, service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastapi import HTTPException, Request
@@ -11,17 +12,30 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from glyphline.app.limits import LIMITS
 
-FIELD, CORRECTIONS = "file", "corrections"
+FIELD, CORRECTIONS, MINUTES = "file", "corrections", "minutes"
 MAX_NAME = 100  # characters of a file name that are kept
 
 
 @dataclass
 class Upload:
-    """A file of a form: its name without folders, and its bytes."""
+    """A file of a form: its name without folders, its bytes, and the other fields of the form."""
 
     name: str
     data: bytes
-    corrections: dict[int, str] = field(default_factory=dict)  # number of a line of the first page -> its text
+    fields: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def corrections(self) -> dict[int, str]:
+        """Number of a line of the first page -> its text. Raises HTTPException (422) for a field of another form."""
+        return _parse_corrections(self.fields[CORRECTIONS]) if CORRECTIONS in self.fields else {}
+
+    def minutes(self, default: float, limit: float) -> float:
+        """The field `minutes`. Raises HTTPException (422) for another value than a number from 1 to `limit`."""
+        text = self.fields.get(MINUTES, b"").decode("utf-8", "replace")
+        with suppress(ValueError):
+            if 1 <= (minutes := float(text or default)) <= limit:
+                return minutes
+        raise HTTPException(422, f"{MINUTES} is a number from 1 to {limit:g}, not {text[:20]!r}")
 
 
 @dataclass
@@ -41,15 +55,15 @@ def clean_name(name: str) -> str:
     return printable[-MAX_NAME:] if printable.strip(".") else "picture"
 
 
-async def receive_upload(request: Request) -> Upload:
-    """The only file of the field `file` of a multipart/form-data request, and its field `corrections` where it has one.
+async def receive_upload(request: Request, what: str = "picture") -> Upload:
+    """The only file of the field `file` of a multipart/form-data request, and the fields that are no files.
 
-    Raises HTTPException: 415 for another type of body, 400 for a malformed one, 422 for one without exactly one file or
-    with other corrections than a JSON object of line numbers and texts.
+    what: the file is, for messages. Raises HTTPException: 415 for another type of body, 400 for a malformed one, 422
+    for one without exactly one file.
     """
     kind, options = parse_options_header(request.headers.get("content-type", "").encode("latin-1"))
     if kind != b"multipart/form-data" or not (boundary := options.get(b"boundary")):
-        raise HTTPException(415, f"send the picture as multipart/form-data, in the field {FIELD}")
+        raise HTTPException(415, f"send the {what} as multipart/form-data, in the field {FIELD}")
     parts: list[_Part] = []
     header_name, header_value = bytearray(), bytearray()
 
@@ -60,7 +74,7 @@ async def receive_upload(request: Request) -> Upload:
 
     def begin_part() -> None:
         if len(parts) >= 8:
-            raise HTTPException(400, "the form has more than 8 parts: send only the picture")
+            raise HTTPException(400, f"the form has more than 8 parts: send only the {what}")
         parts.append(_Part())
 
     try:
@@ -79,17 +93,18 @@ async def receive_upload(request: Request) -> Upload:
         parser.finalize()
     except FormParserError as error:
         raise HTTPException(400, f"the form is malformed ({error}): send multipart/form-data") from None
-    files = []
-    corrections: dict[int, str] = {}
+    files: list[Upload] = []
+    fields: dict[str, bytes] = {}
     for part in parts:
         _, disposition = parse_options_header(part.headers.get(b"content-disposition", b""))
-        if disposition.get(b"name") == CORRECTIONS.encode() and b"filename" not in disposition:
-            corrections = _parse_corrections(bytes(part.data))
-        if disposition.get(b"name") == FIELD.encode() and b"filename" in disposition:
-            files.append(Upload(clean_name(disposition[b"filename"].decode("utf-8", "replace")), bytes(part.data)))
+        name = disposition.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" not in disposition:
+            fields[name] = bytes(part.data)
+        elif name == FIELD:
+            file_name = clean_name(disposition[b"filename"].decode("utf-8", "replace"))
+            files.append(Upload(file_name, bytes(part.data), fields))
     if len(files) != 1:
-        raise HTTPException(422, f"send exactly one picture in the field {FIELD}; {len(files)} arrived")
-    files[0].corrections = corrections
+        raise HTTPException(422, f"send exactly one {what} in the field {FIELD}; {len(files)} arrived")
     return files[0]
 
 

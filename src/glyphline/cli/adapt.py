@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,3 +59,13 @@ def adapt(
         f"{result.minutes:.1f} minutes, {result.initial_share:.0%} of the old weights; {result.reason}"
     )
     print(json.dumps(asdict(result)))
+
+
+def adapt_to_lines(out: Path, lines: Path, minutes: float, report: Callable[[str], None]) -> dict[str, Any]:
+    """Adapt the reader of the app to labelled lines. For the app, which has no part in training itself.
+
+    See `glyphline.training.adapt.adapt` for the arguments and the errors. Returns its result as a dictionary.
+    """
+    from glyphline.training.adapt import adapt as run_adaptation
+
+    return asdict(run_adaptation(out, lines=[lines], minutes=minutes, report=report))

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from glyphline.cli.adapt import adapt_to_lines
+from glyphline.cli.options import require_training_packages
 from glyphline.cli.terminal import print_status
-from glyphline.errors import MissingPackage, UserError
+from glyphline.errors import GlyphlineError, MissingPackage, UserError
 
 PACKAGES = ("fastapi", "uvicorn", "python_multipart", "segno", "cryptography")
 
@@ -34,19 +36,28 @@ def serve(
         list[str] | None, typer.Option(help="further name that requests may use, such as that of a reverse proxy")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="image that the page opens at first")] = None,
+    teach: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder for a reader that the page may teach with corrected lines; they are kept there while it learns"
+        ),
+    ] = None,
 ) -> None:
     """Serve the app: a page that reads, translates and speaks pictures of text.
 
-    Pictures and texts stay on this machine; none is written to disk. The address is printed on stdout, a QR code and
-    the log on stderr.
+    Pictures and texts stay on this machine; without --teach none is written to disk. The address is printed on stdout,
+    a QR code and the log on stderr.
     """
     for package in PACKAGES:
         if find_spec(package) is None:
             raise MissingPackage(package.replace("_", "-"), "app", "the app")
     from glyphline.app.certificates import data_folder, machine_addresses
+    from glyphline.app.limits import LIMITS
+    from glyphline.app.reader_process import ReaderProcess
     from glyphline.app.running import bind, run
     from glyphline.app.security import LOOPBACK_NAMES, Access, check_token, host_names
     from glyphline.app.server import Service
+    from glyphline.app.teaching import Teacher
 
     is_local = _is_loopback(host)
     if token is None and not is_local:
@@ -59,11 +70,20 @@ def serve(
     if picture is not None and not picture.is_file():
         raise UserError(f"--picture {picture} does not exist: give the path of an image")
     service = Service(access=Access(token, names if is_local else None), picture=picture, warms_voices=True)
+    if teach is not None:
+        require_training_packages("teaching the reader")
+        service.teacher = Teacher(teach, adapt_to_lines)
+        service.reader = ReaderProcess(service.teacher.opener(service.teacher.in_use), LIMITS.read_seconds)
     certificate = None
     if https:
         certificate, service.authority, fingerprint = _certify(host)
         print_status(f"certificate authority: {data_folder()}, SHA-256 {fingerprint}")
     sock = bind(host, port)
+    if service.teacher:  # the only reader that may be damaged
+        try:
+            service.reader.start()
+        except GlyphlineError as error:
+            raise UserError(f"{error}, or delete {service.teacher.model} to go on with the original reader") from None
     port = sock.getsockname()[1]
     reached = [host] if host not in ("0.0.0.0", "::") else [*map(str, machine_addresses()[:1]), "localhost"]
     shown = f"[{reached[0]}]" if ":" in reached[0] else reached[0]
@@ -78,7 +98,8 @@ def serve(
             if not https:
                 print_status("without --https a phone's live camera stays off; taking and choosing pictures works")
         print(address, flush=True)
-        print_status("Ctrl-C stops it. Nothing that is sent is kept.")
+        exception = f", but lines to learn from, in {teach}, while the reader learns" if teach else ""
+        print_status(f"Ctrl-C stops it. Nothing that is sent is kept{exception}.")
 
     service.on_ready = announce
     run(service, sock, certificate)

@@ -76,6 +76,8 @@ class Comparison:
     before_interval: tuple[float, float]
     after: float
     after_interval: tuple[float, float]
+    right_before: int  # lines that are read without an error
+    right_after: int
 
 
 @dataclass(frozen=True)
@@ -383,7 +385,10 @@ def _finish(
     comparisons = []
     for lines in (own[0], common_lines):
         before, after = (_cer(reader, lines) for reader in readers)
-        comparisons.append(Comparison(len(lines[1]), before.cer, before.cer_interval, after.cer, after.cer_interval))
+        right = [round(result.exact * result.lines) for result in (before, after)]
+        comparisons.append(
+            Comparison(before.lines, before.cer, before.cer_interval, after.cer, after.cer_interval, *right)
+        )
     own_result, common_result = comparisons
     if own_result.after >= own_result.before:
         kept, reason = False, "it does not read the hand better, so it was not kept"

@@ -5,8 +5,8 @@ import { forgetKey, loadKey, saveKey } from "./key.js";
 import { crop, cutLine, toBlob } from "./picture.js";
 import { change, settings } from "./settings.js";
 import { corrections, readings } from "./store.js";
+import { packLines, showTeaching } from "./teach.js";
 import { pageText } from "./text.js";
-import { makeZip } from "./zip.js";
 
 /** Show a dialog, and return the value of the button that closed it; "" if it was cancelled. */
 function ask(dialog) {
@@ -109,7 +109,9 @@ export function wireHistory(onOpen) {
     $("history").querySelector("header button").focus();
     say("The history is erased.");
   });
-  $("download-corrections").addEventListener("click", downloadCorrections);
+  $("download-corrections").addEventListener("click", async () => {
+    save(await packLines(await corrections.all()), "glyphline-lines.zip");
+  });
   $("erase-corrections").addEventListener("click", async () => {
     await corrections.clear();
     await showHistory(onOpen);
@@ -129,6 +131,7 @@ async function showHistory(onOpen) {
     "None yet. Correct a line with its pen: the picture of the line and your text teach a reader your hand." :
     `${count} ${count === 1 ? "line" : "lines"}, pictures and labels.tsv in a zip file, for glyphline evaluate and adapt.`;
   $("download-corrections").hidden = $("erase-corrections").hidden = count === 0;
+  showTeaching(); // the dialog does not wait for the service
 }
 
 function historyItem(reading, onOpen) {
@@ -148,17 +151,6 @@ function historyItem(reading, onOpen) {
     say("Deleted.");
   });
   return make("li", {}, open, remove);
-}
-
-async function downloadCorrections() {
-  const files = [], rows = [];
-  for (const { picture, text } of await corrections.all()) {
-    const name = `${String(rows.length).padStart(6, "0")}.png`;
-    files.push([`glyphline-lines/${name}`, new Uint8Array(await picture.arrayBuffer())]);
-    rows.push(`${name}\t${text}\n`);
-  }
-  files.push(["glyphline-lines/labels.tsv", new TextEncoder().encode(rows.join(""))]);
-  save(makeZip(files), "glyphline-lines.zip");
 }
 
 // ---------------------------------------------------------------------- correcting and cropping

@@ -13,6 +13,7 @@ import { ReaderError, ServerReader } from "./reader.js";
 import { change, settings } from "./settings.js";
 import { Speaker } from "./speech.js";
 import { readings } from "./store.js";
+import { wireTeaching } from "./teach.js";
 import { isDoubtful, level, pageText, spokenWords } from "./text.js";
 
 const reader = new ServerReader((seconds) => {
@@ -551,6 +552,7 @@ wireSettings((name) => {
   if (name === "target" && current && !$("result").hidden) translate();
 });
 wireHistory(openReading);
+wireTeaching(reader, withKey);
 $("play").addEventListener("click", () => (speaker.playing ? speaker.stop() : playAll()));
 addEventListener("keydown", (event) => { if (event.key === "Escape") speaker.stop(); });
 addEventListener("pagehide", leaveCamera);

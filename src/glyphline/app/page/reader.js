@@ -7,6 +7,10 @@
 //   speak(text, language, {speed, voice}) -> {audio: Blob, words: [{text, start, end}]}
 //   languages() -> {reading, translation, voices}
 //   install(source, target, onProgress)               a pair for translate; onProgress: with bytes done and in all
+//   teaching() -> {state, in_use, readers, taught, step, folder, min_lines}   whether the reader may be taught here
+//   teach(zip, minutes, onStep) -> {result, left_out}  zip: Blob of labelled lines; onStep: with {step, seconds_left, left_out}
+//   followTeaching(onStep) -> as teach                 the teaching that runs
+//   cancelTeaching(), useReader("original" or "mine") -> as teaching
 //
 // Each rejects with a ReaderError.
 
@@ -60,18 +64,34 @@ export class ServerReader {
 
   async install(source, target, onProgress = () => {}) {
     const response = await this.#send("api/translate/install", { source, target });
-    const stream = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "", step = {};
-    for (let part = await stream.read(); !part.done; part = await stream.read()) {
-      const lines = (rest + part.value).split("\n");
-      rest = lines.pop();
-      for (step of lines.map((line) => JSON.parse(line))) if (step.total) onProgress(step.done, step.total);
-    }
-    if (!step.installed) throw new ReaderError(sentence(step.error), "refused");
+    await lastStep(response, ({ done, total }) => { if (total) onProgress(done, total); });
+  }
+
+  async teaching() {
+    return (await this.#send("api/teach")).json();
+  }
+
+  async teach(zip, minutes, onStep = () => {}) {
+    const data = new FormData();
+    data.append("file", zip, "glyphline-lines.zip");
+    data.append("minutes", minutes);
+    return lastStep(await this.#send("api/teach", data), onStep);
+  }
+
+  async followTeaching(onStep = () => {}) {
+    return lastStep(await this.#send("api/teach?follow=true"), onStep);
+  }
+
+  async cancelTeaching() {
+    return (await this.#send("api/teach", null, null, TRIES, "DELETE")).json();
+  }
+
+  async useReader(name) {
+    return (await this.#send("api/teach/use", { reader: name })).json();
   }
 
   /** body: FormData, an object for JSON, or nothing for GET. */
-  async #send(path, body, signal, tries = TRIES) {
+  async #send(path, body, signal, tries = TRIES, method = body ? "POST" : "GET") {
     const headers = loadKey() ? { Authorization: `Bearer ${loadKey()}` } : {};
     if (body && !(body instanceof FormData)) {
       headers["Content-Type"] = "application/json";
@@ -80,7 +100,7 @@ export class ServerReader {
     for (let attempt = 1; ; attempt++) {
       let response;
       try {
-        response = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal, credentials: "omit" });
+        response = await fetch(path, { method, headers, body, signal, credentials: "omit" });
       } catch (error) {
         if (error.name === "AbortError") throw new ReaderError("Cancelled.", "cancelled");
         throw new ReaderError("The reader cannot be reached. Is its machine on, and in the same network?", "offline");
@@ -103,7 +123,20 @@ function form(picture) {
   return data;
 }
 
-function sentence(message) {
+/** Take the steps of long work, one JSON object a line. Returns the last; rejects if it is an error. */
+async function lastStep(response, onStep) {
+  const stream = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "", step = {};
+  for (let part = await stream.read(); !part.done; part = await stream.read()) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop();
+    for (step of lines.map((line) => JSON.parse(line))) onStep(step);
+  }
+  if (step.error) throw new ReaderError(sentence(step.error), "refused");
+  return step;
+}
+
+export function sentence(message) {
   const text = String(message || "The reader failed.");
   return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }

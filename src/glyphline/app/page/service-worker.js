@@ -5,7 +5,7 @@ const SHELL = "glyphline-shell";
 const SHARED = "glyphline-shared";
 const FILES = [
   "./", "style.css", "main.js", "reader.js", "key.js", "picture.js", "camera.js", "overlay.js", "speech.js", "text.js",
-  "guidance.js", "store.js", "settings.js", "zip.js", "dialogs.js", "dom.js", "manifest.webmanifest", "icon.svg",
+  "guidance.js", "store.js", "settings.js", "zip.js", "dialogs.js", "dom.js", "teach.js", "manifest.webmanifest", "icon.svg",
   "icon-192.png", "icon-512.png",
 ];
 

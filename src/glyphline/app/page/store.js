@@ -1,4 +1,5 @@
-// What is kept in this browser (IndexedDB): the history, and corrected lines. Nothing of it is sent anywhere.
+// What is kept in this browser (IndexedDB): the history, and corrected lines. Nothing of it is sent
+// anywhere, but the corrected lines when the person teaches the reader with them.
 
 const VERSION = 1;
 
