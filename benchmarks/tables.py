@@ -617,6 +617,7 @@ def compose_page(split: str, index: int, has_table: bool) -> ComposedPage:
     page: ComposedPage = kinds[index % len(kinds)](Words(split, rng), fonts)
     lowest = max((item.box[3] for item in page.items), default=200.0)
     page.image = page.image.crop((0, 0, page.image.width, min(page.image.height, int(lowest) + 60)))
+    page.items = [item for item in page.items if item.box[3] <= page.image.height]  # the others are below the paper
     return page
 
 

@@ -35,6 +35,7 @@ from glyphline.score import Score, character_error_rate, fold_none, score
 from glyphline.training.calibrate import calibrate
 from glyphline.training.export import export
 from glyphline.training.labelled_lines import LabelledLine, open_labelled_lines
+from glyphline.training.misfits import find_misfits
 from glyphline.training.network import (
     Network,
     TorchRecognizer,
@@ -128,7 +129,9 @@ def adapt(
     settings = {"model": model, "glyphs": list(glyphs), "lines": [str(folder) for folder in lines], "seed": seed}
     state = _open_state(work, settings)
     common = _available(base.lines, report)
-    trained, held_out = _divide(lines, seed, report)
+    is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
+    old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
+    trained, held_out = _divide(lines, old_reader, seed, report)
     if not glyphs and len(held_out) < FEW_LINES // 4:
         raise UserError(
             f"only {len(held_out)} labelled lines are left to measure by: give at least {FEW_LINES} lines, or "
@@ -148,8 +151,6 @@ def adapt(
     choice_lines, test_lines, kind = _measured_lines(own_composed, held_out, base.lines, seed)
     common_lines = LineSet(common, "test", seed).canonical_batch(range(MEASURED_LINES))
     mixed, share = _choose_share(network, load_network(work / BEST_WEIGHTS)[0], choice_lines, common_lines)
-    is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
-    old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
     return _finish(out, work, old_reader, mixed, recipe, share, state, (test_lines, kind), common_lines, common, report)
 
 
@@ -209,10 +210,11 @@ def _available(lines: LinesRecipe, report: Callable[[str], None]) -> LinesRecipe
 
 
 def _divide(
-    folders: Sequence[Path], seed: int, report: Callable[[str], None]
+    folders: Sequence[Path], reader: LineReader, seed: int, report: Callable[[str], None]
 ) -> tuple[list[LabelledLine], list[LabelledLine]]:
     """The labelled lines to train on, and those that are kept out.
 
+    reader: the old one, which tells the lines whose text belongs to another picture; they are named and left out.
     Lines whose text belongs to another split than train are never trained on, because composed test lines may hold it.
     """
     labelled: list[LabelledLine] = []
@@ -221,6 +223,10 @@ def _divide(
         labelled += opened.lines
         for note in opened.notes:
             report(note)
+    misfits = dict(find_misfits(labelled, reader))
+    for k, read in misfits.items():
+        report(f'{labelled[k].name} is left out: its text is "{labelled[k].text}", but the picture shows "{read}"')
+    labelled = [line for k, line in enumerate(labelled) if k not in misfits]
     held_out = [line for line in labelled if split_of_text(line.text) != "train"]
     rest = [line for line in labelled if split_of_text(line.text) == "train"]
     missing = round(HELD_OUT * len(labelled)) - len(held_out) if len(labelled) >= FEW_LINES else 0

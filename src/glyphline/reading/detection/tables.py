@@ -281,15 +281,20 @@ def _extend(block: Block, row: list[LevelBox]) -> Block | None:
 
 
 def _is_sum(block: Block, row: list[LevelBox], spanned: list[int]) -> bool:
-    """Whether a row below a block is one of its sums: a label over the columns `spanned`, and a value in the last one.
+    """Whether a row below a block is one of its sums, of which a box lies across the columns `spanned`.
 
-    The block has to have four rows, so that its columns are known without the label.
+    A sum has a label, which may span columns, and a value in the last column. The value may begin before it, as one
+    with a unit does, but ends where the column ends. The block has to have four rows, so that its columns are known
+    without them.
     """
     last = len(block.columns) - 1
-    if len(block.rows) < 4 or last in spanned:
-        return False
     left, right = block.ink(row[-1])
-    return left <= block.columns[last][1] and right >= block.columns[last][0] and left > block.columns[last - 1][1]
+    start, end = block.columns[last]
+    if len(block.rows) < 4 or len(row) < 2 or left > end or right < start:
+        return False
+    if last in spanned:
+        return spanned[0] > 0 and abs(right - end) < 0.5 * block.height
+    return left > block.columns[last - 1][1]
 
 
 def _is_wide_gutter(block: Block, k: int) -> bool:

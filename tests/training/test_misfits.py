@@ -1,0 +1,53 @@
+"""Labels that belong to another picture are named; those of a hand that cannot be read are not."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from glyphline.composing.line_sets import LineSet
+from glyphline.imaging.documents import GreyImage
+from glyphline.reading.lines import LineReader, open_line_reader
+from glyphline.recipe import recipe_from
+from glyphline.training.labelled_lines import LabelledLine
+from glyphline.training.misfits import find_misfits
+
+
+@pytest.fixture(scope="module")
+def reader() -> LineReader:
+    return open_line_reader("photo")
+
+
+def labelled(images: list[GreyImage], texts: list[str]) -> list[LabelledLine]:
+    pairs = enumerate(zip(images, texts, strict=True))
+    return [LabelledLine(f"{k}.png", text, partial(np.copy, image)) for k, (image, text) in pairs]
+
+
+@pytest.fixture(scope="module")
+def composed() -> tuple[list[GreyImage], list[str]]:
+    settings = {"alphabet": "english", "layout": "natural", "glyphs": ["strokes"], "length": [12, 30]}
+    lines = [LineSet(recipe_from({"lines": settings}).lines, "test").line(k) for k in range(6)]
+    return [line.image for line in lines], [line.text for line in lines]
+
+
+def test_texts_of_other_lines_are_found(reader: LineReader, composed: tuple[list[GreyImage], list[str]]) -> None:
+    images, texts = composed
+    assert list(find_misfits(labelled(images, texts), reader)) == []
+    swapped = [texts[1], texts[0], *texts[2:]]
+    assert [number for number, _ in find_misfits(labelled(images, swapped), reader)] == [0, 1]
+
+
+def test_small_mistakes_of_the_reader_are_no_misfit(
+    reader: LineReader, composed: tuple[list[GreyImage], list[str]]
+) -> None:
+    images, texts = composed
+    nearly = [text[:3] + "x" + text[4:] for text in texts]
+    assert list(find_misfits(labelled(images, nearly), reader)) == []
+
+
+def test_where_little_is_seen_nothing_is_said(reader: LineReader) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (48, 400)).astype(np.uint8)
+    blank = np.full((48, 400), 255, np.uint8)
+    assert list(find_misfits(labelled([noise, blank], ["the harbour museum"] * 2), reader)) == []
