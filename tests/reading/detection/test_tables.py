@@ -107,6 +107,24 @@ def test_tables_with_other_gutters_are_two() -> None:
     assert [len(grid[0]) for grid in grids_of([*articles, *sums])] == [5, 2]
 
 
+def test_a_sum_whose_value_begins_before_the_last_column_belongs_to_the_table() -> None:
+    """A value with a unit is wider than the amounts above it, and ends where they end."""
+    articles = [
+        (x, 50.0 + 30 * r, width)
+        for r in range(6)
+        for x, width in (
+            (50.0, 150.0 - 9 * (r % 3)),
+            (340.0, 15.0),
+            (440.0, 55.0),
+            (530.0 + 9 * (r % 2), 70.0 - 9 * (r % 2)),
+        )
+    ]
+    label, value = (50.0, 245.0, 90.0), (470.0, 245.0, 130.0)
+    (grid,) = grids_of([*articles, label, value])
+    assert len(grid) == 7 and [len(row) for row in grid] == [4] * 7
+    assert grid[6][0] == [24] and grid[6][3] == [25]
+
+
 @pytest.mark.parametrize("columns", [1, 2, 3])
 def test_columns_of_prose_are_no_table(columns: int) -> None:
     rng = np.random.default_rng(columns)
