@@ -404,6 +404,77 @@ def format_scripts(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def format_tables(results: dict[str, Any]) -> list[str]:
+    """Rows and cells of tables, and pages without tables."""
+    browser = [
+        (row["kind"], row["pages"], row["rows"], *(f"{row[key]:.1%}" for key in ("right", "with_empty_cells")))
+        for row in results["browser"]
+    ]
+    cells = [
+        (row["kind"], row["reader"], row["pages"], row["cells"], f"{row['right_row_and_column']:.1%}",
+         f"{row['right_row']:.1%}", f"{row['whole_tables']:.0%}", f"{row['seconds']:.2f}") for row in results["tables"]
+    ]  # fmt: skip
+    prose = results["prose"]
+    return [
+        "## Tables",
+        """Command: `python benchmarks/tables.py`, which states the data. First, pages that a browser draws (Chromium,
+        fonts of the system), which no fit has seen, though faults on them were looked at while mending: a row is
+        right if its cells are on one line with tabs between, in order; *with empty cells*: also each in its place.
+        Seven in ten characters of a cell count as read.""",
+        format_table(("kind", "pages", "rows", "right", "right with empty cells"), browser),
+        """Second, composed pages in other fonts and texts than those of the fit, every third rotated, blurred and
+        noisy. A cell is right in its row and column, whatever its letters were read as. RapidOCR gives no columns: its
+        `to_markdown` gives rows, whose cells are what two spaces or more separate.""",
+        format_table(
+            ("kind", "reader", "pages", "cells", "right row and column", "right row", "whole tables", "s/page"), cells
+        ),
+        f"""Of {prose["pages"]} composed pages without a table {prose["without_table"]:.1%} are read without one; the
+        lines of prose in one to three columns are in order in {prose["order"]:.1%} of all pairs.""",
+    ]
+
+
+def format_orientation(results: dict[str, Any]) -> list[str]:
+    """Which way up pages stand, and the time and memory of dense pages."""
+    rows = [
+        (row["kind"], row["pictures"], f"{row['right_upright']:.1%}", f"{row['right_turned']:.1%}",
+         f"{row['cer_upright']:.2%}", f"{row['cer_turned']:.2%}",
+         *(f"{row['time_ratio'][turn]:.2f}" for turn in ("90", "180", "270"))) for row in results["turned"]
+    ]  # fmt: skip
+    dense = results["dense page"]
+    turned = ", ".join(f"{turn} degrees {ratio:.2f}" for turn, ratio in dense["turned_over_upright"].items())
+    memory = ", ".join(f"{name} {value:.0f} MB" for name, value in dense["peak_megabytes"].items())
+    return [
+        "## Turned pages, time and memory",
+        f"""Command: `python benchmarks/orientation.py`, which states the data: composed pictures in fonts of no fit,
+        and the photographs, each upright and in three quarter turns. Normalisation of the CER:
+        {describe_fold(results["fold"])}. *Time*: of the turned picture over the upright one.""",
+        format_table(
+            ("kind", "pictures", "upright: direction right", "turned: right", "CER upright", "CER turned", "time 90",
+             "time 180", "time 270"), rows
+        ),
+        f"""A dense page (A4 at 300 dpi, 56 lines of print) takes {dense["seconds"]:.1f} s, RapidOCR
+        {dense["rapidocr_seconds"]:.1f} s in the same run: {dense["over_rapidocr"]:.2f}x. Turned, over upright:
+        {turned}. Peak memory of a process that reads one page: {memory}.""",
+    ]  # fmt: skip
+
+
+def format_misfits(results: dict[str, Any]) -> list[str]:
+    """Labels that belong to another picture."""
+    limits = list(results["sets"][0]["right_named"])
+    rows = [
+        (row["set"], row["lines"], f"{row['cer']:.1%}", name, *(f"{row[key][limit]:.1%}" for limit in limits))
+        for row in results["sets"] for name, key in (("its own", "right_named"), ("the next line's", "wrong_named"))
+    ]  # fmt: skip
+    return [
+        "## Labels of other pictures",
+        f"""Command: `python benchmarks/misfits.py`, which states the data. The share of lines that are named because
+        their text is less probable than the reading by more nats a character than the limit, with the text that belongs
+        to them, which should not be named, and with that of the next line. `glyphline adapt` takes
+        {results["limit"]:g}.""",
+        format_table(("lines", "number", "CER", "text", *(f"limit {limit}" for limit in limits)), rows),
+    ]
+
+
 def format_studies(results: dict[str, Any]) -> list[str]:
     """Decoders, long lines and character positions."""
     by_kind: dict[str, dict[str, Any]] = {}
@@ -616,6 +687,9 @@ SECTIONS = {
     "background": format_background,
     "languages": format_languages,
     "scripts": format_scripts,
+    "tables": format_tables,
+    "orientation": format_orientation,
+    "misfits": format_misfits,
     "studies": format_studies,
     "ablation": format_ablation,
     "networks": format_networks,
