@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,12 @@ class AppProcess:
         self._reader = threading.Thread(target=self._collect, daemon=True)
         self._reader.start()
         self.address = self.process.stdout.readline().strip()
+        deadline = time.monotonic() + 60  # the QR code follows on the other stream, and then the last message
+        while self.process.poll() is None and time.monotonic() < deadline and not self._has_started():
+            time.sleep(0.01)
+
+    def _has_started(self) -> bool:
+        return any("Ctrl-C" in message for message in self.messages)
 
     def _collect(self) -> None:
         self.messages += self.process.stderr
