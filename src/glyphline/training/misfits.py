@@ -14,8 +14,8 @@ from glyphline.training.labelled_lines import LabelledLine
 
 #: nats a character by which the text may be less probable than the reading. `python benchmarks/misfits.py` measures it
 #: and states the data
-MAX_GAP = 5.0
-MIN_SEEN = 0.5  # mean posterior of the characters of the reading, from which on it says anything about the text
+MAX_GAP = 6.0
+MIN_SEEN = 0.75  # mean posterior of the characters of the reading, from which on it says anything about the text
 BATCH = 32  # lines that are read together
 
 
