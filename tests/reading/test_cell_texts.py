@@ -50,6 +50,7 @@ def test_a_row_without_unit_keeps_its_number() -> None:
         receipt(["EUR"]),  # one cell is no column
         receipt(["EUR", "USD"]),  # the words differ: the column says something
         receipt(["-", "-"]),  # an empty value
+        receipt(["--", "--"]),
         receipt(["12", "12"]),
         receipt(["EUR", "EUR"], gap=25.0),  # farther than a blank
         receipt(["EUR", "EUR"], numbers=["4,94", "none"]),  # a word before it

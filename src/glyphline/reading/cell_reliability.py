@@ -17,7 +17,7 @@ from glyphline.reading.detection.tables import log_odds_of
 from glyphline.reading.recognition.calibration import feature_log_odds, logistic
 
 MAX_CHARACTERS = 5  # of a short cell
-_DASHES = "-–—−"
+DASHES = "-–—−"
 #: letters whose two cases have one shape, and what looks like them: where one stands alone, the recognizer divides its
 #: posterior among them
 _SHARED_SHAPES = frozenset("cCoO0kKpPsSuUvVwWxXzZ1lI|")
@@ -25,7 +25,7 @@ _SHARED_SHAPES = frozenset("cCoO0kKpPsSuUvVwWxXzZ1lI|")
 
 def _kind(text: str) -> str:
     """What a short cell holds: "dash", "digits" with a sign or a unit, "letters" or "other"."""
-    if all(c in _DASHES for c in text):
+    if all(c in DASHES for c in text):
         return "dash"
     return "digits" if text.strip("+-−.,%$€£").isdigit() else "letters" if text.isalpha() else "other"
 

@@ -6,6 +6,7 @@ text tells the two apart. Most leaders are cut away before reading (`detection.c
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from glyphline.page import Line
+from glyphline.reading.cell_reliability import DASHES
 
 MAX_UNIT_LENGTH = 4  # characters
 MAX_GAP = 1.0  # between a number and its unit, heights of the line
@@ -63,7 +65,7 @@ def _is_unit(column: Sequence[Line]) -> bool:
     unit = next(iter(texts))
     return (
         len(texts) == 1 and len(column) > 1 and len(unit) <= MAX_UNIT_LENGTH
-        and not any(c.isdigit() or c.isspace() for c in unit) and unit not in "-–—−"
+        and not any(c.isdigit() or c.isspace() for c in unit) and not set(unit) <= set(DASHES)
     )  # fmt: skip
 
 
@@ -72,7 +74,5 @@ def _number_before(unit: Line, column: Sequence[Line]) -> Line | None:
     row = [line for line in column if line.cell and unit.cell and line.cell.row == unit.cell.row]
     if len(row) != 1 or not row[0].text[-1].isdigit():
         return None
-    end, start = row[0].polygon[1], unit.polygon[0]
-    (x0, y0), (x1, y1) = unit.polygon[0], unit.polygon[3]
-    gap = ((start[0] - end[0]) ** 2 + (start[1] - end[1]) ** 2) ** 0.5
-    return row[0] if gap < MAX_GAP * ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 else None
+    height = math.dist(unit.polygon[0], unit.polygon[3])
+    return row[0] if math.dist(row[0].polygon[1], unit.polygon[0]) < MAX_GAP * height else None
