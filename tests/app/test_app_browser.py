@@ -117,6 +117,11 @@ def wait_until(page: Any, expression: str, seconds: float = 60) -> None:
         page.wait_for_timeout(30)
 
 
+def wait_until_kept(page: Any, name: str, count: int) -> None:
+    """Wait until the browser keeps `count` records: "readings" or "corrections". The page shows a result before."""
+    wait_until(page, f"import('./store.js').then(async (kept) => (await kept.{name}.all()).length === {count})")
+
+
 def lines_of(page: Any) -> list[str]:
     return page.locator("#lines .say").all_inner_texts()
 
@@ -491,6 +496,7 @@ def test_corrections_are_labelled_lines(open_page: OpenPage, tmp_path: Path) -> 
         page.fill("#correct-text", text)
         page.click("#correct button[value=save]")
         page.wait_for_selector("#correct", state="hidden")
+        wait_until_kept(page, "corrections", number // 2 + 1)
     assert lines_of(page)[0] == "Harbour Museum 1"
     page.click("#download-menu summary")
     with page.expect_download() as document:
@@ -516,6 +522,7 @@ def test_corrections_are_labelled_lines(open_page: OpenPage, tmp_path: Path) -> 
 def test_history_is_kept_and_erased(open_page: OpenPage) -> None:
     page = open_page()
     read_sign(page)
+    wait_until_kept(page, "readings", 1)
     page.reload()
     page.click("#open-history")
     page.click(".reading-item")
@@ -526,6 +533,7 @@ def test_history_is_kept_and_erased(open_page: OpenPage) -> None:
     page.wait_for_selector("#no-readings:not([hidden])")
     page.reload()
     page.click("#open-history")
+    page.wait_for_selector("#no-readings", state="visible")
     assert page.locator(".reading-item").count() == 0
     assert page.evaluate("document.cookie") == ""
 
@@ -563,6 +571,7 @@ def test_offline_reload(browser: Any, tmp_path: Path) -> None:
     page = context.new_page()
     page.goto(app.address)
     read_sign(page)
+    wait_until_kept(page, "readings", 1)
     page.evaluate("navigator.serviceWorker.ready")
     app.close()
     page.reload()
