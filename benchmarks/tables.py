@@ -60,6 +60,7 @@ from glyphline.reading.detection.tables import (
     table_candidates,
     table_features,
 )
+from glyphline.reading.leading_numbers import ReadRegion, numbered_columns
 from glyphline.reading.pages import PageReader
 from reading import RESULTS, ROOT
 
@@ -67,8 +68,9 @@ MODEL = ROOT / "src" / "glyphline" / "models" / "tables.json"
 L2_PENALTIES = (0.03, 0.1, 0.3, 1.0)  # the one with the least loss in a cross-validation over pages is taken
 PARTS = 5  # of the pages, in the cross-validation
 FIT_PAGES, FIT_PROSE_PAGES, TEST_PAGES, PROSE_PAGES, BROWSER_PAGES = 480, 400, 200, 60, 100
-CELL_PAGES = 200  # of the fit, which are read for the decision `cell`
+CELL_PAGES = 200  # of the fit, which are read for the decisions `leading_number` and `cell`
 WRAPPED_PAGES = 120  # of the fit, after the others: tables whose cells have several lines
+NUMBER_PAGES = 900  # of the fit, after those: texts that begin with numbers, which are cells of their own in half
 SPLITS = {"fit": ("documents", 0), "test": ("print", 1)}  # -> folder of fonts, seed
 LATIN = re.compile("-latin-400-")
 UNITS = (" EUR", " A")  # of prices
@@ -423,6 +425,106 @@ def compose_receipt(words: Words, fonts: Sequence[str]) -> ComposedPage:
     return page
 
 
+def compose_numbered(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A table with a column of texts that begin with numbers. In half of the pages the numbers are cells of their own.
+
+    In the others they belong to the text, as in dates, weights, addresses, "2 x Tea" and numbered titles.
+    """
+    rng = words.rng
+    monospaced = [path for path in fonts if MONOSPACED.search(path)]
+    is_monospaced = bool(rng.random() < 0.4)
+    page, font, rng = blank("numbered", words, monospaced if is_monospaced else fonts, narrow=rng.random() < 0.5)
+    size, space, y = font.size, font.getlength(" "), 40.0
+    pitch = size * float(rng.uniform(1.15, 1.8))
+    number, page.tables = page.tables, page.tables + 1
+    apart = bool(rng.random() < 0.5)
+    gap = max(size * float(rng.uniform(0.35, 1.1)), 1.4 * space)
+    if is_monospaced and rng.random() < 0.5:
+        gap = space * int(rng.integers(2, 4))
+    numbers, text_of = (_apart if apart else _inside)(words)
+    rows = int(rng.integers(2, 15))
+    leads = [numbers(k) for k in range(rows)]
+    amounts = int(rng.integers(1, 3)) if page.image.width > 700 else 1
+    edges = [page.image.width - 50.0 - (amounts - 1 - c) * (font.getlength("9999.99") + size) for c in range(amounts)]
+    has_code = page.image.width > 700 and rng.random() < 0.4  # a column before
+    left = 50.0 + has_code * (font.getlength("AA0000") + size * float(rng.uniform(0.8, 2)))
+    edge = left + max(map(font.getlength, leads))
+    start = edge + gap if apart else left
+    widest = edges[0] - font.getlength("9999.99") - size - start
+    align = "right" if rng.random() < 0.4 else "left"
+    column, row = int(has_code), 0
+    text_column = column + apart
+    if rng.random() < 0.5:
+        lead = str(rng.choice(["#", "No", "Qty", "Pos"]))
+        if apart and left + font.getlength(lead) < start - 1.3 * space:
+            page.put(left, y, lead, font, (number, row, column))
+        page.put(start, y, words.phrase(1, 1)[:8], font, (number, row, text_column))
+        for c, x in enumerate(edges, text_column + 1):
+            page.put(x, y, str(rng.choice(["Total", "Price", "Sum"])), font, (number, row, c), "right")
+        y, row = y + pitch, row + 1
+    for lead in leads:
+        if has_code:
+            page.put(50, y, f"AB{rng.integers(1000, 9999)}", font, (number, row, 0))
+        text = text_of() if apart else f"{lead} {text_of()}"
+        while font.getlength(text) > widest and len(text) > len(lead) + 4:
+            text = text[:-1].strip()
+        if apart:
+            page.put(edge if align == "right" else left, y, lead, font, (number, row, column), align)
+        page.put(start, y, text, font, (number, row, text_column))
+        for c, x in enumerate(edges, text_column + 1):
+            page.put(x, y, f"{10 ** rng.uniform(0, 3.5):.2f}", font, (number, row, c), "right")
+        y, row = y + pitch, row + 1
+    return page
+
+
+def _date(rng: np.random.Generator) -> str:
+    """A date of one form or another."""
+    day, month, year = int(rng.integers(1, 29)), int(rng.integers(1, 13)), int(rng.integers(2010, 2030))
+    return str(rng.choice([f"{day:02d}.{month:02d}.{year}", f"{year}-{month:02d}-{day:02d}", f"{day:02d}/{month:02d}"]))
+
+
+def _apart(words: Words) -> tuple[Callable[[int], str], Callable[[], str]]:
+    """What draws the number of a row and its text, which are cells beside one another."""
+    rng = words.rng
+    most, letter = int(rng.choice([3, 9, 30])), "ABCDEFGH"[rng.integers(8)]
+    form = _form(_date(rng))
+    numbers: list[Callable[[int], str]] = [
+        lambda _: f"{rng.integers(1, most + 1)}",
+        lambda _: f"{rng.integers(1, most + 1)}",
+        lambda k: f"{k + 1}",
+        lambda _: f"{rng.integers(1, most + 1)}x",
+        lambda _: f"{letter}{rng.integers(100, 9999)}",
+        lambda _: next(date for _ in range(99) if _form(date := _date(rng)) == form),
+        lambda _: f"{10 ** rng.uniform(0, 3):.2f}",
+    ]
+    texts: list[Callable[[], str]] = [partial(words.phrase, 1, 5), partial(words.phrase, 1, 2), words.number]
+    return numbers[rng.integers(len(numbers))], texts[int(rng.choice(3, p=[0.5, 0.3, 0.2]))]
+
+
+def _form(text: str) -> str:
+    """A text with all digits alike."""
+    return re.sub(r"\d", "0", text)
+
+
+def _inside(words: Words) -> tuple[Callable[[int], str], Callable[[], str]]:
+    """What draws the number with which the text of a row begins, and its text."""
+    rng = words.rng
+    most, section = int(rng.choice([3, 9, 30])), int(rng.integers(1, 9))
+    months, units = ["March", "April", "May", "June", "July"], ["kg", "g", "pcs", "ml", "hours", "%"]
+    count = lambda _: f"{rng.integers(1, most + 1)}"  # noqa: E731
+    choices: list[tuple[Callable[[int], str], Callable[[], str]]] = [
+        (count, lambda: str(rng.choice(months))),
+        (count, lambda: str(rng.choice(units))),
+        (lambda k: f"{count(k)} x", partial(words.phrase, 1, 3)),
+        (lambda _: f"{rng.integers(1, 200)}", partial(words.phrase, 2, 4)),  # a house and its street
+        (lambda k: f"{k + 1}", partial(words.phrase, 1, 4)),
+        (lambda k: f"{section}.{k + 1}", partial(words.phrase, 1, 4)),
+        (lambda k: f"{k + 1}.", partial(words.phrase, 1, 4)),
+        (lambda _: f"{_date(rng)}", lambda: f"{rng.integers(24):02d}:{rng.integers(60):02d}"),
+    ]
+    return choices[rng.integers(len(choices))]
+
+
 def compose_statement(words: Words, fonts: Sequence[str]) -> ComposedPage:
     """A statement of an account: a dense table over the width of the page, each amount in one of two columns."""
     page, font, rng = blank("statement", words, fonts, small=True)
@@ -592,8 +694,11 @@ def compose_letter(words: Words, fonts: Sequence[str]) -> ComposedPage:
     return page
 
 
-TABLE_KINDS = [compose_table] * 5 + [compose_receipt] * 3 + [compose_contents] * 2 + [compose_form, compose_statement]
-PROSE_KINDS = [compose_columns] * 3 + [compose_list] * 2 + [compose_letter]
+Compose = Callable[[Words, Sequence[str]], ComposedPage]
+TABLE_KINDS: list[Compose] = (
+    [compose_table] * 5 + [compose_receipt] * 3 + [compose_contents] * 2 + [compose_form, compose_statement]
+)
+PROSE_KINDS: list[Compose] = [compose_columns] * 3 + [compose_list] * 2 + [compose_letter]
 
 
 def blank(
@@ -609,12 +714,17 @@ def blank(
 
 
 def compose_page(split: str, index: int, has_table: bool) -> ComposedPage:
-    """Page `index` of a split, as a function of both. Those after the last of FIT_PAGES have cells of several lines."""
+    """Page `index` of a split, as a function of both.
+
+    WRAPPED_PAGES after the last of FIT_PAGES have cells of several lines, those after them have numbers before texts.
+    """
     folder, seed = SPLITS[split]
     fonts = [str(p) for p in sorted((ROOT / "recipes" / "fonts" / folder).glob("*.woff")) if LATIN.search(p.name)]
     rng = np.random.default_rng((seed, int(has_table), index))
-    kinds = (TABLE_KINDS if index < max(FIT_PAGES, TEST_PAGES) else [compose_wrapped]) if has_table else PROSE_KINDS
-    page: ComposedPage = kinds[index % len(kinds)](Words(split, rng), fonts)
+    kinds: Sequence[Compose] = TABLE_KINDS if has_table else PROSE_KINDS
+    if has_table and index >= max(FIT_PAGES, TEST_PAGES):
+        kinds = [compose_wrapped if index < FIT_PAGES + WRAPPED_PAGES else compose_numbered]
+    page = kinds[index % len(kinds)](Words(split, rng), fonts)
     lowest = max((item.box[3] for item in page.items), default=200.0)
     page.image = page.image.crop((0, 0, page.image.width, min(page.image.height, int(lowest) + 60)))
     page.items = [item for item in page.items if item.box[3] <= page.image.height]  # the others are below the paper
@@ -829,8 +939,9 @@ def fit() -> None:
         report[decision] = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
         write_model(weights, report)
         print(decision, report[decision], file=sys.stderr)
-    report["cell"] = fit_cells(weights)
-    write_model(weights, report)
+    for decision, fit_read in (("leading_number", fit_leading_numbers), ("cell", fit_cells)):
+        report[decision] = fit_read(weights)
+        write_model(weights, report)
 
 
 def errors_of(weights: npt.NDArray[np.float64], examples: Examples) -> dict[str, int]:
@@ -912,6 +1023,47 @@ def short_cell_label(item: Item | None, mark: Item | None, read: str) -> float |
     if item is None:
         return None if mark is None else 0.0
     return float(same_cell(item.text, read) or (len(read) > 1 and read.strip() in item.text))
+
+
+def add_leading_numbers(examples: Examples, split: str, index: int, reader: PageReader) -> None:
+    """Add the columns of a page that begin with numbers, and whether the numbers are cells of their own."""
+    page = compose_page(split, index, True)
+    image, transform = photograph(page, split, index)
+    hypothesis = reader.best_orientation(image, reader.detector)
+    if hypothesis.quarters:
+        return
+    observed = observed_items(page, transform)
+    regions = list(map(ReadRegion, hypothesis.regions, hypothesis.crops, hypothesis.lines))
+    for column in numbered_columns(regions):
+        votes = []
+        for k, blank in column.blanks.items():
+            width = blank.end - blank.start
+            a, b = (observed.item_at(_point(regions[k], x)) for x in (blank.start / 2, blank.end + width / 2))
+            if a and b:
+                votes.append(a is not b and a.place != b.place)
+        examples.add(column.features, float(mean(votes) > 0.5) if votes else None, index)
+
+
+def _point(read: ReadRegion, x: float) -> npt.NDArray[np.float64]:
+    """The point (2,) px of the page in the middle of the height of a region, at column x of its crop."""
+    upper_left, upper_right, lower_right, lower_left = read.region.corners
+    left, right = (upper_left + lower_left) / 2, (upper_right + lower_right) / 2
+    return np.asarray(left + x / read.crop.shape[1] * (right - left), np.float64)
+
+
+def fit_leading_numbers(weights: dict[str, list[float]]) -> dict[str, Any]:
+    """Fit the decision `leading_number` on the pages of the fit, and add it to the weights. Returns its errors."""
+    reader = open_reader()
+    examples = {"fit": Examples(), "test": Examples()}
+    first = FIT_PAGES + WRAPPED_PAGES
+    for split, count, numbered in (("fit", CELL_PAGES, NUMBER_PAGES), ("test", 80, 80)):
+        for index in [*range(count), *range(first, first + numbered)]:
+            add_leading_numbers(examples[split], split, index, reader)
+    fitted, penalty = fit_decision(examples["fit"], balanced=False)
+    weights["leading_number"] = [round(float(w), 4) for w in fitted]
+    report = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
+    print("leading_number", report, file=sys.stderr)
+    return report
 
 
 def fit_cells(weights: dict[str, list[float]]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from glyphline.reading.detection.orientation import (
 from glyphline.reading.detection.reading_order import OrderedRegion, order_mixed_directions
 from glyphline.reading.detection.rectification import expand_outline, map_to_page, rectify
 from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle
+from glyphline.reading.leading_numbers import ReadRegion, separate_numbers
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.languages import ENGLISH, main_language
@@ -184,7 +185,7 @@ class PageReader:
         Raises ImageError for a line that is too long to be read.
         """
         height, width = image.shape[:2]
-        hypothesis = self._best_hypothesis(image)
+        hypothesis = _separate_numbers(self._best_hypothesis(image))
         rotated_shape = (width, height) if hypothesis.quarters % 2 else (height, width)
         rotate_back = partial(rotate_points, quarters=-hypothesis.quarters, shape=rotated_shape)
         lines = [
@@ -390,6 +391,19 @@ def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothes
         regions=list(compress(hypothesis.regions, mask)),
         crops=list(compress(hypothesis.crops, mask)),
         lines=list(compress(lines, mask)),
+    )
+
+
+def _separate_numbers(hypothesis: PageHypothesis) -> PageHypothesis:
+    """The hypothesis with the numbers before the texts of its tables in cells of their own."""
+    if all(line.cell is None for line in hypothesis.lines):
+        return hypothesis
+    page = separate_numbers(list(map(ReadRegion, hypothesis.regions, hypothesis.crops, hypothesis.lines)))
+    return replace(
+        hypothesis,
+        regions=[read.ordered for read in page],
+        crops=[read.crop for read in page],
+        lines=[read.line for read in page],
     )
 
 

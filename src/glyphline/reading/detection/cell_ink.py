@@ -56,9 +56,17 @@ def split_at_blanks(region: Region, image: ColourImage) -> list[Fragment]:
     ends = [*(start + min(margin, (end - start) / 3) for start, end in blanks), float(size)]
     inks = zip([first, *(end for _, end in blanks)], [*(start for start, _ in blanks), last], strict=True)
     return [
-        Fragment(Region(_slice(region.corners, a / size, b / size), region.confidence), (left / size, right / size))
+        Fragment(
+            Region(slice_corners(region.corners, a / size, b / size), region.confidence), (left / size, right / size)
+        )
         for a, b, (left, right) in zip(starts, ends, inks, strict=True)
     ]
+
+
+def blanks_of(crop: ColourImage) -> list[tuple[int, int]]:
+    """The blanks between the ink of the crop (H, W, 3) uint8 of a line: where each starts and ends, px."""
+    ink = _ink_columns(to_grey(crop))
+    return [(start, end) for start, end in _runs(~ink) if start > 0 and end < len(ink)]
 
 
 def _ink_columns(grey: GreyImage) -> npt.NDArray[np.bool_]:
@@ -102,7 +110,7 @@ def _runs(values: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def _slice(corners: Corners, start: float, end: float) -> Corners:
+def slice_corners(corners: Corners, start: float, end: float) -> Corners:
     """The corners of the part of a region between two fractions (0..1) of its width."""
     upper_left, upper_right, lower_right, lower_left = corners
     upper, lower = upper_right - upper_left, lower_right - lower_left
@@ -158,7 +166,7 @@ def find_ink(image: ColourImage, corners: Corners, letter_height: float, ink: In
         return None  # several letters are found by the detector; this is a pattern or a picture
     margin = 0.4 * letter_height * scale
     sides = (left - margin) / width, (right + margin) / width
-    slab = _slice(corners, *sides)
+    slab = slice_corners(corners, *sides)
     down = slab[3] - slab[0], slab[2] - slab[1]
     middle = (top + bottom) / 2 / height
     if bottom - top < 0.3 * letter_height * scale:  # a dash: its height on the line tells it from other marks
