@@ -934,14 +934,22 @@ def fit() -> None:
     for decision in ("gutter", "table", "same_row"):
         # Whether a page has tables depends on the page; the other two classes count as they occur in tables
         examples = {split: examples_of(decision, observed) for split, observed in pages.items()}
-        fitted, penalty = fit_decision(examples["fit"], balanced=decision == "table")
-        weights[decision] = [round(float(w), 4) for w in fitted]
-        report[decision] = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
+        report[decision] = add_decision(decision, examples, weights, balanced=decision == "table")
         write_model(weights, report)
-        print(decision, report[decision], file=sys.stderr)
     for decision, fit_read in (("leading_number", fit_leading_numbers), ("cell", fit_cells)):
         report[decision] = fit_read(weights)
         write_model(weights, report)
+
+
+def add_decision(
+    decision: str, examples: dict[str, Examples], weights: dict[str, list[float]], balanced: bool = False
+) -> dict[str, Any]:
+    """Fit a decision on the examples of "fit" and add it to the weights. Returns its errors on each split."""
+    fitted, penalty = fit_decision(examples["fit"], balanced)
+    weights[decision] = [round(float(w), 4) for w in fitted]
+    report = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
+    print(decision, report, file=sys.stderr)
+    return report
 
 
 def errors_of(weights: npt.NDArray[np.float64], examples: Examples) -> dict[str, int]:
@@ -1038,17 +1046,10 @@ def add_leading_numbers(examples: Examples, split: str, index: int, reader: Page
         votes = []
         for k, blank in column.blanks.items():
             width = blank.end - blank.start
-            a, b = (observed.item_at(_point(regions[k], x)) for x in (blank.start / 2, blank.end + width / 2))
+            a, b = (observed.item_at(regions[k].point(x)) for x in (blank.start / 2, blank.end + width / 2))
             if a and b:
                 votes.append(a is not b and a.place != b.place)
         examples.add(column.features, float(mean(votes) > 0.5) if votes else None, index)
-
-
-def _point(read: ReadRegion, x: float) -> npt.NDArray[np.float64]:
-    """The point (2,) px of the page in the middle of the height of a region, at column x of its crop."""
-    upper_left, upper_right, lower_right, lower_left = read.region.corners
-    left, right = (upper_left + lower_left) / 2, (upper_right + lower_right) / 2
-    return np.asarray(left + x / read.crop.shape[1] * (right - left), np.float64)
 
 
 def fit_leading_numbers(weights: dict[str, list[float]]) -> dict[str, Any]:
@@ -1059,11 +1060,7 @@ def fit_leading_numbers(weights: dict[str, list[float]]) -> dict[str, Any]:
     for split, count, numbered in (("fit", CELL_PAGES, NUMBER_PAGES), ("test", 80, 80)):
         for index in [*range(count), *range(first, first + numbered)]:
             add_leading_numbers(examples[split], split, index, reader)
-    fitted, penalty = fit_decision(examples["fit"], balanced=False)
-    weights["leading_number"] = [round(float(w), 4) for w in fitted]
-    report = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
-    print("leading_number", report, file=sys.stderr)
-    return report
+    return add_decision("leading_number", examples, weights)
 
 
 def fit_cells(weights: dict[str, list[float]]) -> dict[str, Any]:
@@ -1076,11 +1073,7 @@ def fit_cells(weights: dict[str, list[float]]) -> dict[str, Any]:
     for split, count in (("fit", CELL_PAGES), ("test", 40)):
         for index in range(count):
             add_short_cells(examples[split], split, index, reader)
-    fitted, penalty = fit_decision(examples["fit"], balanced=False)
-    weights["cell"] = [round(float(w), 4) for w in fitted]
-    report = {"penalty": penalty, **{split: errors_of(fitted, e) for split, e in examples.items()}}
-    print("cell", report, file=sys.stderr)
-    return report
+    return add_decision("cell", examples, weights)
 
 
 # ------------------------------------------------------------------------------------------------------------ measure

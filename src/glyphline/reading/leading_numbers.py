@@ -48,11 +48,15 @@ class ReadRegion:
         """The region itself."""
         return self.ordered.region
 
-    def position(self, x: float, direction: npt.NDArray[np.float64]) -> float:
-        """Where a column of the crop is on the page, px along a direction (2,)."""
+    def point(self, x: float) -> npt.NDArray[np.float64]:
+        """The point (2,) px of the page in the middle of the height of the region, at column x of the crop."""
         upper_left, upper_right, lower_right, lower_left = self.region.corners
         left, right = (upper_left + lower_left) / 2, (upper_right + lower_right) / 2
-        return float((left + x / self.crop.shape[1] * (right - left)) @ direction)
+        return np.asarray(left + x / self.crop.shape[1] * (right - left), np.float64)
+
+    def position(self, x: float, direction: npt.NDArray[np.float64]) -> float:
+        """Where a column of the crop is on the page, px along a direction (2,)."""
+        return float(self.point(x) @ direction)
 
 
 @dataclass(frozen=True)

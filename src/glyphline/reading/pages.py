@@ -396,8 +396,6 @@ def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothes
 
 def _separate_numbers(hypothesis: PageHypothesis) -> PageHypothesis:
     """The hypothesis with the numbers before the texts of its tables in cells of their own."""
-    if all(line.cell is None for line in hypothesis.lines):
-        return hypothesis
     page = separate_numbers(list(map(ReadRegion, hypothesis.regions, hypothesis.crops, hypothesis.lines)))
     return replace(
         hypothesis,
