@@ -357,10 +357,10 @@ def gutter_features(block: Block, k: int) -> list[float]:
 
     1 (the bias); the logs of the width of the gap that is free in all rows, of the one that is free in four fifths of
     them, and of the median gap between the cells beside it, heights; the share of the rows that have cells on both
-    sides, and of those that have more than a word gap there; the shares of the rows that have a cell on its left and
-    on its right; the logs of the numbers of rows and of columns; the logs of the mean width of the cells on its left
-    and on its right, heights; and how far the cells of the column on its left and on its right are from being aligned
-    at their left, their right or their middle, heights.
+    sides, and of those that have more than a word gap there; the shares of the rows that have a cell on its left and on
+    its right, and the logs of their numbers; the logs of the numbers of rows and of columns; the logs of the mean width
+    of the cells on its left and on its right, heights; and how far the cells of the column on its left and on its right
+    are from being aligned at their left, their right or their middle, heights.
     All but the bias are repeated, 0 for a block of two columns: in one of more, a narrow column is no list's.
     """
     cells = block.grid()
@@ -375,7 +375,8 @@ def gutter_features(block: Block, k: int) -> list[float]:
     wide = sum(gap > THRESHOLDS.column_gap for gap in gaps) / len(cells)
     features = [math.log(0.05 + free / block.height), math.log(0.05 + usual / block.height),
                 math.log(0.2 + max(0.0, median)), len(gaps) / len(cells), wide,
-                left, right, math.log(len(cells)), math.log(len(block.columns)),
+                left, right, *(math.log(len(extents)) for extents in sides), math.log(len(cells)),
+                math.log(len(block.columns)),
                 *(math.log(0.2 + float(np.mean([x1 - x0 for x0, x1 in extents])) / block.height) for extents in sides),
                 *(_misalignment(extents) / block.height for extents in sides)]  # fmt: skip
     return [1.0, *features, *(float(len(block.columns) > 2) * x for x in features)]
@@ -549,15 +550,18 @@ def cell_extent(columns: Sequence[Interval], k: int, height: float) -> Interval:
 
 
 def separate_columns(block: Block) -> Block:
-    """The block without the gutters that separate only words: the columns beside them become one."""
-    columns = block.columns[:1]
-    for k, column in enumerate(block.columns[1:]):
-        if log_odds_of("gutter", gutter_features(block, k)) > MIN_GUTTER_LOG_ODDS:
-            columns.append(column)
-        else:
-            columns[-1] = columns[-1][0], column[1]
+    """The block without the gutters that separate only words: the columns beside them become one.
+
+    The least likely gutter goes first, because a column of one stray word hides the gutter beside it.
+    """
     merged = Block(block.rows, block.height)
-    merged.columns = columns
+    merged.columns = list(block.columns)
+    while len(merged.columns) > 1:
+        odds = [log_odds_of("gutter", gutter_features(merged, k)) for k in range(len(merged.columns) - 1)]
+        k = min(range(len(odds)), key=odds.__getitem__)
+        if odds[k] > MIN_GUTTER_LOG_ODDS:
+            break
+        merged.columns[k : k + 2] = [(merged.columns[k][0], merged.columns[k + 1][1])]
     return merged
 
 
