@@ -26,9 +26,9 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from importlib.util import find_spec
 from itertools import compress, pairwise
 from statistics import mean
@@ -66,7 +66,7 @@ from glyphline.reading.pages import PageReader
 from reading import RESULTS, ROOT
 
 MODEL = ROOT / "src" / "glyphline" / "models" / "tables.json"
-L2_PENALTIES = (0.03, 0.1, 0.3, 1.0)  # the one with the least loss in a cross-validation over pages is taken
+L2_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)  # the one with the least loss in a cross-validation over pages is taken
 PARTS = 5  # of the pages, in the cross-validation
 FIT_PAGES, FIT_PROSE_PAGES, TEST_PAGES, PROSE_PAGES, BROWSER_PAGES = 480, 400, 200, 60, 100
 CELL_PAGES = 300  # of the fit, which are read for the decisions `leading_number` and `cell`
@@ -910,14 +910,26 @@ def fit_logistic(examples: Examples, balanced: bool, penalty: float) -> npt.NDAr
     return weights
 
 
+def gutters(candidate: Block, page: Observed) -> Iterator[tuple[Block, int]]:
+    """The gutters of a candidate, each in the blocks that `separate_columns` may see: with all gutters, and with only
+    those that separate cells and it."""
+    labels = [gutter_label(candidate, k, page) for k in range(len(candidate.columns) - 1)]
+    others = [k for k, label in enumerate(labels) if label != 1]  # separate words, or it is not known
+    for k in range(len(labels)):
+        yield candidate, k
+        merged = [n for n in others if n != k]
+        if merged:
+            yield reduce(Block.without_gutter, reversed(merged), candidate), k - sum(n < k for n in merged)
+
+
 def examples_of(decision: str, pages: Sequence[Observed]) -> Examples:
     """The examples of a decision on pages. Decisions after "gutter" need its fitted weights."""
     examples = Examples()
     for number, page in enumerate(pages):
         for candidate in page.candidates:
             if decision == "gutter":
-                for k in range(len(candidate.columns) - 1):
-                    examples.add(gutter_features(candidate, k), gutter_label(candidate, k, page), number)
+                for block, k in gutters(candidate, page):
+                    examples.add(gutter_features(block, k), gutter_label(block, k, page), number)
                 continue
             block = separate_columns(candidate)
             if len(block.columns) < 2:

@@ -513,16 +513,19 @@ def _map_line_to_page(
     """
     outline = ordered.region.outline
     crop_outline = rotate_back(expand_outline(outline, margin))
-    to_page = partial(map_to_page, crop_outline, (crop_shape[1], crop_shape[0]))
+    # All parts are mapped at once: a transform for each character took as long as finding the tables
+    parts: list[Character | Word] = [*line.characters, *line.words]
+    corners = [point for part in parts for point in part.polygon]
+    mapped = iter(map_to_page(crop_outline, (crop_shape[1], crop_shape[0]), corners) if corners else ())
 
     def map_part(part: Part) -> Part:
-        polygon = to_page(part.polygon)
+        polygon = tuple(islice(mapped, len(part.polygon)))
         xs = [x for x, _ in polygon]
         return replace(part, polygon=polygon, left=min(xs), right=max(xs))
 
+    characters, words = tuple(map(map_part, line.characters)), tuple(map(map_part, line.words))
     points = outline if outline.ndim == 2 else np.concatenate([outline[:, 0], outline[::-1, 1]])
     return replace(
         line, polygon=tuple((float(x), float(y)) for x, y in rotate_back(points)),
-        paragraph=ordered.paragraph,
-        characters=tuple(map(map_part, line.characters)), words=tuple(map(map_part, line.words)),
+        paragraph=ordered.paragraph, characters=characters, words=words,
     )  # fmt: skip

@@ -94,9 +94,9 @@ def _leader_columns(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     is_low = has_ink & (bottom - top <= height / 4) & (top > 0.45 * height)
     leaders = np.zeros(width, np.bool_)
     for start, end in _runs(~has_ink | is_low):
-        dots = _runs(is_low[start:end])
-        if not dots:
+        if not is_low[start:end].any():
             continue
+        dots = _runs(is_low[start:end])
         first, last = start + dots[0][0], start + dots[-1][1]
         length = (last - first) / height
         if (len(dots) >= 4 and length > 1.2) or length > 3:

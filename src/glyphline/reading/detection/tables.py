@@ -120,6 +120,12 @@ class Block:
                 row[self.column_of(box)].append(box)
         return cells
 
+    def without_gutter(self, k: int) -> Block:
+        """The block whose columns k and k + 1 are one."""
+        block = Block(self.rows, self.height)
+        block.columns = [*self.columns[:k], (self.columns[k][0], self.columns[k + 1][1]), *self.columns[k + 2 :]]
+        return block
+
 
 def merge_intervals(intervals: Sequence[Interval]) -> list[Interval]:
     """The union of intervals as disjoint intervals in rising order.
@@ -554,15 +560,13 @@ def separate_columns(block: Block) -> Block:
 
     The least likely gutter goes first, because a column of one stray word hides the gutter beside it.
     """
-    merged = Block(block.rows, block.height)
-    merged.columns = list(block.columns)
-    while len(merged.columns) > 1:
-        odds = [log_odds_of("gutter", gutter_features(merged, k)) for k in range(len(merged.columns) - 1)]
+    while len(block.columns) > 1:
+        odds = [log_odds_of("gutter", gutter_features(block, k)) for k in range(len(block.columns) - 1)]
         k = min(range(len(odds)), key=odds.__getitem__)
         if odds[k] > MIN_GUTTER_LOG_ODDS:
             break
-        merged.columns[k : k + 2] = [(merged.columns[k][0], merged.columns[k + 1][1])]
-    return merged
+        block = block.without_gutter(k)
+    return block
 
 
 def join_rows(block: Block) -> tuple[tuple[tuple[LevelBox, ...], ...], ...]:
