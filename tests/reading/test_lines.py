@@ -15,9 +15,9 @@ import pytest
 
 from glyphline.alphabet import Alphabet
 from glyphline.errors import ImageError
-from glyphline.imaging.documents import GreyImage
+from glyphline.imaging.documents import GreyImage, load
 from glyphline.reading import lines as lines_module
-from glyphline.reading.lines import LIMITS, LineReader
+from glyphline.reading.lines import LIMITS, LineReader, open_line_reader
 from glyphline.reading.pages import PageReader
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.reading.recognition.recognizers import bundled_names
@@ -254,6 +254,16 @@ def test_likeliest_character_is_kept_where_all_are_unlikely() -> None:
     reduced, alphabet = lines_module._remove_unlikely_classes(log_probs, large_alphabet)
     assert alphabet.characters == chr(0x4E00 + 76) and reduced.shape == (9, 2)
     assert GreedyDecoder()(reduced, alphabet).text == ""
+
+
+def test_many_batches_read_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLYPHLINE_THREADS", "2")
+    image = load(Path(__file__).parents[2] / "examples" / "lines" / "example-1.png")
+    parts = [image[:, : 160 + 40 * k] for k in range(8)]
+    reader = open_line_reader("photo", "greedy")
+    one_by_one = reader.read_lines(parts)
+    set_limits(monkeypatch, paired_batches=2)
+    assert reader.read_lines(parts) == one_by_one and {line.text for line in one_by_one} != {""}
 
 
 def test_small_alphabet_is_kept_whole(

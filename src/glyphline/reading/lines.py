@@ -48,6 +48,7 @@ from glyphline.reading.recognition.recognizers import (
     PHOTO_RECOGNIZERS,
     PP_OCR,
     ModelInfo,
+    OnnxRecognizer,
     Recognizer,
     alphabet_of,
     calibration_of,
@@ -84,6 +85,8 @@ class LineLimits:
     nominal_height: int = 40
     #: batches that the network may be ahead of the decoder
     batches_ahead: int = 2
+    #: batches from which two are recognized at the same time, because a session of its own takes 80 ms to open
+    paired_batches: int = 16
     #: heights; a wider line is split into chunks of this width
     chunk_width: int = 24
     #: heights that neighbouring chunks have in common at least
@@ -283,16 +286,23 @@ class LineReader:
         chunks = [(k, columns) for k in inked for columns in _split_long_line(lines[k].shape[1], info)]
         pixels_per_step = info.stride * LIMITS.nominal_height
         max_pixels = min(LIMITS.batch_pixels, LIMITS.batch_probabilities * pixels_per_step // len(alphabet.characters))
-        batches = group_by_width([max(columns.stop - columns.start, info.window) for _, columns in chunks], max_pixels)
+        widths = [max(columns.stop - columns.start, info.window) for _, columns in chunks]
+        batches = group_by_width(widths, max_pixels)
+
+        is_long = len(batches) >= LIMITS.paired_batches
+        paired = self.recognizer.paired() if is_long and isinstance(self.recognizer, OnnxRecognizer) else None
+        recognizer = paired or self.recognizer
+        if paired:  # together they take the memory of one
+            batches = group_by_width(widths, max_pixels // 2)
 
         def recognize_batch(batch: list[int]) -> list[LogProbs]:
             images = [lines[k][:, columns] for k, columns in (chunks[i] for i in batch)]
-            padded, widths = pad_batch(images, LIMITS.width_multiple, info.padding_value, info.window)
-            outputs = zip(self.recognizer.log_probs(padded), widths, strict=True)
+            padded, padded_from = pad_batch(images, LIMITS.width_multiple, info.padding_value, info.window)
+            outputs = zip(recognizer.log_probs(padded), padded_from, strict=True)
             return [log_probs[: info.steps(int(width))] for log_probs, width in outputs]
 
         incomplete: dict[int, dict[int, LogProbs]] = {}  # index of a long line -> first column of a chunk -> its output
-        for batch, outputs in zip(batches, _map_ahead(recognize_batch, batches), strict=True):
+        for batch, outputs in zip(batches, _map_ahead(recognize_batch, batches, 2 if paired else 1), strict=True):
             for (k, columns), log_probs in zip((chunks[i] for i in batch), outputs, strict=True):
                 width = lines[k].shape[1]
                 if columns.stop - columns.start < width:
@@ -429,18 +439,18 @@ def _join_posteriors(chunks: dict[int, LogProbs], info: ModelInfo) -> LogProbs:
     return joined
 
 
-def _map_ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Map a function over items, in order, in a thread that is up to LIMITS.batches_ahead items ahead of the caller.
+def _map_ahead(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
+    """Map a function over items, in order, in threads that are up to LIMITS.batches_ahead items ahead of the caller.
 
     This way the network recognizes a batch while the previous one is decoded.
     """
     if len(items) < 2:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[Result]] = deque()
         for item in items:
-            pending.append(thread.submit(function, item))
+            pending.append(pool.submit(function, item))
             if len(pending) > LIMITS.batches_ahead:
                 yield pending.popleft().result()
         while pending:

@@ -22,17 +22,27 @@ def _thread_count() -> int:
     return int(value)
 
 
-def open_session(path: Path) -> Any:
+def half_of_the_threads() -> int:
+    """Threads of each of two sessions that run at the same time. 0 where there is an odd number of threads.
+
+    Raises UserError where $GLYPHLINE_THREADS is not a whole number.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    count = _thread_count() or (len(affinity(0)) if affinity else os.cpu_count() or 1)
+    return 0 if count % 2 else count // 2
+
+
+def open_session(path: Path, threads: int | None = None) -> Any:
     """Open an onnxruntime.InferenceSession on the CPU for a model file.
 
-    It has $GLYPHLINE_THREADS threads; 0, the default, is one for each core.
+    threads: of the session. None for those of $GLYPHLINE_THREADS; 0, its default, is one for each core.
     Raises DataError for a file that is missing or not an ONNX model, UserError where $GLYPHLINE_THREADS is not a whole
     number.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _thread_count()
+    options.intra_op_num_threads = _thread_count() if threads is None else threads
     options.log_severity_level = 3  # errors, no warnings
     onnxruntime.disable_telemetry_events()  # for a program that imported onnxruntime before glyphline
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -186,3 +188,33 @@ def test_default_decoder_of_pp_ocr_has_the_english_language_model() -> None:
 def test_pp_ocr_model_without_characters_is_refused(model: Path) -> None:
     with pytest.raises(DataError, match="lists no characters"):
         PaddleRecognizer(model)
+
+
+# ---------------------------------------------------------------------------------------------- two batches at a time
+
+
+def test_two_batches_of_photo_at_the_same_time_have_the_same_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLYPHLINE_THREADS", "2")
+    recognizer = OnnxRecognizer(Path(str(resources.files("glyphline.models").joinpath("photo.onnx"))))
+    recognizer.info = replace(recognizer.info, name="photo")
+    paired = recognizer.paired()
+    assert paired is not None and paired is recognizer.paired() and paired.session is not recognizer.session
+    lines = np.random.default_rng(0).integers(0, 256, (2, 48, 320)).astype(np.uint8)
+    np.testing.assert_array_equal(recognizer.log_probs(lines), paired.log_probs(lines))
+
+
+def test_one_batch_at_a_time_where_two_would_change_the_output_or_the_threads(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLYPHLINE_THREADS", "2")
+    assert OnnxRecognizer(model).paired() is None  # not the network of photo
+    write_model(model, {METADATA_KEY: json.dumps(asdict(replace(MODEL_INFO, name="photo")))})
+    changed, gone, odd = OnnxRecognizer(model), OnnxRecognizer(model), OnnxRecognizer(model)
+    assert OnnxRecognizer(model).paired() is not None
+    monkeypatch.setenv("GLYPHLINE_THREADS", "1")
+    assert odd.paired() is None
+    monkeypatch.setenv("GLYPHLINE_THREADS", "2")
+    os.utime(model, ns=(1, 1))
+    assert changed.paired() is None
+    model.unlink()
+    assert gone.paired() is None

@@ -77,4 +77,4 @@ def map_to_page(
         crop_corners = np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float32)
         transform = cv2.getPerspectiveTransform(crop_corners, outline.astype(np.float32))
         mapped = cv2.perspectiveTransform(np.array([points], np.float64), transform)[0]
-    return tuple((float(x), float(y)) for x, y in mapped)
+    return tuple((x, y) for x, y in mapped.tolist())
