@@ -822,7 +822,7 @@ def gutter_label(block: Block, k: int, page: Observed) -> float | None:
     None if unknown, and for the gap before a unit, which `cell_texts` closes by the text.
     """
     votes, units = [], 0
-    for row in block.grid():
+    for row in block.grid:
         if row[k] and row[k + 1]:
             a, b = page.item_of(row[k][-1]), page.item_of(row[k + 1][0])
             if a and b:
@@ -830,7 +830,7 @@ def gutter_label(block: Block, k: int, page: Observed) -> float | None:
                 units += a is b and a.text.endswith(UNITS)
     if votes:
         return None if units > len(votes) / 2 else float(mean(votes) > 0.5)
-    left, right = ({i.place[2] for row in block.grid() for box in row[n] if (i := page.item_of(box)) and i.place}
+    left, right = ({i.place[2] for row in block.grid for box in row[n] if (i := page.item_of(box)) and i.place}
                    for n in (k, k + 1))  # fmt: skip
     return None if not left or not right else float(not left & right)
 

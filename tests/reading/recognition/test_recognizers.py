@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -195,8 +194,8 @@ def test_pp_ocr_model_without_characters_is_refused(model: Path) -> None:
 
 def test_two_batches_of_photo_at_the_same_time_have_the_same_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLYPHLINE_THREADS", "2")
-    recognizer = OnnxRecognizer(Path(str(resources.files("glyphline.models").joinpath("photo.onnx"))))
-    recognizer.info = replace(recognizer.info, name="photo")
+    recognizer = open_recognizer("photo")
+    assert isinstance(recognizer, OnnxRecognizer)
     paired = recognizer.paired()
     assert paired is not None and paired is recognizer.paired() and paired.session is not recognizer.session
     lines = np.random.default_rng(0).integers(0, 256, (2, 48, 320)).astype(np.uint8)

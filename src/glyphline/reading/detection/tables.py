@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import pairwise
 
@@ -89,11 +89,13 @@ class Block:
 
     rows: list[list[LevelBox]]  # from top to bottom; the boxes of a row from left to right
     height: float  # px, the median height of the boxes of the page
-    columns: list[Interval] = field(default_factory=list)  # of ink, from left to right; no two overlap
+    #: of ink, from left to right; no two overlap. Those that all gutters separate, unless they are given
+    columns: list[Interval] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        inks = [[self.ink(box) for box in row] for row in self.rows]
-        self.columns = merge_intervals(without_spanning(inks))
+        if not self.columns:
+            inks = [[self.ink(box) for box in row] for row in self.rows]
+            self.columns = merge_intervals(without_spanning(inks))
 
     @property
     def has_columns(self) -> bool:
@@ -112,6 +114,7 @@ class Block:
             range(len(self.columns)), key=lambda k: min(right, self.columns[k][1]) - max(left, self.columns[k][0])
         )
 
+    @cached_property
     def grid(self) -> list[list[list[LevelBox]]]:
         """The boxes of each row by column."""
         cells: list[list[list[LevelBox]]] = [[[] for _ in self.columns] for _ in self.rows]
@@ -122,9 +125,8 @@ class Block:
 
     def without_gutter(self, k: int) -> Block:
         """The block whose columns k and k + 1 are one."""
-        block = Block(self.rows, self.height)
-        block.columns = [*self.columns[:k], (self.columns[k][0], self.columns[k + 1][1]), *self.columns[k + 2 :]]
-        return block
+        joined = self.columns[k][0], self.columns[k + 1][1]
+        return Block(self.rows, self.height, [*self.columns[:k], joined, *self.columns[k + 2 :]])
 
 
 def merge_intervals(intervals: Sequence[Interval]) -> list[Interval]:
@@ -369,7 +371,7 @@ def gutter_features(block: Block, k: int) -> list[float]:
     are from being aligned at their left, their right or their middle, heights.
     All but the bias are repeated, 0 for a block of two columns: in one of more, a narrow column is no list's.
     """
-    cells = block.grid()
+    cells = block.grid
     free = block.columns[k + 1][0] - block.columns[k][1]
     pairs = [(row[k][-1], row[k + 1][0]) for row in cells if row[k] and row[k + 1]]
     gaps = [(b.left - a.right) / block.height for a, b in pairs]
@@ -406,7 +408,7 @@ def table_features(block: Block) -> list[float]:
     prose are, and the first one below three, as that of a list is (logs). All but the bias are repeated, 0 for a block
     of more than two columns: lists, letters and most prose have two.
     """
-    cells = block.grid()
+    cells = block.grid
     height = block.height
     rows, columns = len(cells), len(block.columns)
     filled = [sum(bool(cell) for cell in row) for row in cells]
@@ -449,7 +451,7 @@ def same_row_features(block: Block, k: int) -> list[float]:
     and the largest blank beside the upper line in a column filled in both, heights up to 5: a cell is continued where
     its line is full.
     """
-    cells = block.grid()
+    cells = block.grid
     middles = [float(np.mean([box.middle for box in row])) for row in block.rows]
     distances = np.diff(middles)
     around = [distances[n] for n in (k - 1, k + 1) if 0 <= n < len(distances)]
@@ -534,7 +536,7 @@ def fill_cells(block: Block, find_ink: FindInk | None) -> Block:
     if find_ink is None:
         return block
     rows = []
-    for row, cells in zip(block.rows, block.grid(), strict=True):
+    for row, cells in zip(block.rows, block.grid, strict=True):
         added = []
         for k in range(len(cells)):
             left, right = cell_extent(block.columns, k, block.height)
@@ -571,7 +573,7 @@ def separate_columns(block: Block) -> Block:
 
 def join_rows(block: Block) -> tuple[tuple[tuple[LevelBox, ...], ...], ...]:
     """The cells of a block by row and column. Lines of one row are joined: its cells then have several lines."""
-    cells = block.grid()
+    cells = block.grid
     rows = cells[:1]
     for k, lower in enumerate(cells[1:]):
         if log_odds_of("same_row", same_row_features(block, k)) > MIN_SAME_ROW_LOG_ODDS:

@@ -200,12 +200,12 @@ def open_recognizer(model: str = DEFAULT_MODEL) -> Recognizer:
     if path.suffix not in RECOGNIZERS:
         choices = nearest(model, [*bundled_names(), PP_OCR])
         raise DataError(f'no model "{model}"; {choices}, or a file ending in {", ".join(RECOGNIZERS)}')
-    return _open_file(path.resolve(), path.stat().st_mtime if path.is_file() else 0.0)
+    return _open_file(path.resolve(), _size_and_time(path))
 
 
 @lru_cache(maxsize=4)
-def _open_file(path: Path, modification_time: float) -> Recognizer:
-    """Open a model file; modification_time makes the cache miss when the file was changed."""
+def _open_file(path: Path, size_and_time: tuple[int, int] | None) -> Recognizer:
+    """Open a model file; size_and_time makes the cache miss when the file was changed."""
     return RECOGNIZERS[path.suffix](path)
 
 
