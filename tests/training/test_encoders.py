@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glyphline.recipe import NetworkRecipe, load_recipe
-from glyphline.training.encoders import CONTEXTS, ENCODERS, FastDropout, Mixer, PatchEncoder, UnidirectionalLSTM
+from glyphline.training.encoders import (
+    CONTEXTS,
+    ENCODERS,
+    BidirectionalLSTM,
+    FastDropout,
+    Mixer,
+    PatchEncoder,
+    UnidirectionalLSTM,
+)
 from glyphline.training.network import Network
 
 SEED_RECIPE = Path(__file__).parents[2] / "recipes" / "seed.yaml"
@@ -127,6 +135,21 @@ def test_unidirectional_lstm_has_the_gradients_of_torchs_lstm() -> None:
         (context(steps) ** 2).sum().backward()
         gradients.append([weights.grad.clone() for weights in context.parameters() if weights.grad is not None])
     assert len(gradients[0]) == len(gradients[1]) == 3  # one bias, as in Keras
+    for ours, torchs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, torchs, atol=1e-5, rtol=1e-5)
+
+
+def test_bidirectional_lstm_of_wide_features_trains_as_torchs_lstm() -> None:
+    torch.manual_seed(3)
+    context, steps = BidirectionalLSTM(33, small_recipe(features=8)), torch.randn(2, 5, 33)
+    outputs, gradients = [], []
+    for training in (True, False):  # in evaluation torch's LSTM runs
+        context.train(training).zero_grad()
+        outputs.append(context(steps))
+        (outputs[-1] ** 2).sum().backward()
+        gradients.append([weights.grad.clone() for weights in context.parameters()])
+    torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=1e-5)
+    assert len(gradients[0]) == 8
     for ours, torchs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, torchs, atol=1e-5, rtol=1e-5)
 
