@@ -141,7 +141,7 @@ def test_unidirectional_lstm_has_the_gradients_of_torchs_lstm() -> None:
 
 def test_bidirectional_lstm_of_wide_features_trains_as_torchs_lstm() -> None:
     torch.manual_seed(3)
-    context, steps = BidirectionalLSTM(33, small_recipe(features=8)), torch.randn(2, 5, 33)
+    context, steps = BidirectionalLSTM(33, small_recipe(features=8, layers=1)), torch.randn(2, 5, 33)
     outputs, gradients = [], []
     for training in (True, False):  # in evaluation torch's LSTM runs
         context.train(training).zero_grad()
