@@ -6,10 +6,10 @@
 Most pages are drawn here: tables ruled and unruled, with gaps, with an empty column, wide, with numbers aligned right
 and with cells of several lines; receipts; contents pages with and without leaders; forms; and pages without tables:
 prose in one to three columns, numbered lists, letters with short lines. The fit has the fonts recipes/fonts/documents,
-the test those of recipes/fonts/print, and other texts. For the fit of `cell`, a third of the empty cells of every other
-page hold marks that are no text. A cell counts as right if the row that is matched with its row has its text in its
-column. Misread letters do not count: half of the characters have to be right, for cells of one or two characters only
-their number.
+the test those of recipes/fonts/print, and other texts. For the fit of `cell` and `number`, a third of the empty cells
+of every other page hold marks that are no text; `number` is also fitted on worn print. A cell counts as right if the
+row that is matched with its row has its text in its column. Misread letters do not count: half of the characters have
+to be right, for cells of one or two characters only their number.
 RapidOCR gives no columns: its `to_markdown` gives rows, whose cells are what two spaces or more separate.
 
 A second test, benchmarks/browser_pages.py, shares nothing with the fit: pages that a browser draws. A row of them is
@@ -62,6 +62,7 @@ from glyphline.reading.detection.tables import (
     table_features,
 )
 from glyphline.reading.leading_numbers import ReadRegion, numbered_columns
+from glyphline.reading.number_cells import number_candidates
 from glyphline.reading.pages import PageReader
 from reading import RESULTS, ROOT
 
@@ -75,6 +76,7 @@ CELL_PAGES = 300  # of the fit, which are read for the decisions `leading_number
 #: of browser pages were left out and 2 of 56 marks were read; with marks on half of them 6 and 6.
 MARKED_PAGES = 0.5
 SMALL_PRINT = (0.45, 1.0)  # scales: letters 8 to 26 px high, as in screenshots
+WORN_PAGES = 480  # of the fit, of whose tables and receipts the print is worn, for the decision `number`
 WRAPPED_PAGES = 120  # of the fit, after the others: tables whose cells have several lines
 NUMBER_PAGES = 900  # of the fit, after those: texts that begin with numbers, which are cells of their own in half
 SPLITS = {"fit": ("documents", 0), "test": ("print", 1)}  # -> folder of fonts, seed
@@ -764,6 +766,16 @@ def photograph(
     return image, transform
 
 
+def wear_print(image: ColourImage, rng: np.random.Generator) -> ColourImage:
+    """The image of a page whose print is worn: pale, with gaps in its strokes, and blurred."""
+    ink = image.max().astype(np.float32) - image
+    specks = cv2.GaussianBlur(rng.normal(size=image.shape[:2]).astype(np.float32), (0, 0), float(rng.uniform(0.7, 1.5)))
+    gaps = specks < np.quantile(specks, float(rng.uniform(0, 0.4)))
+    ink *= np.where(gaps, float(rng.uniform(0, 0.5)), 1.0)[..., None]
+    ink = cv2.GaussianBlur(ink, (0, 0), float(rng.uniform(0.5, 1.5))) * float(rng.uniform(0.35, 1))
+    return (image.max() - ink).clip(0, 255).astype(np.uint8)  # type: ignore[no-any-return]
+
+
 # ---------------------------------------------------------------------------------------------------------------- fit
 
 
@@ -964,9 +976,10 @@ def fit() -> None:
         examples = {split: examples_of(decision, observed) for split, observed in pages.items()}
         report[decision] = add_decision(decision, examples, weights, balanced=decision == "table")
         write_model(weights, report)
-    for decision, fit_read in (("leading_number", fit_leading_numbers), ("cell", fit_cells)):
-        report[decision] = fit_read(weights)
-        write_model(weights, report)
+    report["leading_number"] = fit_leading_numbers(weights)
+    write_model(weights, report)
+    report |= fit_cells(weights)
+    write_model(weights, report)
 
 
 def add_decision(
@@ -1036,27 +1049,40 @@ MARKS = (((-1, 0), (-0.4, 0.8), (1, -1)),
          ((-1, 0), (-0.5, -0.4), (0, 0), (0.5, 0.4), (1, 0)))  # fmt: skip
 
 
-def add_short_cells(examples: Examples, split: str, index: int, reader: PageReader) -> None:
-    """Add the short cells that are read on a page, and whether each is right.
+def add_short_cells(
+    cells: Examples | None, numbers: Examples, split: str, index: int, reader: PageReader, worn: bool = False
+) -> None:
+    """Add the short cells that are read on a page and whether each is right, and the numbers they may be instead.
 
     Half of the pages have marks in empty cells, and half have small print, as screenshots have (see MARKED_PAGES).
+    worn: the print is worn, as that of many receipts.
     """
     page = compose_page(split, index, True)
-    rng = np.random.default_rng((SPLITS[split][1], 11, index))
+    rng = np.random.default_rng((SPLITS[split][1], 11 + worn, index))
     scale = float(rng.uniform(*SMALL_PRINT)) if rng.random() < 0.5 else 1.0
     marks = add_marks(page, rng) if rng.random() < MARKED_PAGES else []
     image, transform = photograph(page, split, index, scale)
+    image = wear_print(image, rng) if worn else image
     hypothesis = reader.best_orientation(image, reader.detector)
     if hypothesis.quarters:
         return
     text, drawn = observed_items(page, transform), observed_items(replace(page, items=marks), transform)
     lines, regions = hypothesis.lines, [ordered.region for ordered in hypothesis.regions]
-    features = iter(cell_features([region.confidence for region in regions], lines))
+    confidences = [region.confidence for region in regions]
+    features = iter(cell_features(confidences, lines))
     for line, region in zip(lines, regions, strict=True):
-        if is_short_cell(line):
+        if cells is not None and is_short_cell(line):
             middle = region.corners.mean(0)
             item, mark = text.item_at(middle), drawn.item_at(middle)
-            examples.add(next(features), short_cell_label(item, mark, line.text), index)
+            cells.add(next(features), short_cell_label(item, mark, line.text), index)
+    recognize = reader.line_reader.recognize
+    candidates = number_candidates(confidences, lines, lambda ks: recognize([hypothesis.crops[k] for k in ks]))
+    for candidate in candidates:
+        middle = regions[candidate.index].corners.mean(0)
+        item, mark = text.item_at(middle), drawn.item_at(middle)
+        known = item is not None or mark is not None
+        is_right = item is not None and item.text == candidate.number
+        numbers.add(candidate.features, float(is_right) if known else None, index)
 
 
 def short_cell_label(item: Item | None, mark: Item | None, read: str) -> float | None:
@@ -1096,17 +1122,20 @@ def fit_leading_numbers(weights: dict[str, list[float]]) -> dict[str, Any]:
     return add_decision("leading_number", examples, weights)
 
 
-def fit_cells(weights: dict[str, list[float]]) -> dict[str, Any]:
-    """Fit the decision `cell` on the pages of the fit, and add it to the weights.
+def fit_cells(weights: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
+    """Fit the decisions `cell` and `number` on the pages of the fit, and add them to the weights.
 
-    Returns its errors. The reader finds the cells with the other weights, which have to be written.
+    Returns the errors of each. The reader finds the cells with the other weights, which have to be written.
     """
     reader = open_reader()
-    examples = {"fit": Examples(), "test": Examples()}
-    for split, count in (("fit", CELL_PAGES), ("test", 60)):
+    cells, numbers = ({"fit": Examples(), "test": Examples()} for _ in range(2))
+    for split, count, worn_count in (("fit", CELL_PAGES, WORN_PAGES), ("test", 80, 80)):
         for index in range(count):
-            add_short_cells(examples[split], split, index, reader)
-    return add_decision("cell", examples, weights)
+            add_short_cells(cells[split], numbers[split], split, index, reader)
+        for index in range(worn_count):
+            if compose_page(split, index, True).kind in ("table", "receipt"):
+                add_short_cells(None, numbers[split], split, index, reader, worn=True)
+    return {"cell": add_decision("cell", cells, weights), "number": add_decision("number", numbers, weights)}
 
 
 # ------------------------------------------------------------------------------------------------------------ measure

@@ -47,7 +47,7 @@ def test_features_are_those_of_the_fit() -> None:
 
 def test_short_cells_of_a_legible_table_are_right() -> None:
     lines = make_table(0.97, 1.0)
-    assessed = assess_cells([0.7] * len(lines), lines)
+    assessed = assess_cells([0.7] * len(lines), lines, {})
     assert assessed[:4] == lines[:4]
     for line in assessed[4:]:
         assert line.confidence == line.legibility > 0.7
@@ -57,12 +57,12 @@ def test_short_cells_of_a_legible_table_are_right() -> None:
 
 def test_short_cells_that_were_hardly_seen_are_not() -> None:
     lines = make_table(0.3, 0.1)
-    assert all(line.confidence < 0.5 for line in assess_cells([0.55] * len(lines), lines)[4:])
+    assert all(line.confidence < 0.5 for line in assess_cells([0.55] * len(lines), lines, {})[4:])
 
 
 def test_short_lines_outside_tables_are_not_changed() -> None:
     lines = [replace(line, cell=None) for line in make_table(0.97, 1.0)]
-    assert assess_cells([0.7] * len(lines), lines) == lines
+    assert assess_cells([0.7] * len(lines), lines, {}) == lines
 
 
 def draw_table() -> ColourImage:

@@ -8,7 +8,7 @@ weighs this (`cell` in models/tables.json). `python benchmarks/tables.py --fit` 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import mean
 
@@ -85,19 +85,31 @@ def _is_in(line: Line, place: Cell) -> bool:
     return line.cell is not None and line.cell.table == place.table
 
 
-def assess_cells(detector_confidences: Sequence[float], lines: Sequence[Line]) -> list[Line]:
+def assess_cells(
+    detector_confidences: Sequence[float], lines: Sequence[Line], numbers: Mapping[int, tuple[str, float]]
+) -> list[Line]:
     """The lines with the probability that a short cell is right as its confidence and its legibility.
 
     detector_confidences: 0..1, one a line. The confidences of its characters and words become the same, such that their
-    product is the confidence of the cell. Other lines are not changed.
+    product is the confidence of the cell. numbers: index of a line -> the number that takes the place of its text, and
+    the probability that it is right (see `number_cells.find_numbers`). Other lines are not changed.
     """
     rows = iter(cell_features(detector_confidences, lines))
-    return [_with_probability(line, next(rows)) if is_short_cell(line) else line for line in lines]
+    assessed = []
+    for k, line in enumerate(lines):
+        if is_short_cell(line):
+            probability = logistic(log_odds_of("cell", next(rows)))
+            line = _with_probability(line, *numbers.get(k, (line.text, probability)))
+        assessed.append(line)
+    return assessed
 
 
-def _with_probability(line: Line, features: Sequence[float]) -> Line:
-    probability = logistic(log_odds_of("cell", features))
-    share = probability ** (1 / len(line.text))
+def _with_probability(line: Line, text: str, probability: float) -> Line:
+    """A short cell with a text, of as many characters as it has, and the probability that this is right."""
+    share = probability ** (1 / len(text))
+    if text != line.text:
+        characters = tuple(replace(c, text=t) for c, t in zip(line.characters, text, strict=True))
+        line = replace(line, text=text, characters=characters, words=(), obstacle=None)
     return replace(
         line,
         confidence=probability,

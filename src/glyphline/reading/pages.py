@@ -44,8 +44,10 @@ from glyphline.reading.detection.rectification import expand_outline, map_to_pag
 from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle
 from glyphline.reading.leading_numbers import ReadRegion, separate_numbers
 from glyphline.reading.lines import LineReader, open_line_reader
+from glyphline.reading.number_cells import find_numbers
 from glyphline.reading.recognition.constraints import Constraint
 from glyphline.reading.recognition.languages import ENGLISH, main_language
+from glyphline.reading.recognition.posteriors import Posteriors
 from glyphline.reading.recognition.recognizers import PHOTO, Recognizer
 from glyphline.reading.recognition.reliability import MIN_LEGIBILITY
 from glyphline.reading.rejection import (
@@ -80,6 +82,9 @@ class LineReaderProtocol(Protocol):
 
     def draft_lines(self, images: Sequence[GreyImage | ColourImage]) -> list[Line]:
         """As `read_lines`, but faster: nothing but the texts and the confidences is needed."""
+
+    def recognize(self, images: Sequence[GreyImage | ColourImage]) -> list[Posteriors]:
+        """The posteriors of the lines."""
 
 
 def open_reader(
@@ -217,7 +222,7 @@ class PageReader:
         is_single_line = isinstance(self.detector, SingleLine)
         small = is_single_line or is_small(image)
         detected = self._recognize_whole(image) if is_single_line else self.best_orientation(image, self.detector)
-        first = _drop_background(detected, small)
+        first = self._drop_background(detected, small)
         if self.second_detector is None or not small or not first.is_doubtful or not detected.regions:
             return first
         try:
@@ -230,7 +235,7 @@ class PageReader:
                 second = replace(second, rotation_confidence=detected.rotation_confidence)
         except ImageError:  # the whole image is too long for a line
             return first
-        second = _drop_background(second, small)
+        second = self._drop_background(second, small)
         is_better = second.visible_characters > THRESHOLDS.min_improvement * first.visible_characters
         return second if is_better else first
 
@@ -371,27 +376,29 @@ class PageReader:
         lines = zip(self.line_reader.read_lines(crops), regions, strict=True)
         return PageHypothesis(quarters, margin, regions, crops, [replace(line, cell=r.cell) for line, r in lines])
 
+    def _drop_background(self, hypothesis: PageHypothesis, is_small: bool) -> PageHypothesis:
+        """The hypothesis without the regions that are background, with the short cells of tables assessed.
 
-def _drop_background(hypothesis: PageHypothesis, is_small: bool) -> PageHypothesis:
-    """The hypothesis without the regions that are background, with the short cells of tables assessed.
-
-    is_small: the image is small, or one line.
-    """
-    confidences = [ordered.region.confidence for ordered in hypothesis.regions]
-    probabilities = text_probabilities(confidences, hypothesis.lines, is_small, hypothesis.quarters != 0)
-    lines = assess_cells(confidences, hypothesis.lines)
-    mask = [
-        p >= MIN_TEXT_PROBABILITY
-        or (is_short_cell(line) and line.legibility >= MIN_LEGIBILITY)
-        or is_unreadable_text(line)
-        for p, line in zip(probabilities, lines, strict=True)
-    ]
-    return replace(
-        hypothesis,
-        regions=list(compress(hypothesis.regions, mask)),
-        crops=list(compress(hypothesis.crops, mask)),
-        lines=list(compress(lines, mask)),
-    )
+        is_small: the image is small, or one line.
+        """
+        confidences = [ordered.region.confidence for ordered in hypothesis.regions]
+        probabilities = text_probabilities(confidences, hypothesis.lines, is_small, hypothesis.quarters != 0)
+        numbers = find_numbers(
+            confidences, hypothesis.lines, lambda ks: self.line_reader.recognize([hypothesis.crops[k] for k in ks])
+        )
+        lines = assess_cells(confidences, hypothesis.lines, numbers)
+        mask = [
+            p >= MIN_TEXT_PROBABILITY
+            or (is_short_cell(line) and line.legibility >= MIN_LEGIBILITY)
+            or is_unreadable_text(line)
+            for p, line in zip(probabilities, lines, strict=True)
+        ]
+        return replace(
+            hypothesis,
+            regions=list(compress(hypothesis.regions, mask)),
+            crops=list(compress(hypothesis.crops, mask)),
+            lines=list(compress(lines, mask)),
+        )
 
 
 def _separate_numbers(hypothesis: PageHypothesis) -> PageHypothesis:
