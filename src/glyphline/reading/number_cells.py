@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from glyphline.page import Line
-from glyphline.reading.cell_reliability import is_short_cell
+from glyphline.reading.cell_reliability import DASHES, is_short_cell
 from glyphline.reading.detection.tables import log_odds_of
 from glyphline.reading.recognition.calibration import feature_log_odds, logistic
 from glyphline.reading.recognition.posteriors import Posteriors, score_texts
@@ -90,11 +90,11 @@ def number_features(
 
     1 (the bias); the log-likelihood ratio of the number and the text that was read, and the log-odds of the number by
     this ratio and the visual confidence of the text; the log-odds of its legibility and of the detector's confidence;
-    whether it is one character, and whether it is of letters; whether it is in the first row, where titles stand; of
-    the other cells of its column, titles left out, the shares that are whole numbers, that are other numbers, that have
-    the number as their text and that have the text itself; the log of one more than their number; and the mean visual
-    confidence of the numbers among them. A cell that may be a number counts by the chance that its image and the sure
-    cells of the column give it.
+    whether it is one character, whether it is of letters and whether of dashes; whether it is in the first row, where
+    titles stand; of the other cells of its column, titles left out, the shares that are whole numbers, that are other
+    numbers, that have the number as their text and that have the text itself; the log of one more than their number;
+    and the mean visual confidence of the numbers among them. A cell that may be a number counts by the chance that its
+    image and the sure cells of the column give it.
     """
     line, (number, nats) = lines[k], compared[k]
     assert line.cell is not None
@@ -114,6 +114,7 @@ def number_features(
         feature_log_odds(detector_confidence),
         float(len(line.text) == 1),
         float(line.text.isalpha()),
+        float(set(line.text) <= set(DASHES)),
         float(line.cell.row == 0),
         sum(p for _, text, p in others if text.isdigit()) / count,
         sum(p for _, text, p in others if not text.isdigit()) / count,
