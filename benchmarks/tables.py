@@ -47,6 +47,7 @@ from glyphline.composing.fetch import data_folder
 from glyphline.imaging.documents import ColourImage
 from glyphline.reading.cell_reliability import cell_features, is_short_cell
 from glyphline.reading.detection import reading_order
+from glyphline.reading.detection.bars import Stroke, bar_features, find_strokes
 from glyphline.reading.detection.detectors import DbNetDetector
 from glyphline.reading.detection.reading_order import ink_finder, level_boxes, order_regions
 from glyphline.reading.detection.tables import (
@@ -79,6 +80,8 @@ SMALL_PRINT = (0.45, 1.0)  # scales: letters 8 to 26 px high, as in screenshots
 WORN_PAGES = 480  # of the fit, of whose tables and receipts the print is worn, for the decision `number`
 WRAPPED_PAGES = 120  # of the fit, after the others: tables whose cells have several lines
 NUMBER_PAGES = 900  # of the fit, after those: texts that begin with numbers, which are cells of their own in half
+BARRED_FROM = FIT_PAGES + WRAPPED_PAGES + NUMBER_PAGES  # the first page with bars
+BARRED_PAGES, BARRED_TEST_PAGES = 600, 100
 SPLITS = {"fit": ("documents", 0), "test": ("print", 1)}  # -> folder of fonts, seed
 LATIN = re.compile("-latin-400-")
 UNITS = (" EUR", " A")  # of prices
@@ -103,6 +106,7 @@ class ComposedPage:
     image: Image.Image
     items: list[Item] = field(default_factory=list)
     tables: int = 0
+    bars: list[tuple[float, float, float, float]] = field(default_factory=list)  # boxes of bars between cells, px
 
     def put(
         self, x: float, y: float, text: str, font: ImageFont.FreeTypeFont, place: tuple[int, int, int] | None = None,
@@ -485,6 +489,64 @@ def compose_numbered(words: Words, fonts: Sequence[str]) -> ComposedPage:
     return page
 
 
+def compose_barred(words: Words, fonts: Sequence[str]) -> ComposedPage:
+    """A table that is drawn with characters: bars between its cells, rows of dashes.
+
+    As database shells, Markdown and printers of receipts draw it: with a bar at both ends of a row or at none, with
+    dashes under the titles or around the table, with bars in all rows or between the titles alone.
+    """
+    rng = words.rng
+    monospaced = [path for path in fonts if MONOSPACED.search(path)]
+    page, font, rng = blank("barred", words, monospaced if rng.random() < 0.75 else fonts)
+    letter, y = font.getlength("n"), 40.0
+    pitch = font.size * float(rng.uniform(1.15, 1.6))
+    number, page.tables = page.tables, page.tables + 1
+    columns = sample_columns(words, int(rng.integers(2, 6)))
+    rows = [[column.cell() for column in columns] for _ in range(int(rng.integers(2, 14)))]
+    rows.insert(0, [column.title for column in columns])
+    if rng.random() < 0.3:
+        rows = [[cell if not k or rng.random() < 0.85 else "" for k, cell in enumerate(row)] for row in rows]
+    only_titles, ends = rng.random() < 0.4, rng.random() < 0.6
+    padding = letter * (float(rng.uniform(0.1, 1)) if only_titles else float(rng.choice([1, 1, 1, 0.5, 2])))
+    widths = [max(font.getlength(row[k]) for row in rows) for k in range(len(columns))]
+    bar, dash = font.getlength("|"), str(rng.choice(["-", "-", "-", "="]))
+    while sum(widths) + (2 * padding + bar) * (len(widths) + 1) > page.image.width - 100 and len(widths) > 2:
+        widths.pop()
+    lefts = 50.0 + bar * ends + padding + np.cumsum([0.0, *(width + 2 * padding + bar for width in widths)])
+    edges = [left - padding - bar for left in lefts][0 if ends else 1 : len(lefts) if ends else -1]
+    draw, ink = ImageDraw.Draw(page.image), (30, 30, 30)
+
+    def draw_dashes() -> None:
+        """A row of dashes, with a plus at each bar on half of the pages."""
+        nonlocal y
+        start = 50.0
+        for edge in [*edges, lefts[-1] - padding] if crossed else [lefts[-1] - padding]:
+            draw.text((start, y), dash * round((edge - start) / font.getlength(dash)), font=font, fill=ink)
+            draw.text((edge, y), "+" if crossed else dash, font=font, fill=ink)
+            start = edge + bar
+        y += pitch
+
+    crossed = rng.random() < 0.5
+    around, under = rng.random() < 0.4, rng.random() < 0.7
+    if around:
+        draw_dashes()
+    for r, row in enumerate(rows):
+        for c, (left, width) in enumerate(zip(lefts, widths, strict=False)):
+            if row[c]:
+                align = columns[c].align
+                x = {"left": left, "right": left + width, "middle": left + width / 2}[align]
+                page.put(x, y, row[c], font, (number, r, c), align)
+        for x in edges if r == 0 or not only_titles else []:
+            draw.text((x, y), "|", font=font, fill=ink)
+            page.bars.append(draw.textbbox((x, y), "|", font=font))
+        y += pitch
+        if r == 0 and (around or under):
+            draw_dashes()
+    if around:
+        draw_dashes()
+    return page
+
+
 def _date(rng: np.random.Generator) -> str:
     """A date of one form or another."""
     day, month, year = int(rng.integers(1, 29)), int(rng.integers(1, 13)), int(rng.integers(2010, 2030))
@@ -724,7 +786,8 @@ def blank(
 def compose_page(split: str, index: int, has_table: bool) -> ComposedPage:
     """Page `index` of a split, as a function of both.
 
-    WRAPPED_PAGES after the last of FIT_PAGES have cells of several lines, those after them have numbers before texts.
+    WRAPPED_PAGES after the last of FIT_PAGES have cells of several lines, NUMBER_PAGES after them have numbers before
+    texts, and those after them have bars between cells.
     """
     folder, seed = SPLITS[split]
     fonts = [str(p) for p in sorted((ROOT / "recipes" / "fonts" / folder).glob("*.woff")) if LATIN.search(p.name)]
@@ -732,6 +795,7 @@ def compose_page(split: str, index: int, has_table: bool) -> ComposedPage:
     kinds: Sequence[Compose] = TABLE_KINDS if has_table else PROSE_KINDS
     if has_table and index >= max(FIT_PAGES, TEST_PAGES):
         kinds = [compose_wrapped if index < FIT_PAGES + WRAPPED_PAGES else compose_numbered]
+        kinds = [compose_barred] if index >= BARRED_FROM else kinds
     page = kinds[index % len(kinds)](Words(split, rng), fonts)
     lowest = max((item.box[3] for item in page.items), default=200.0)
     page.image = page.image.crop((0, 0, page.image.width, min(page.image.height, int(lowest) + 60)))
@@ -970,7 +1034,7 @@ def fit() -> None:
     }
     print(f"{sum(map(len, pages.values()))} pages, {time.perf_counter() - started:.0f} s", file=sys.stderr)
     weights: dict[str, list[float]] = {}
-    report: dict[str, Any] = {}
+    report: dict[str, Any] = fit_bars(weights)
     for decision in ("gutter", "table", "same_row"):
         # Whether a page has tables depends on the page; the other two classes count as they occur in tables
         examples = {split: examples_of(decision, observed) for split, observed in pages.items()}
@@ -1111,6 +1175,52 @@ def add_leading_numbers(examples: Examples, split: str, index: int, reader: Page
         examples.add(column.features, float(mean(votes) > 0.5) if votes else None, index)
 
 
+def strokes_of(split: str, index: int, has_table: bool = True) -> tuple[list[Stroke], list[bool]]:
+    """The thin strokes of a page, and whether each is a bar. Half of the pages have small print, a third is worn."""
+    page = compose_page(split, index, has_table)
+    rng = np.random.default_rng((SPLITS[split][1], 13, int(has_table), index))
+    scale = float(rng.uniform(*SMALL_PRINT)) if rng.random() < 0.5 else 1.0
+    image, transform = photograph(page, split, index, scale)
+    image = wear_print(image, rng) if rng.random() < 0.3 else image
+    boxes = np.array(page.bars).reshape(-1, 4)
+    bars = (boxes[:, :2] + boxes[:, 2:]) / 2 @ transform[:, :2].T + transform[:, 2]
+    halves = scale * (boxes[:, 2:] - boxes[:, :2]) / 2
+    strokes, labels = find_strokes(image), []
+    for left, top, right, bottom in (stroke.box for stroke in strokes):
+        offset = np.abs(np.array([(left + right) / 2, (top + bottom) / 2]) - bars)
+        is_bar = (offset <= 0.3 * halves + 3).all(axis=1) & (bottom - top > 1.2 * halves[:, 1])
+        labels.append(bool(is_bar.any()))
+    return strokes, labels
+
+
+def fit_bars(weights: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
+    """Fit the decisions `bar_stroke` and `bar` on pages with bars and on others, and add them to the weights.
+
+    Returns the errors of each. The first is written, because the second sees its log-odds.
+    """
+    pages = {
+        split: [strokes_of(split, k) for k in range(BARRED_FROM, BARRED_FROM + barred)]
+        + [strokes_of(split, k, has_table=k % 4 > 0) for k in range(others)]
+        for split, barred, others in (
+            ("fit", BARRED_PAGES, BARRED_PAGES),
+            ("test", BARRED_TEST_PAGES, BARRED_TEST_PAGES),
+        )
+    }
+    report = {}
+    features_of: dict[str, Callable[[list[Stroke]], list[list[float]]]] = {
+        "bar_stroke": lambda strokes: [stroke.features for stroke in strokes], "bar": bar_features
+    }  # fmt: skip
+    for decision, features in features_of.items():
+        examples = {"fit": Examples(), "test": Examples()}
+        for split, drawn in pages.items():
+            for number, (strokes, labels) in enumerate(drawn):
+                for row, label in zip(features(strokes), labels, strict=True):
+                    examples[split].add(row, float(label), number)
+        report[decision] = add_decision(decision, examples, weights)
+        write_model(weights, report)
+    return report
+
+
 def fit_leading_numbers(weights: dict[str, list[float]]) -> dict[str, Any]:
     """Fit the decision `leading_number` on the pages of the fit, and add it to the weights. Returns its errors."""
     reader = open_reader()
@@ -1170,7 +1280,10 @@ def best_matching(scores: list[list[int]]) -> int:
 
 
 def measure(pages: int, show: bool) -> dict[str, Any]:
-    """Read composed pages of the test split with glyphline and, where it is installed, RapidOCR."""
+    """Read composed pages of the test split with glyphline and, where it is installed, RapidOCR.
+
+    The pages with bars between cells are a kind of their own: "all" is the same as before there were any.
+    """
     reader = open_reader()
     rapidocr = None
     if find_spec("rapidocr") is not None:
@@ -1179,8 +1292,11 @@ def measure(pages: int, show: bool) -> dict[str, Any]:
 
         rapidocr = RapidOCR()
     sums: dict[tuple[str, str], list[float]] = {}
-    for index in range(pages):
+    counts_of: Counter[str] = Counter()
+    for index in [*range(pages), *range(BARRED_FROM, BARRED_FROM + min(pages, BARRED_TEST_PAGES))]:
         page = compose_page("test", index, True)
+        kinds = [page.kind] if index >= BARRED_FROM else [page.kind, "all"]
+        counts_of.update(kinds)
         image, _ = photograph(page, "test", index)
         outputs: dict[str, tuple[list[list[str]], float]] = {}
         started = time.perf_counter()
@@ -1193,7 +1309,7 @@ def measure(pages: int, show: bool) -> dict[str, Any]:
             outputs["RapidOCR"] = [re.split(" {2,}", line) for line in markdown.split("\n") if line], seconds
         for name, (rows, seconds) in outputs.items():
             counts = np.sum([right_cells(page.rows(table), rows) for table in range(page.tables)], axis=0)
-            for kind in (page.kind, "all"):
+            for kind in kinds:
                 total = sums.setdefault((kind, name), [0.0] * 5)
                 whole = float(counts[0] == counts[2])
                 for k, value in enumerate((*counts.tolist(), whole, seconds)):
@@ -1203,9 +1319,6 @@ def measure(pages: int, show: bool) -> dict[str, Any]:
                 for table in range(page.tables):
                     print("\n".join(" | ".join(row) for row in page.rows(table)))
                 print("  read:\n" + text.replace("\t", " | "))
-    counts_of = Counter({"all": pages})
-    for index in range(pages):
-        counts_of[compose_page("test", index, True).kind] += 1
     return {"tables": [
         {"kind": kind, "reader": name, "pages": counts_of[kind], "cells": int(total[2]),
          "right_row_and_column": total[0] / total[2], "right_row": total[1] / total[2],

@@ -5,6 +5,7 @@ Training and reading use the same functions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,8 @@ MARGIN = 2  # px around the ink in the normalized line
 LEVEL_ASPECT = 8  # width / height; the edges of lines with a greater ratio are levelled
 EDGE_WINDOW = 4  # width, in heights of the line, of the windows in which the edges of a long line are measured
 SLOPE_WINDOWS = 4  # number of windows that determine the slope at each end of a line
+POLARITY_PIXELS = 250_000  # of a page that are looked at to tell whether its ink is bright
+POLARITY_TILE = 32  # side of the tiles of these pixels
 SLOPED_RATIO = 0.8  # height after levelling / height before; below it the line was sloped and is levelled again
 
 
@@ -51,6 +54,26 @@ def ink_is_bright(grey: GreyImage) -> bool:
         int(np.searchsorted(counts, rank, side="right")) - 255 for rank in _quantile_ranks(counts[-1], 0.02, 0.98)
     )
     return high + low > 0
+
+
+def page_has_bright_ink(grey: GreyImage) -> bool:
+    """Decide whether the text of a page or a photograph (H, W) is brighter than its paper.
+
+    Ink covers less than paper, so in a tile with text the values are skewed towards the ink. Each tile of a grid votes
+    by this, with the weight of its contrast: what surrounds the paper does not count as much as text does.
+    """
+    step = max(1, math.isqrt(grey.size // POLARITY_PIXELS))
+    sampled = grey[::step, ::step].astype(np.float32)
+    rows, columns = (side // POLARITY_TILE for side in sampled.shape)
+    if not rows or not columns:
+        return ink_is_bright(grey)
+    tiles = sampled[: rows * POLARITY_TILE, : columns * POLARITY_TILE].reshape(
+        rows, POLARITY_TILE, columns, POLARITY_TILE
+    )
+    differences = tiles - tiles.mean(axis=(1, 3), keepdims=True)
+    squares = differences**2
+    votes = np.sign((squares * differences).sum(axis=(1, 3))) * np.sqrt(squares.sum(axis=(1, 3)))
+    return float(votes.sum()) > 0
 
 
 def _quantile_ranks(count: int, *quantiles: float) -> list[int]:

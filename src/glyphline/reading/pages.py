@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +19,8 @@ from glyphline.imaging.documents import ColourImage, Document, GreyImage, ImageS
 from glyphline.page import Cell, Character, Line, Page, Word
 from glyphline.reading.cell_reliability import assess_cells, is_short_cell
 from glyphline.reading.cell_texts import join_units, remove_leaders
+from glyphline.reading.detection.bars import MIN_BARS, bars_of_tables, erase_bars, find_bars, split_at_bars
+from glyphline.reading.detection.cell_ink import NARROW, erase_other_rows
 from glyphline.reading.detection.detectors import (
     DbNetDetector,
     Detector,
@@ -39,7 +42,7 @@ from glyphline.reading.detection.orientation import (
     rotate_points,
     rotate_quarters,
 )
-from glyphline.reading.detection.reading_order import OrderedRegion, order_mixed_directions
+from glyphline.reading.detection.reading_order import OrderedRegion, order_mixed_directions, order_regions
 from glyphline.reading.detection.rectification import expand_outline, map_to_page, rectify
 from glyphline.reading.detection.regions import Corners, Region, minimum_area_rectangle
 from glyphline.reading.leading_numbers import ReadRegion, separate_numbers
@@ -247,7 +250,7 @@ class PageReader:
         """
         regions = detector(image)
         if not self.correct_orientation:
-            return self._recognize_regions(image, regions, 0, None)
+            return self._recognize_regions(image, regions, detector, 0, None)
         regions_by_axis = {0: regions}
         quarters, confidence = self._find_orientation(image, regions_by_axis, detector)
         rotated = rotate_quarters(image, quarters)
@@ -256,7 +259,7 @@ class PageReader:
         if quarters > 1:
             half_turn = partial(rotate_points, quarters=2, shape=rotated.shape)
             regions = [region.transform(half_turn) for region in regions]
-        return self._recognize_regions(rotated, regions, quarters, confidence)
+        return self._recognize_regions(rotated, regions, detector, quarters, confidence)
 
     def _find_orientation(
         self, image: ColourImage, regions_by_axis: dict[int, list[Region]], detector: Detector
@@ -306,9 +309,13 @@ class PageReader:
         )
 
     def _recognize_regions(
-        self, rotated: ColourImage, regions: list[Region], quarters: int, confidence: float | None
+        self, rotated: ColourImage, regions: list[Region], detector: Detector, quarters: int, confidence: float | None
     ) -> PageHypothesis:
-        """Recognize the regions of a page that was rotated by quarter turns, in reading order, each its own way up."""
+        """Recognize the regions of a page that was rotated by quarter turns, in reading order, each its own way up.
+
+        Bars between the cells of its tables are no text.
+        """
+        rotated, regions = _without_bars(rotated, regions, detector)
         directions = [0] * len(regions)
         if self.correct_orientation:
             vertical = [k for k, region in enumerate(regions) if region.is_vertical and not is_one_character(region)]
@@ -372,7 +379,7 @@ class PageReader:
     def _recognize(
         self, quarters: int, margin: float, regions: list[OrderedRegion], rotated: ColourImage
     ) -> PageHypothesis:
-        crops = [rectify(rotated, ordered.region.outline, margin) for ordered in regions]
+        crops = [_crop(rotated, ordered, margin) for ordered in regions]
         lines = zip(self.line_reader.read_lines(crops), regions, strict=True)
         return PageHypothesis(quarters, margin, regions, crops, [replace(line, cell=r.cell) for line, r in lines])
 
@@ -399,6 +406,36 @@ class PageReader:
             crops=list(compress(hypothesis.crops, mask)),
             lines=list(compress(lines, mask)),
         )
+
+
+def _without_bars(image: ColourImage, regions: list[Region], detector: Detector) -> tuple[ColourImage, list[Region]]:
+    """A page without the bars between the cells of its tables, and its regions; the same where there are none.
+
+    regions: those that the detector finds with the bars. Bars outside of tables are text.
+    """
+    bars = find_bars(image) if len(regions) > 1 else []
+    if len(bars) < MIN_BARS:
+        return image, regions
+    tables: dict[int, list[Corners]] = defaultdict(list)
+    erased = erase_bars(image, bars)
+    found = detector(erased)
+    for ordered in order_regions(found, erased):
+        if ordered.cell is not None:
+            tables[ordered.cell.table].append(ordered.region.corners)
+    inside = bars_of_tables(bars, list(tables.values()))
+    if len(inside) < MIN_BARS:
+        return image, regions
+    if len(inside) < len(bars):
+        erased = erase_bars(image, inside)
+        found = detector(erased)
+    return erased, split_at_bars(found, inside)
+
+
+def _crop(image: ColourImage, ordered: OrderedRegion, margin: float) -> ColourImage:
+    """The rectified image of a region; that of a cell of few characters is without the ink of other rows."""
+    crop = rectify(image, ordered.region.outline, margin)
+    is_narrow = ordered.cell is not None and crop.shape[1] <= NARROW * crop.shape[0]
+    return erase_other_rows(crop) if is_narrow else crop
 
 
 def _separate_numbers(hypothesis: PageHypothesis) -> PageHypothesis:

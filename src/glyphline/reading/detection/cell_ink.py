@@ -7,7 +7,7 @@ ink: its polarity and contrast are those of the region, or of the filled cells o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ from glyphline.reading.thresholds import THRESHOLDS
 INK_CONFIDENCE = (
     0.6  # the detector confidence of a region that only its ink tells; below it the recognizer has to be sure
 )
+EDGE_SHARE = 0.25  # of the height of a cell, at both edges, where ink that touches the edge is that of another row
+NARROW = 2.0  # heights that a cell of few characters is wide at most
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,33 @@ def split_at_blanks(region: Region, image: ColourImage) -> list[Fragment]:
     inks = zip([first, *(end for _, end in blanks)], [*(start for start, _ in blanks), last], strict=True)
     return [
         Fragment(
-            Region(slice_corners(region.corners, a / size, b / size), region.confidence), (left / size, right / size)
+            replace(
+                region, corners=slice_corners(region.corners, a / size, b / size), after_bar=region.after_bar and a == 0
+            ),
+            (left / size, right / size),
         )
         for a, b, (left, right) in zip(starts, ends, inks, strict=True)
     ]
+
+
+def erase_other_rows(crop: ColourImage) -> ColourImage:
+    """The crop (H, W, 3) uint8 of a cell of few characters with paper instead of the ink of the rows above and below.
+
+    Their ink touches the upper or the lower edge and ends within EDGE_SHARE of the height. A dot of it makes a lone "1"
+    look like "i" or "!".
+    """
+    height = crop.shape[0]
+    mask = _ink_mask(to_grey(crop)).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    tops, bottoms = stats[:, cv2.CC_STAT_TOP], stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
+    is_other = (tops == 0) & (bottoms <= EDGE_SHARE * height) | (bottoms == height) & (
+        tops >= (1 - EDGE_SHARE) * height
+    )
+    is_other[0] = False  # the paper
+    if not is_other.any():
+        return crop
+    area = cv2.dilate(is_other[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return np.where(area[..., None], np.median(crop[mask == 0], axis=0).astype(np.uint8), crop)
 
 
 def blanks_of(crop: ColourImage) -> list[tuple[int, int]]:
@@ -72,14 +97,19 @@ def blanks_of(crop: ColourImage) -> list[tuple[int, int]]:
 def _ink_columns(grey: GreyImage) -> npt.NDArray[np.bool_]:
     """Which columns of the crop (H, W) of a line hold ink. Rules above, below and between cells are no ink."""
     height = grey.shape[0]
-    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    bright = grey > threshold
-    mask = ~bright if bright.mean() > 0.5 else bright  # ink covers less than paper
+    mask = _ink_mask(grey)
     mask = mask[height // 8 : max(height // 8 + 1, height - height // 8)]
     mask = mask & ~(mask.mean(axis=1) > 0.8)[:, None]  # a horizontal rule
     columns = mask.sum(axis=0)
     is_rule = columns >= 0.98 * len(mask)  # a vertical rule; no letter is as high as the region
     return np.asarray((columns > 0) & ~is_rule & ~_leader_columns(mask))
+
+
+def _ink_mask(grey: GreyImage) -> npt.NDArray[np.bool_]:
+    """Where the crop (H, W) of a line holds ink, (H, W): it covers less than paper."""
+    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    bright = grey > threshold
+    return np.asarray(~bright if bright.mean() > 0.5 else bright)
 
 
 def _leader_columns(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,7 @@
-"""Leaders: the rows of dots between a title and its page number. Detectors lose the text beside them."""
+"""Leaders and rules drawn with characters: rows of dots and of dashes. Detectors lose the text beside them.
+
+Dots stand between a title and its page number, dashes under the titles of a table that is drawn with characters.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +10,46 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.imaging.documents import ColourImage
-from glyphline.imaging.normalization import to_grey
+from glyphline.imaging.normalization import page_has_bright_ink, to_grey
 
 MIN_DOTS = 8  # of a row; an ellipsis has three, and texts have no row of eight full stops
 MAX_SIDE = 0.45  # usual letter heights that a dot is wide or high at most; letters are higher
 MIN_FILL = 0.65  # share of its bounding box that a dot fills; a disc fills pi / 4
-MAX_DISTANCE = 5.0  # between the centres of neighbouring dots, in sizes of a dot
+MAX_DISTANCE = 5.0  # between the centres of neighbouring dots or dashes, in sizes of one
+MAX_DASH_HEIGHT = 0.3  # usual letter heights that a dash is high at most
+MAX_SIGN = 3.5  # side of a sign between dashes, in lengths of a dash
 
 
 def erase_leaders(image: ColourImage) -> ColourImage:
-    """The image (H, W, 3) uint8 with paper instead of rows of dots. The same image where there is none.
+    """The image (H, W, 3) uint8 with paper instead of rows of dots or dashes. The same image where there is none.
 
-    A row has at least MIN_DOTS dots of about one size at about equal distances. It may slope a little.
+    A row has at least MIN_DOTS dots or dashes of about one size at about equal distances. It may slope a little. The
+    signs between the dashes of a row, such as "+", are erased with it.
     """
     grey = to_grey(image)
-    paper = float(np.median(grey))
-    bright = float(grey.max()) - paper > paper - float(grey.min())
+    bright = page_has_bright_ink(grey)
     dark_ink = 255 - grey if bright else grey
     mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 20)
     _, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
     widths, heights = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     sides, areas = np.maximum(widths, heights), stats[:, cv2.CC_STAT_AREA].astype(np.float64)
     areas[0] = 0  # the background
-    is_dot = (sides <= MAX_SIDE * _letter_height(heights, areas)) & (np.minimum(widths, heights) >= 0.5 * sides)
-    is_dot &= (areas >= 2) & (areas >= MIN_FILL * widths * heights)
-    dots = np.flatnonzero(is_dot)
-    erased = dots[_in_rows(np.asarray(centres[dots], np.float64), sides[dots].astype(np.float64))]
-    if len(erased) == 0:
+    letter_height = _letter_height(heights, areas)
+    is_full = (areas >= 2) & (areas >= MIN_FILL * widths * heights)
+    is_dot = is_full & (sides <= MAX_SIDE * letter_height) & (np.minimum(widths, heights) >= 0.5 * sides)
+    is_dash = (
+        is_full & (heights <= MAX_DASH_HEIGHT * letter_height) & (widths <= letter_height) & (heights < 0.7 * widths)
+    )
+    erased_parts = []
+    for is_mark in (is_dot, is_dash):
+        marks = np.flatnonzero(is_mark)
+        rows = _rows_of(np.asarray(centres[marks], np.float64), sides[marks].astype(np.float64))
+        erased_parts += [marks[row] for row in rows]
+        if is_mark is is_dash:
+            erased_parts += [_between(marks[row], centres, sides) for row in rows]
+    if not erased_parts:
         return image
+    erased = np.unique(np.concatenate(erased_parts))
     reach = int(sides[erased].max()) // 2 + 2
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     area = cv2.dilate(np.isin(labels, erased).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -49,8 +64,20 @@ def _letter_height(heights: npt.NDArray[np.int32], areas: npt.NDArray[np.float64
     return float(heights[order[min(len(order) - 1, int(np.searchsorted(weights, weights[-1] / 2)))]])
 
 
-def _in_rows(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which dots (N, 2) px are part of a row of dots. sizes: (N,) px."""
+def _between(
+    row: npt.NDArray[np.intp], centres: npt.NDArray[np.float64], sides: npt.NDArray[np.int32]
+) -> npt.NDArray[np.intp]:
+    """The signs on the level of a row of dashes, between and beside them: components as large as a sign can be."""
+    size = float(np.median(sides[row]))
+    xs, ys = centres[row].T
+    order = np.argsort(xs)
+    level = np.interp(centres[:, 0], xs[order], ys[order])
+    is_between = (centres[:, 0] > xs.min() - 3 * size) & (centres[:, 0] < xs.max() + 3 * size)
+    return np.flatnonzero(is_between & (np.abs(centres[:, 1] - level) <= 0.5 * size) & (sides <= MAX_SIGN * size))
+
+
+def _rows_of(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
+    """The rows of marks (N, 2) px: the indices of each. sizes: (N,) px."""
     order = np.lexsort((centres[:, 1], centres[:, 0]))
     xs, ys, sizes_in_order = centres[order, 0], centres[order, 1], sizes[order]
     following = np.full(len(order), -1)
@@ -65,7 +92,7 @@ def _in_rows(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -
         if len(near) and not has_previous[near[0]]:
             following[k] = near[0]
             has_previous[near[0]] = True
-    member = np.zeros(len(order), np.bool_)
+    rows = []
     for start in np.flatnonzero(~has_previous):
         row = [int(start)]
         while following[row[-1]] >= 0:
@@ -75,7 +102,5 @@ def _in_rows(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -
             usual = np.median(distances)
             even = np.abs(distances - usual) <= 0.25 * usual + 1
             if even.mean() > 0.8:
-                member[row] = True
-    result = np.zeros(len(order), np.bool_)
-    result[order] = member
-    return result
+                rows.append(order[row])
+    return rows

@@ -23,6 +23,7 @@ class Region:
     corners: Corners
     confidence: float  # 0..1, that the region holds text
     curve: CurvedOutline | None = None  # the exact outline of curved text, inside the corners
+    after_bar: bool = False  # a bar between the cells of a table stands before it
 
     @property
     def outline(self) -> Corners | CurvedOutline:

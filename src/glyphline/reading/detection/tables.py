@@ -102,6 +102,15 @@ class Block:
         """Whether a row has boxes in several columns."""
         return any(len({self.column_of(box) for box in row}) > 1 for row in self.rows if len(row) > 1)
 
+    @cached_property
+    def is_barred(self) -> bool:
+        """Whether bars (see `detection.bars`) stand between cells of several rows, or between all cells of one row.
+
+        One row is the titles: if a bar of it was missed, its gutter is none with a bar.
+        """
+        bars = [[box.region.after_bar for box in row[1:]] for row in self.rows]
+        return sum(map(any, bars)) > 1 or any(row and all(row) for row in bars)
+
     def ink(self, box: LevelBox) -> Interval:
         """The horizontal extent of the ink in a box, px: detectors draw boxes larger by a share of their height."""
         margin = min(THRESHOLDS.box_margin * self.height, 0.4 * box.width)
@@ -509,7 +518,9 @@ def _without(candidate: Block, taken: set[int]) -> Block | None:
 def table_of(candidate: Block) -> Block | None:
     """The candidate with its columns separated; None where it is no table."""
     block = separate_columns(candidate)
-    return block if len(block.columns) > 1 and log_odds_of("table", table_features(block)) > 0 else None
+    if len(block.columns) < 2:
+        return None
+    return block if block.is_barred or log_odds_of("table", table_features(block)) > 0 else None
 
 
 def _add_rows_above(candidate: Block, block: Block, above: Sequence[list[LevelBox]]) -> Block:
@@ -560,15 +571,26 @@ def cell_extent(columns: Sequence[Interval], k: int, height: float) -> Interval:
 def separate_columns(block: Block) -> Block:
     """The block without the gutters that separate only words: the columns beside them become one.
 
-    The least likely gutter goes first, because a column of one stray word hides the gutter beside it.
+    The least likely gutter goes first, because a column of one stray word hides the gutter beside it. In a barred block
+    the gutters with bars are those that separate cells.
     """
     while len(block.columns) > 1:
-        odds = [log_odds_of("gutter", gutter_features(block, k)) for k in range(len(block.columns) - 1)]
+        odds = [
+            math.inf if _has_bar(block, k)
+            else -math.inf if block.is_barred
+            else log_odds_of("gutter", gutter_features(block, k))
+            for k in range(len(block.columns) - 1)
+        ]  # fmt: skip
         k = min(range(len(odds)), key=odds.__getitem__)
         if odds[k] > MIN_GUTTER_LOG_ODDS:
             break
         block = block.without_gutter(k)
     return block
+
+
+def _has_bar(block: Block, k: int) -> bool:
+    """Whether a bar stands in the gutter after column k, in some row."""
+    return any(row[k + 1] and row[k + 1][0].region.after_bar for row in block.grid)
 
 
 def join_rows(block: Block) -> tuple[tuple[tuple[LevelBox, ...], ...], ...]:
