@@ -23,6 +23,7 @@ from glyphline.imaging.normalization import (
     ink_is_bright,
     normalize_line,
     pad_batch,
+    page_has_bright_ink,
 )
 
 COLOUR_NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
@@ -225,3 +226,16 @@ def test_grey_normalization_keeps_the_picture_as_it_was_photographed() -> None:
     assert normalized.line.shape == (48, 100) and (normalized.left, normalized.scale) == (0.0, 0.5)
     inverted = normalize_line(255 - image, 48, "grey").line
     assert np.abs(normalized.line.astype(int) + inverted - 255).max() <= 2  # neither is turned to bright ink
+
+
+@pytest.mark.parametrize("bright", [False, True])
+@pytest.mark.parametrize("surroundings", [20, 128, 250])
+def test_polarity_of_a_page_is_that_of_its_text_whatever_surrounds_the_paper(surroundings: int, bright: bool) -> None:
+    page = np.full((700, 1000), 210, np.uint8)
+    for k in range(8):
+        cv2.putText(page, "a few lines of text", (40, 80 + 70 * k), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 40, 2, cv2.LINE_AA)
+    page = 255 - page if bright else page
+    photograph = np.full((1000, 1600), surroundings, np.uint8)
+    photograph[150:850, 300:1300] = page
+    assert page_has_bright_ink(page) == page_has_bright_ink(photograph) == bright
+    assert page_has_bright_ink(page[:1, :1]) is False  # no ink

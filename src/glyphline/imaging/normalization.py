@@ -32,8 +32,8 @@ MARGIN = 2  # px around the ink in the normalized line
 LEVEL_ASPECT = 8  # width / height; the edges of lines with a greater ratio are levelled
 EDGE_WINDOW = 4  # width, in heights of the line, of the windows in which the edges of a long line are measured
 SLOPE_WINDOWS = 4  # number of windows that determine the slope at each end of a line
-POLARITY_PIXELS = 250_000  # of a page that are looked at to tell whether its ink is bright
-POLARITY_TILE = 32  # side of the tiles of these pixels
+POLARITY_PIXELS = 100_000  # of a page that are looked at to tell whether its ink is bright
+POLARITY_WINDOW = 33  # side of the windows in which they are compared
 SLOPED_RATIO = 0.8  # height after levelling / height before; below it the line was sloped and is levelled again
 
 
@@ -59,21 +59,17 @@ def ink_is_bright(grey: GreyImage) -> bool:
 def page_has_bright_ink(grey: GreyImage) -> bool:
     """Decide whether the text of a page or a photograph (H, W) is brighter than its paper.
 
-    Ink covers less than paper, so in a tile with text the values are skewed towards the ink. Each tile of a grid votes
-    by this, with the weight of its contrast: what surrounds the paper does not count as much as text does.
+    Ink covers less than paper, so in a window with text the values are skewed towards the ink. The windows around all
+    pixels vote by the cube root of their third central moment. Those across the edge of the paper cancel one another.
     """
     step = max(1, math.isqrt(grey.size // POLARITY_PIXELS))
-    sampled = grey[::step, ::step].astype(np.float32)
-    rows, columns = (side // POLARITY_TILE for side in sampled.shape)
-    if not rows or not columns:
-        return ink_is_bright(grey)
-    tiles = sampled[: rows * POLARITY_TILE, : columns * POLARITY_TILE].reshape(
-        rows, POLARITY_TILE, columns, POLARITY_TILE
+    values = grey[::step, ::step].astype(np.float32) / 255 - 0.5
+    window = (min(POLARITY_WINDOW, values.shape[1]), min(POLARITY_WINDOW, values.shape[0]))
+    mean, square, cube = (
+        cv2.blur(values**power, window, borderType=cv2.BORDER_REFLECT_101).astype(np.float64) for power in (1, 2, 3)
     )
-    differences = tiles - tiles.mean(axis=(1, 3), keepdims=True)
-    squares = differences**2
-    votes = np.sign((squares * differences).sum(axis=(1, 3))) * np.sqrt(squares.sum(axis=(1, 3)))
-    return float(votes.sum()) > 0
+    moments = cube - 3 * mean * square + 2 * mean**3
+    return float(np.cbrt(moments).sum()) > 0
 
 
 def _quantile_ranks(count: int, *quantiles: float) -> list[int]:

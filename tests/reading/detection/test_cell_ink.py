@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glyphline.imaging.documents import ColourImage
-from glyphline.reading.detection.cell_ink import find_ink, ink_contrast, split_at_blanks
+from glyphline.reading.detection.cell_ink import erase_other_rows, find_ink, ink_contrast, split_at_blanks
 from glyphline.reading.detection.reading_order import order_regions
 from glyphline.reading.detection.regions import Corners, Region
 
@@ -86,3 +86,16 @@ def test_merged_region_of_a_table_is_split() -> None:
     assert [(line.cell.row, line.cell.column) for line in lines if line.cell] == [
         (r, c) for r in range(3) for c in (0, 1)
     ]
+
+
+@pytest.mark.parametrize("bright", [False, True])
+def test_ink_of_other_rows_is_erased_and_that_of_the_cell_stays(bright: bool) -> None:
+    clean = draw([("1", 12, 34)], (44, 40), bright)
+    crop = clean.copy()
+    ink = 235 if bright else 20
+    crop[:4, 15:20] = crop[-3:, 10:14] = ink
+    assert np.abs(erase_other_rows(crop).astype(int) - clean).max() < 20
+    assert erase_other_rows(clean) is clean
+    rule = clean.copy()
+    rule[:, 2] = ink  # it goes through the whole height
+    assert erase_other_rows(rule) is rule

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from glyphline.imaging.documents import ColourImage
 from glyphline.imaging.normalization import page_has_bright_ink, to_grey
 from glyphline.reading.detection.cell_ink import slice_corners
+from glyphline.reading.detection.leaders import ink_mask
 from glyphline.reading.detection.regions import Corners, Region
 from glyphline.reading.detection.tables import log_odds_of
 
@@ -45,17 +46,8 @@ class Stroke:
     in_column: list[int]  # and in its column
 
 
-def ink_mask(image: ColourImage) -> npt.NDArray[np.uint8]:
-    """The ink of an image (H, W, 3) uint8: 255 where it differs from the paper around it, (H, W) uint8."""
-    grey = to_grey(image)
-    dark_ink = 255 - grey if page_has_bright_ink(grey) else grey
-    mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 20)
-    return np.asarray(mask, np.uint8)
-
-
 def find_strokes(image: ColourImage) -> list[Stroke]:
     """The thin vertical strokes of an image (H, W, 3) uint8 that stand in rows of letters, with the features of bars.
-
 
     1 (the bias); the log of the height over that of the letters of the row; the smaller and the larger of how far it
     reaches above their tops and below their feet; the width and the filled share of its box; the blanks on both sides,
@@ -63,7 +55,9 @@ def find_strokes(image: ColourImage) -> list[Stroke]:
     its column, near it; and both of these times the first and the second length. Lengths are in heights of the letters,
     and clipped.
     """
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink_mask(image), connectivity=8)
+    grey = to_grey(image)
+    mask = ink_mask(grey, page_has_bright_ink(grey))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     lefts, tops, widths, heights, areas = stats[1:].T.astype(np.float64)
     rights, bottoms = lefts + widths, tops + heights
     is_stroke = (heights >= MIN_HEIGHT) & (widths <= np.maximum(2, MAX_WIDTH * heights))
@@ -146,7 +140,7 @@ def erase_bars(image: ColourImage, bars: Sequence[Stroke]) -> ColourImage:
 
 
 def bars_of_tables(bars: Sequence[Stroke], tables: Sequence[Sequence[Corners]]) -> list[Stroke]:
-    """The bars between, before and after the cells of tables, and those that continue their columns.
+    """The bars between, before and after the cells of tables, and those that continue their rows and columns.
 
     tables: for each the outlines (4, 2) px of its cells. A table may have been found in a part of its rows.
     """
@@ -174,10 +168,11 @@ def _is_inside(bar: Stroke, outlines: Sequence[npt.NDArray[np.float32]]) -> bool
 
 
 def _continues(bar: Stroke, other: Stroke) -> bool:
-    """Whether another bar stands in the next row, or the one after it, above or below a bar."""
+    """Whether another bar stands in the row of a bar, or above or below it in one of the next two rows."""
     height = bar.box[3] - bar.box[1]
     drop, shift = abs(bar.box[1] - other.box[1]), abs(bar.box[0] - other.box[0])
-    return drop <= 4 * height and shift <= 0.2 * height + 0.03 * drop
+    in_column = drop <= 4 * height and shift <= 0.2 * height + 0.03 * drop
+    return in_column or drop <= 0.2 * height + 0.03 * shift
 
 
 def split_at_bars(regions: Sequence[Region], bars: Sequence[Stroke]) -> list[Region]:

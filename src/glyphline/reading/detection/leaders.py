@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.imaging.documents import ColourImage
+from glyphline.imaging.documents import ColourImage, GreyImage
 from glyphline.imaging.normalization import page_has_bright_ink, to_grey
 
 MIN_DOTS = 8  # of a row; an ellipsis has three, and texts have no row of eight full stops
@@ -20,6 +20,13 @@ MAX_DASH_HEIGHT = 0.3  # usual letter heights that a dash is high at most
 MAX_SIGN = 3.5  # side of a sign between dashes, in lengths of a dash
 
 
+def ink_mask(grey: GreyImage, is_bright: bool) -> npt.NDArray[np.uint8]:
+    """The ink of a page (H, W): 255 where it differs from the paper around it, uint8. is_bright: brighter than it."""
+    dark_ink = 255 - grey if is_bright else grey
+    mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 20)
+    return np.asarray(mask, np.uint8)
+
+
 def erase_leaders(image: ColourImage) -> ColourImage:
     """The image (H, W, 3) uint8 with paper instead of rows of dots or dashes. The same image where there is none.
 
@@ -28,8 +35,7 @@ def erase_leaders(image: ColourImage) -> ColourImage:
     """
     grey = to_grey(image)
     bright = page_has_bright_ink(grey)
-    dark_ink = 255 - grey if bright else grey
-    mask = cv2.adaptiveThreshold(dark_ink, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 20)
+    mask = ink_mask(grey, bright)
     _, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
     widths, heights = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     sides, areas = np.maximum(widths, heights), stats[:, cv2.CC_STAT_AREA].astype(np.float64)
