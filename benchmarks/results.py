@@ -424,7 +424,8 @@ def format_tables(results: dict[str, Any]) -> list[str]:
         format_table(("kind", "pages", "rows", "right", "right with empty cells"), browser),
         """Second, composed pages in other fonts and texts than those of the fit, every third rotated, blurred and
         noisy. A cell is right in its row and column, whatever its letters were read as. RapidOCR gives no columns: its
-        `to_markdown` gives rows, whose cells are what two spaces or more separate.""",
+        `to_markdown` gives rows, whose cells are what two spaces or more separate. *barred*: drawn with characters,
+        with bars between the cells of all rows or of the titles alone; not in *all*.""",
         format_table(
             ("kind", "reader", "pages", "cells", "right row and column", "right row", "whole tables", "s/page"), cells
         ),
@@ -670,6 +671,31 @@ def format_runs() -> list[str]:
     ]
 
 
+def format_sweep() -> list[str]:
+    """The sweep over the ideas of the W&B report, benchmarks/results/sweep/."""
+    path = RESULTS / "sweep" / "sweep.json"
+    if not path.exists():
+        return []
+    sweep = json.loads(path.read_text())
+    protocol, rows = sweep["protocol"], []
+    for arm in sweep["arms"]:
+        epochs = max((seed["epochs"] for seed in arm["seeds"]), default=0)
+        cer = MISSING
+        if arm["cer"] is not None:
+            low, high = arm["cer_interval"]
+            cer = f"{arm['cer']:.2%} [{low:.2%}, {high:.2%}]"
+        idea = arm["about"] or "the report as it was"
+        rows.append((arm["name"], idea, len(arm["seeds"]), epochs, cer, arm["verdict"]))
+    notes = " ".join((*protocol["rules"], *protocol["cannot_tell"]))
+    return [
+        "## Ideas of the W&B report",
+        f"""Command: `glyphline sweep recipes/sweep.yaml --out runs/sweep --epochs {protocol["epochs"]} --seeds
+        {protocol["seeds"]} --extra-seeds {protocol["extra_seeds"]}`, on EMNIST and WikiSplit.""",
+        format_table(("arm", "idea", "seeds", "epochs", "test CER", "verdict"), rows),
+        notes,
+    ]
+
+
 INTRODUCTION = [
     "# Results",
     """Error rates, speeds and sizes of glyphline's readers, beside other text recognition programs on the same images.
@@ -704,7 +730,7 @@ def main() -> None:
     for name, format_section in SECTIONS.items():
         if (results := load_results(name)) is not None:
             paragraphs += format_section(results)
-    paragraphs += format_cards() + format_runs()
+    paragraphs += format_cards() + format_runs() + format_sweep()
     path = ROOT / "docs" / "results.md"
     path.write_text("\n\n".join(map(wrap_paragraph, paragraphs)) + "\n", encoding="utf-8")
     print(path)

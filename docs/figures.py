@@ -123,6 +123,26 @@ def draw_training_curves(out: Path) -> None:
         save_figure(figure, out / f"curves-{folder.name}.png")
 
 
+def draw_sweep_curves(out: Path) -> None:
+    """Draw the validation CER of each arm of the sweep in benchmarks/results/sweep/, the mean over its seeds."""
+    runs = RESULTS / "sweep" / "runs"
+    curves: dict[str, list[dict[int, float]]] = {}
+    for path in sorted(runs.glob("*/trial.json")):
+        epochs = json.loads(path.read_text())["epochs"]
+        arm = path.parent.name.rpartition("-")[0]
+        curves.setdefault(arm, []).append({int(epoch): row["cer"] for epoch, row in epochs.items()})
+    figure, axis = plt.subplots(figsize=(8, 4.5))
+    for arm, seeds in curves.items():
+        shared = sorted(set.intersection(*map(set, seeds)))
+        axis.plot(shared, [np.mean([seed[epoch] for seed in seeds]) for epoch in shared], "o-", ms=3, label=arm)
+    axis.set(title="Validation CER of the arms of recipes/sweep.yaml", xlabel="epoch", yscale="log")
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_minor_formatter(PercentFormatter(1, decimals=0))
+    axis.legend(fontsize=8)
+    axis.grid(alpha=0.3, which="both")
+    save_figure(figure, out / "sweep-curves.png")
+
+
 def draw_predictions(out: Path, use_data: bool, count: int = 8) -> None:
     """Draw test lines with their text, the prediction and its CER, for every bundled reader."""
     for name in bundled_names():
@@ -285,6 +305,7 @@ def main() -> None:
     draw_training_lines(natural_lines, out, "natural-lines.png")
     draw_integer_encoding(lines, out)
     write_model_summary(out)
+    draw_sweep_curves(out)
     draw_training_curves(out)
     draw_predictions(out, use_data)
     if use_data:

@@ -178,6 +178,17 @@ def test_all_that_helped_is_combined_and_the_better_of_two_that_conflict(
     assert arm_of(result, "wide")["verdict"].endswith("worth it") and result["baseline"] == "baseline"
 
 
+def test_two_ideas_together_go_before_a_better_one_that_excludes_both(
+    sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load(sweep_file.read_text())
+    content["arms"]["whole"] = {"changes": {"network.features": 48, "network.context": "bilstm"}}
+    sweep_file.write_text(yaml.safe_dump(content))
+    cers = {**CERS, "whole": -0.02, "wide": 0.0, "attention": 0.05, "bilstm": 0.9}
+    together = arm_of(run_imagined(sweep_file, monkeypatch, cers)[0], COMBINATION)
+    assert together["combines"] == ["wide", "attention"] and together["leaves_out"] == ["whole"]
+
+
 def test_nothing_is_combined_where_one_idea_helped(sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, _ = run_imagined(sweep_file, monkeypatch, {**CERS, "bilstm": 0.9})
     assert COMBINATION not in [arm["name"] for arm in result["arms"]]

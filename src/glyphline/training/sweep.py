@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -269,28 +270,35 @@ class SweepRun:
             self.run_to_the_end(chosen)
 
     def combine(self) -> bool:
-        """Add the arm of all changes that helped, unless fewer than two did. Returns whether it was added.
+        """Add the arm of the changes that helped, unless fewer than two can be together. Returns whether it was added.
 
-        The better of two arms wins where both set a key to different values, or where the recipe refuses both; the
-        other one is left out whole.
+        Two arms cannot be together where both set a key to different values, or where the recipe refuses both. Of the
+        sets that can, the one with the greatest sum of differences to the baseline is taken; the other arms are left
+        out whole.
         """
         comparisons = {arm: self.compare(arm, self.sweep.baseline) for arm in self.alive}
         helped = {arm: c.difference for arm, c in comparisons.items() if c and c.outcome == "better"}
-        merged: dict[str, Any] = {}
-        for arm in sorted(helped, key=lambda name: helped[name]):
-            changes = self.changes[arm]
-            conflict = any(merged.get(key, value) != value for key, value in changes.items())
-            try:
-                apply_changes(self.base, {**merged, **changes}, COMBINATION)
-            except RecipeError:
-                conflict = True
-            self.combined["leaves_out" if conflict else "combines"].append(arm)
-            if not conflict:
-                merged |= changes
-        if len(self.combined["combines"]) < 2:
+        ranked = sorted(helped, key=lambda name: helped[name])
+        sets = [arms for count in range(1, len(ranked) + 1) for arms in combinations(ranked, count)]
+        best = min(filter(self._are_compatible, sets), key=lambda arms: sum(helped[arm] for arm in arms), default=())
+        self.combined = {"combines": list(best), "leaves_out": [arm for arm in ranked if arm not in best]}
+        if len(best) < 2:
             return False
-        self.changes[COMBINATION] = merged
+        self.changes[COMBINATION] = {key: value for arm in best for key, value in self.changes[arm].items()}
         self.trials |= {(COMBINATION, seed): self._trial(COMBINATION, seed) for seed in range(self.sweep.seeds)}
+        return True
+
+    def _are_compatible(self, arms: Sequence[str]) -> bool:
+        """Whether no key of these arms has two values, and the recipe accepts all of them together."""
+        merged: dict[str, Any] = {}
+        for arm in arms:
+            if any(merged.get(key, value) != value for key, value in self.changes[arm].items()):
+                return False
+            merged |= self.changes[arm]
+        try:
+            apply_changes(self.base, merged, COMBINATION)
+        except RecipeError:
+            return False
         return True
 
     def write_result(self) -> dict[str, Any]:
