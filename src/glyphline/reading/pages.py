@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress, islice, pairwise
 from math import log
+from statistics import median
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -413,7 +414,9 @@ def _without_bars(image: ColourImage, regions: list[Region], detector: Detector)
 
     regions: those that the detector finds with the bars. Bars outside of tables are text.
     """
-    bars = find_bars(image) if len(regions) > 1 else []
+    if not regions:
+        return image, regions
+    bars = find_bars(image, median(region.size[1] for region in regions))
     if len(bars) < MIN_BARS:
         return image, regions
     tables: dict[int, list[Corners]] = defaultdict(list)

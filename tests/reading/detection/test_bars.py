@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -48,15 +49,23 @@ def draw_table(bars: Sequence[int] = BARS, rows_with_bars: int = 9, dashes: bool
 @pytest.mark.parametrize("bright", [False, True])
 def test_bars_are_found_and_letters_are_not(bright: bool) -> None:
     image = draw_table()
-    bars = find_bars(255 - image if bright else image)
+    bars = find_bars(255 - image if bright else image, 36)
     assert len(bars) == len(ROWS) * len(BARS)
     assert all(min(abs((bar.box[0] + bar.box[2]) / 2 - x) for x in BARS) < 12 for bar in bars)
-    assert find_bars(draw_table(bars=())) == []
+    assert find_bars(draw_table(bars=()), 36) == []
+
+
+def test_bars_between_large_letters_are_found_in_the_pixels_of_the_page() -> None:
+    small = draw_table()
+    large = cv2.resize(small, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    expected = np.array([bar.box for bar in find_bars(small, 36)])
+    boxes = np.array([bar.box for bar in find_bars(large, 108)])
+    assert boxes.shape == expected.shape and np.abs(boxes / 3 - expected).max() <= 2
 
 
 def test_erased_bars_leave_paper() -> None:
     image = draw_table()
-    assert np.abs(erase_bars(image, find_bars(image)).astype(int) - draw_table(bars=())).max() < 30
+    assert np.abs(erase_bars(image, find_bars(image, 36)).astype(int) - draw_table(bars=())).max() < 30
 
 
 def test_features_are_those_of_the_fit() -> None:

@@ -23,6 +23,7 @@ from glyphline.reading.detection.leaders import ink_mask
 from glyphline.reading.detection.regions import Corners, Region
 from glyphline.reading.detection.tables import log_odds_of
 
+LINE_HEIGHT = 24  # px; bars are looked for in lines of about this height
 MIN_BARS = 4  # of a table; fewer are rather letters that look like bars, and a letter must not be lost
 MAX_ODDS = 6.0  # to which log-odds are clipped as features
 MAX_BAR_GAP = 2.0  # between a bar and the region after it, heights
@@ -120,11 +121,16 @@ def bar_features(strokes: Sequence[Stroke]) -> list[list[float]]:
     return rows
 
 
-def find_bars(image: ColourImage) -> list[Stroke]:
-    """The strokes of an image (H, W, 3) uint8 that are bars, and have another in their row or column."""
-    strokes = find_strokes(image)
+def find_bars(image: ColourImage, line_height: float) -> list[Stroke]:
+    """The strokes of an image (H, W, 3) uint8 that are bars, and have another in their row or column.
+
+    line_height: px, of its lines. Where they are higher than LINE_HEIGHT, the image is shrunk first.
+    """
+    factor = max(1, int(line_height // LINE_HEIGHT))
+    strokes = find_strokes(cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA))
     found = {k for k, row in enumerate(bar_features(strokes)) if log_odds_of("bar", row) > 0}
-    return [strokes[k] for k in sorted(found) if found & {*strokes[k].in_row, *strokes[k].in_column}]
+    bars = [strokes[k] for k in sorted(found) if found & {*strokes[k].in_row, *strokes[k].in_column}]
+    return [replace(bar, box=tuple(factor * side for side in bar.box)) for bar in bars]  # type: ignore[arg-type]
 
 
 def erase_bars(image: ColourImage, bars: Sequence[Stroke]) -> ColourImage:
