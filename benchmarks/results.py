@@ -673,18 +673,13 @@ def format_runs() -> list[str]:
 
 def format_sweep() -> list[str]:
     """The sweep over the ideas of the W&B report, benchmarks/results/sweep/."""
-    path = RESULTS / "sweep" / "sweep.json"
-    if not path.exists():
+    sweep = load_results("sweep/sweep")
+    if sweep is None:
         return []
-    sweep = json.loads(path.read_text())
     protocol, rows = sweep["protocol"], []
     for arm in sweep["arms"]:
         epochs = max((seed["epochs"] for seed in arm["seeds"]), default=0)
-        cer = MISSING
-        if arm["cer"] is not None:
-            low, high = arm["cer_interval"]
-            cer = f"{arm['cer']:.2%} [{low:.2%}, {high:.2%}]"
-        idea = arm["about"] or "the report as it was"
+        idea, cer = arm["about"] or "the report as it was", format_cer(None if arm["cer"] is None else arm)
         rows.append((arm["name"], idea, len(arm["seeds"]), epochs, cer, arm["verdict"]))
     notes = " ".join((*protocol["rules"], *protocol["cannot_tell"]))
     return [

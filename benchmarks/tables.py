@@ -883,13 +883,22 @@ def observe(split: str, index: int, has_table: bool, detector: DbNetDetector) ->
     return replace(observed_items(page, transform), candidates=candidates)
 
 
+def observed_boxes(
+    boxes: Sequence[tuple[float, float, float, float]], transform: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The middles and the halves of the widths and heights (N, 2) px of boxes of a page on its image.
+
+    transform: as `photograph` returns it.
+    """
+    corners = np.array(boxes).reshape(-1, 4)
+    middles = (corners[:, :2] + corners[:, 2:]) / 2 @ transform[:, :2].T + transform[:, 2]
+    return middles, float(np.linalg.norm(transform[0, :2])) * (corners[:, 2:] - corners[:, :2]) / 2
+
+
 def observed_items(page: ComposedPage, transform: npt.NDArray[np.float64]) -> Observed:
     """The lines of a page where they are on its image. transform: as `photograph` returns it."""
-    boxes = np.array([item.box for item in page.items]).reshape(-1, 4)
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2 @ transform[:, :2].T + transform[:, 2]
-    scale = float(np.linalg.norm(transform[0, :2]))
-    halves = scale * (boxes[:, 2:] - boxes[:, :2]) / 2 + 4
-    return Observed(page.items, middles, halves)
+    middles, halves = observed_boxes([item.box for item in page.items], transform)
+    return Observed(page.items, middles, halves + 4)
 
 
 def gutter_label(block: Block, k: int, page: Observed) -> float | None:
@@ -1133,17 +1142,20 @@ def add_short_cells(
     text, drawn = observed_items(page, transform), observed_items(replace(page, items=marks), transform)
     lines, regions = hypothesis.lines, [ordered.region for ordered in hypothesis.regions]
     confidences = [region.confidence for region in regions]
-    features = iter(cell_features(confidences, lines))
-    for line, region in zip(lines, regions, strict=True):
-        if cells is not None and is_short_cell(line):
-            middle = region.corners.mean(0)
-            item, mark = text.item_at(middle), drawn.item_at(middle)
-            cells.add(next(features), short_cell_label(item, mark, line.text), index)
+
+    def drawn_at(k: int) -> tuple[Item | None, Item | None]:
+        """The text and the mark that line k lies on."""
+        middle = regions[k].corners.mean(0)
+        return text.item_at(middle), drawn.item_at(middle)
+
+    if cells is not None:
+        short = [k for k, line in enumerate(lines) if is_short_cell(line)]
+        for k, features in zip(short, cell_features(confidences, lines), strict=True):
+            cells.add(features, short_cell_label(*drawn_at(k), lines[k].text), index)
     recognize = reader.line_reader.recognize
     candidates = number_candidates(confidences, lines, lambda ks: recognize([hypothesis.crops[k] for k in ks]))
     for candidate in candidates:
-        middle = regions[candidate.index].corners.mean(0)
-        item, mark = text.item_at(middle), drawn.item_at(middle)
+        item, mark = drawn_at(candidate.index)
         known = item is not None or mark is not None
         is_right = item is not None and item.text == candidate.number
         numbers.add(candidate.features, float(is_right) if known else None, index)
@@ -1182,9 +1194,7 @@ def strokes_of(split: str, index: int, has_table: bool = True) -> tuple[list[Str
     scale = float(rng.uniform(*SMALL_PRINT)) if rng.random() < 0.5 else 1.0
     image, transform = photograph(page, split, index, scale)
     image = wear_print(image, rng) if rng.random() < 0.3 else image
-    boxes = np.array(page.bars).reshape(-1, 4)
-    bars = (boxes[:, :2] + boxes[:, 2:]) / 2 @ transform[:, :2].T + transform[:, 2]
-    halves = scale * (boxes[:, 2:] - boxes[:, :2]) / 2
+    bars, halves = observed_boxes(page.bars, transform)
     strokes, labels = find_strokes(image), []
     for left, top, right, bottom in (stroke.box for stroke in strokes):
         offset = np.abs(np.array([(left + right) / 2, (top + bottom) / 2]) - bars)

@@ -32,9 +32,9 @@ MARGIN = 2  # px around the ink in the normalized line
 LEVEL_ASPECT = 8  # width / height; the edges of lines with a greater ratio are levelled
 EDGE_WINDOW = 4  # width, in heights of the line, of the windows in which the edges of a long line are measured
 SLOPE_WINDOWS = 4  # number of windows that determine the slope at each end of a line
+SLOPED_RATIO = 0.8  # height after levelling / height before; below it the line was sloped and is levelled again
 POLARITY_PIXELS = 100_000  # of a page that are looked at to tell whether its ink is bright
 POLARITY_WINDOW = 33  # side of the windows in which they are compared
-SLOPED_RATIO = 0.8  # height after levelling / height before; below it the line was sloped and is levelled again
 
 
 def ink_is_bright(grey: GreyImage) -> bool:

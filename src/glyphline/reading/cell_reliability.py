@@ -23,7 +23,7 @@ DASHES = "-–—−"
 _SHARED_SHAPES = frozenset("cCoO0kKpPsSuUvVwWxXzZ1lI|")
 
 
-def _kind(text: str) -> str:
+def kind_of(text: str) -> str:
     """What a short cell holds: "dash", "digits" with a sign or a unit, "letters" or "other"."""
     if all(c in DASHES for c in text):
         return "dash"
@@ -55,9 +55,9 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
         others = [other for n, other in enumerate(lines) if n != k and other.text and _is_in(other, place)]
         longer = [other.legibility * other.visual_confidence for other in others if not is_short_cell(other)]
         column = [other for other in others if other.cell and other.cell.column == place.column]
-        kind, shared = _kind(line.text), float(line.text in _SHARED_SHAPES)
+        kind, shared = kind_of(line.text), float(line.text in _SHARED_SHAPES)
         row = [other for other in others if other.cell and other.cell.row == place.row]
-        alike = [other for other in column if _kind(other.text) == kind]
+        alike = [other for other in column if kind_of(other.text) == kind]
         rows.append(
             [
                 1.0,
@@ -74,7 +74,7 @@ def cell_features(detector_confidences: Sequence[float], lines: Sequence[Line]) 
                 sum(other.text == line.text for other in column) / max(1, len(column)),
                 max((other.visual_confidence for other in alike), default=0.0),
                 mean([other.visual_confidence for other in row]) if row else 0.0,
-                sum(_kind(other.text) == kind for other in row) / max(1, len(row)),
+                sum(kind_of(other.text) == kind for other in row) / max(1, len(row)),
                 float(place.row == 0),
             ]
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from glyphline.page import Line
-from glyphline.reading.cell_reliability import DASHES, is_short_cell
+from glyphline.reading.cell_reliability import is_short_cell, kind_of
 from glyphline.reading.detection.tables import log_odds_of
 from glyphline.reading.recognition.calibration import feature_log_odds, logistic
 from glyphline.reading.recognition.posteriors import Posteriors, score_texts
@@ -113,8 +113,7 @@ def number_features(
         feature_log_odds(line.legibility),
         feature_log_odds(detector_confidence),
         float(len(line.text) == 1),
-        float(line.text.isalpha()),
-        float(set(line.text) <= set(DASHES)),
+        *(float(kind_of(line.text) == name) for name in ("letters", "dash")),
         float(line.cell.row == 0),
         sum(p for _, text, p in others if text.isdigit()) / count,
         sum(p for _, text, p in others if not text.isdigit()) / count,

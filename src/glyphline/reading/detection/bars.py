@@ -127,7 +127,9 @@ def find_bars(image: ColourImage, line_height: float) -> list[Stroke]:
     line_height: px, of its lines. Where they are higher than LINE_HEIGHT, the image is shrunk first.
     """
     factor = max(1, int(line_height // LINE_HEIGHT))
-    strokes = find_strokes(cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA))
+    if factor > 1:
+        image = cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    strokes = find_strokes(image)
     found = {k for k, row in enumerate(bar_features(strokes)) if log_odds_of("bar", row) > 0}
     bars = [strokes[k] for k in sorted(found) if found & {*strokes[k].in_row, *strokes[k].in_column}]
     return [replace(bar, box=tuple(factor * side for side in bar.box)) for bar in bars]  # type: ignore[arg-type]
@@ -156,15 +158,13 @@ def bars_of_tables(bars: Sequence[Stroke], tables: Sequence[Sequence[Corners]]) 
         height = float(np.median([np.linalg.norm(corners[3] - corners[0]) for corners in cells]))
         centre, (width, depth), angle = cv2.minAreaRect(points)
         outlines.append(cv2.boxPoints((centre, (width + 3 * height, depth + 3 * height), angle)))
-    found: list[Stroke] = []
-    rest = list(bars)
-    while rest:
-        new = [bar for bar in rest if _is_inside(bar, outlines) or any(_continues(other, bar) for other in found)]
-        if not new:
-            break
+    found = [k for k, bar in enumerate(bars) if _is_inside(bar, outlines)]
+    rest = set(range(len(bars))) - {*found}
+    for k in found:  # it grows by the bars that continue those in it
+        new = [n for n in sorted(rest) if _continues(bars[k], bars[n])]
         found += new
-        rest = [bar for bar in rest if bar not in new]
-    return found
+        rest -= {*new}
+    return [bars[k] for k in found]
 
 
 def _is_inside(bar: Stroke, outlines: Sequence[npt.NDArray[np.float32]]) -> bool:

@@ -46,16 +46,11 @@ def erase_leaders(image: ColourImage) -> ColourImage:
     is_dash = (
         is_full & (heights <= MAX_DASH_HEIGHT * letter_height) & (widths <= letter_height) & (heights < 0.7 * widths)
     )
-    erased_parts = []
-    for is_mark in (is_dot, is_dash):
-        marks = np.flatnonzero(is_mark)
-        rows = _rows_of(np.asarray(centres[marks], np.float64), sides[marks].astype(np.float64))
-        erased_parts += [marks[row] for row in rows]
-        if is_mark is is_dash:
-            erased_parts += [_between(marks[row], centres, sides) for row in rows]
-    if not erased_parts:
+    dots, dashes = (_rows_of(is_mark, centres, sides) for is_mark in (is_dot, is_dash))
+    rows = [*dots, *dashes, *(_between(row, centres, sides) for row in dashes)]
+    if not rows:
         return image
-    erased = np.unique(np.concatenate(erased_parts))
+    erased = np.unique(np.concatenate(rows))
     reach = int(sides[erased].max()) // 2 + 2
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     area = cv2.dilate(np.isin(labels, erased).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -82,10 +77,13 @@ def _between(
     return np.flatnonzero(is_between & (np.abs(centres[:, 1] - level) <= 0.5 * size) & (sides <= MAX_SIGN * size))
 
 
-def _rows_of(centres: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
-    """The rows of marks (N, 2) px: the indices of each. sizes: (N,) px."""
-    order = np.lexsort((centres[:, 1], centres[:, 0]))
-    xs, ys, sizes_in_order = centres[order, 0], centres[order, 1], sizes[order]
+def _rows_of(
+    is_mark: npt.NDArray[np.bool_], centres: npt.NDArray[np.float64], sides: npt.NDArray[np.int32]
+) -> list[npt.NDArray[np.intp]]:
+    """The rows of marks among components (N,): the indices of each. centres: (N, 2) px. sides: (N,) px."""
+    marks = np.flatnonzero(is_mark)
+    order = marks[np.lexsort((centres[marks, 1], centres[marks, 0]))]
+    xs, ys, sizes_in_order = centres[order, 0], centres[order, 1], sides[order].astype(np.float64)
     following = np.full(len(order), -1)
     has_previous = np.zeros(len(order), np.bool_)
     for k in range(len(order)):

@@ -363,8 +363,8 @@ def _fitted_weights() -> dict[str, list[float]]:
 def log_odds_of(decision: str, features: Sequence[float]) -> float:
     """The log-odds of a fitted decision; above 0 it is more likely than not.
 
-    decision: "gutter", "table", "same_row", "cell" (see `glyphline.reading.cell_reliability`) or "leading_number"
-    (see `glyphline.reading.leading_numbers`).
+    decision: "gutter", "table", "same_row"; "bar_stroke" or "bar" (see `detection.bars`); "cell", "number" or
+    "leading_number" (see `cell_reliability`, `number_cells` and `leading_numbers` in glyphline.reading).
     """
     return sum(w * x for w, x in zip(_fitted_weights()[decision], features, strict=True))
 
