@@ -71,10 +71,12 @@ fonts:  ## fetch the open fonts that the recipes compose with (npm)
 	cd recipes/fonts && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 	$(PYTHON) recipes/fonts/collect.py
 
-language: $(VENV)/ready  ## estimate the bundled language models from their texts (three minutes)
+language: $(VENV)/ready  ## estimate the bundled language models from their texts (five minutes)
 	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in generated:160000 --out src/glyphline/models/english.lm
-	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in --alphabet merged --megabytes 1 \
-	--out src/glyphline/models/english-merged.lm
+	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in --alphabet merged --punctuation stripped \
+	--order 7 --megabytes 8 --out src/glyphline/models/english-merged.lm
+	$(BIN)/glyphline language wikisplit text:text/english.txt.gz built-in --alphabet full --punctuation stripped \
+	--order 7 --megabytes 8 --out src/glyphline/models/english-stripped.lm
 	$(BIN)/python benchmarks/language_models.py
 
 reader: $(VENV)/ready fonts  ## train the bundled reader from scratch (hours on two cores)

@@ -33,6 +33,7 @@ from glyphline.errors import UserError
 from glyphline.imaging.documents import Document, load
 from glyphline.reading.lines import open_line_reader
 from glyphline.reading.onnx_models import rapidocr_model_path
+from glyphline.reading.recognition.language_model import language_model_name
 from glyphline.reading.recognition.recognizers import PP_OCR, alphabet_of, bundled_names
 from glyphline.recipe import load_recipe, recipe_from
 from glyphline.score import score
@@ -144,9 +145,7 @@ def run_worker(model: str, decoder: str) -> None:
     status = Path("/proc/self/status").read_text()  # getrusage also counts the process that started this one
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     folder = resources.files("glyphline.models")
-    language = (
-        "" if decoder == "greedy" else "english-merged" if alphabet_of(reader.recognizer).is_merged else "english"
-    )
+    language = None if decoder == "greedy" else language_model_name(alphabet_of(reader.recognizer)) or "english"
     bundled = {name: folder / f"{name}.onnx" for name in bundled_names()}
     files = [rapidocr_model_path("rec") if model == PP_OCR else bundled.get(model, Path(model))]
     files += [folder / f"{language}.lm"] if language else []

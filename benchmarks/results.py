@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from glyphline.alphabet import Alphabet
+from glyphline.reading.recognition.language_model import language_model_name
 from glyphline.reading.recognition.recognizers import bundled_card, bundled_names
 from glyphline.recipe import load_recipe
 from glyphline.score import FOLDS
@@ -234,7 +235,7 @@ def summarize_sizes(reading: dict[str, Any]) -> list[str]:
     cells: list[list[object]] = []
     for name in bundled_names():
         card = bundled_card(name)
-        language_model = "english-merged" if Alphabet(card["alphabet"]).is_merged else "english"
+        language_model = language_model_name(Alphabet(card["alphabet"])) or "english"  # of the languages, one
         sizes = [(MODELS / file).stat().st_size for file in (f"{name}.onnx", f"{language_model}.lm")]
         cells.append([f"glyphline `{name}`", f"{card['parameters']:,}", *map(format_size, (*sizes, sum(sizes)))])
     peer_sizes = {r["reader"]: r["bytes"] for r in reading["rows"]}

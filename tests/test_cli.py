@@ -27,6 +27,7 @@ import glyphline
 from glyphline.cli import app, main
 from glyphline.errors import UserError
 from glyphline.imaging.documents import load
+from glyphline.reading.recognition.language_model import open_language_model
 from glyphline.reading.recognition.recognizers import bundled_names
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)  # type: ignore
@@ -533,6 +534,18 @@ def test_demo_runs(tmp_path: Path) -> None:
     assert result.code == 0 and result.out.count("truth  ") == 2 and (tmp_path / "demo.html").is_file()
 
 
+def test_language_strips_punctuation_on_request(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"it's {word}, isn't it?\n" for word in SENTENCE_WORDS))
+    nll = {}
+    for mode in ("written", "stripped"):
+        words = ("language", f"text:{texts}", "--punctuation", mode, "--out", tmp_path / f"{mode}.lm", "--megabytes", 1)
+        assert run(*words).code == 0
+        nll[mode] = open_language_model(str(tmp_path / f"{mode}.lm")).negative_log_likelihood
+    assert nll["stripped"]("its isnt it") < nll["written"]("its isnt it")
+    assert nll["written"]("it's, isn't it?") < nll["stripped"]("it's, isn't it?")
+
+
 def test_read_uses_an_estimated_language_model(tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     triples = product(SENTENCE_WORDS, repeat=3)
@@ -547,7 +560,7 @@ def test_read_uses_an_estimated_language_model(tmp_path: Path) -> None:
     assert read.code == 0 and read.out.strip()
 
 
-@pytest.mark.parametrize("words", [["text:nowhere.txt"], ["built-in", "--megabytes", "3"], ["buildin"]])
+@pytest.mark.parametrize("words", [["text:nowhere.txt"], ["built-in", "--megabytes", "3"], ["buildin"], ["built-in", "--punctuation", "none"]])
 def test_language_with_wrong_arguments_is_refused(tmp_path: Path, words: list[str]) -> None:
     run_mistake("language", *words, "--out", tmp_path / "my.lm")
     assert not (tmp_path / "my.lm").exists()

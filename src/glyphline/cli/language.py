@@ -23,6 +23,9 @@ def language(
     ] = "english",
     order: Annotated[int, typer.Option(min=1, max=8, help="length of the longest n-gram, in characters")] = 6,
     megabytes: Annotated[int, typer.Option(help="size of the table in MB, a power of two: 1, 2, 4, 8, ...")] = 4,
+    punctuation: Annotated[
+        str, typer.Option(help="written, or stripped as in lines of a recipe with lines.punctuation: stripped")
+    ] = "written",
 ) -> None:
     """Estimate a character language model from texts.
 
@@ -30,7 +33,7 @@ def language(
     """
     from glyphline.training.estimate_language_model import estimate_from_sentences
 
-    estimated = estimate_from_sentences(tuple(sentences), alphabet, order, megabytes)
+    estimated = estimate_from_sentences(tuple(sentences), alphabet, order, megabytes, punctuation=punctuation)
     estimated.model.save(out)
     size = out.stat().st_size / 2**20
     print_status(

@@ -32,22 +32,28 @@ def _wrap_text(text: str, width: int) -> list[str]:
 
 
 def estimate_from_sentences(
-    specs: tuple[str, ...], alphabet: str = "english", order: int = 6, megabytes: int = 4, capitals: float = 0.08
+    specs: tuple[str, ...],
+    alphabet: str = "english",
+    order: int = 6,
+    megabytes: int = 4,
+    capitals: float = 0.08,
+    punctuation: str = "written",
 ) -> EstimatedModel:
     """Estimate a character language model from the training split of sentence sources.
 
     specs: sources such as "wikisplit", see `split_sentences`. alphabet: a name or the characters themselves, to which
     the sentences are fitted. order: characters of the longest n-gram, 1 to MAX_ORDER of the language model.
     megabytes: size of the table, a power of two. capitals: a random sample of the texts, this share (0..1) of them, is
-    added once more in capitals. Every second text is wrapped into lines of LINE_LENGTHS.
+    added once more in capitals. punctuation: "written" or "stripped", as the lines have it that the model is for, see
+    `split_sentences`. Every second text is wrapped into lines of LINE_LENGTHS.
     Raises UserError for another size or order, AlphabetError for a misspelt alphabet, DataError for an alphabet with
-    too many characters, and what `split_sentences` raises for missing sources.
+    too many characters, and what `split_sentences` raises for missing sources or another `punctuation`.
     """
     if megabytes < 1 or megabytes & (megabytes - 1):
         raise UserError(f"the table cannot have {megabytes} MB: give a power of two, 1, 2, 4, 8, ...")
     target = Alphabet.from_name(alphabet)
     fitter = AlphabetFitter(target)
-    splits = split_sentences(specs)
+    splits = split_sentences(specs, punctuation)
     texts, rng = fit_sentences(splits["train"], fitter), random.Random(0)
     if capitals:
         sample = rng.sample(texts, round(len(texts) * capitals))

@@ -210,7 +210,7 @@ def test_cyrillic_texts_are_supported() -> None:
 def test_bundled_model_is_chosen_by_the_alphabet() -> None:
     english = open_language_model("english")
     assert language_model_for(Alphabet.from_name("english")) is english
-    assert language_model_for(Alphabet.from_name("full")) is english
+    assert language_model_for(Alphabet.from_name("full")) is open_language_model("english-stripped")
     assert language_model_for(Alphabet.from_name("merged")) is open_language_model("english-merged")
     for name in ("digits", " אבג", " abc", " " + LETTERS + "é"):
         assert language_model_for(Alphabet.from_name(name)) is None
@@ -220,6 +220,13 @@ def test_bundled_merged_english_expects_merged_letters() -> None:
     merged = open_language_model("english-merged")
     text = fold_merged("The house is by the river")
     assert merged.negative_log_likelihood(text) < 0.75 * merged.negative_log_likelihood("The hQUse ZS by the rZver")
+
+
+def test_bundled_english_for_stripped_lines_expects_no_punctuation() -> None:
+    stripped = open_language_model("english-stripped").negative_log_likelihood
+    written = open_language_model("english").negative_log_likelihood
+    for text in ("He lived in the U S and the UK", "one of the city s oldest houses"):
+        assert stripped(text) < 0.9 * written(text)
 
 
 def test_bundled_english_expects_english() -> None:

@@ -489,17 +489,25 @@ def _bundled_files() -> Iterator[Path]:
     yield from (Path(str(p)) for p in folder.iterdir())
 
 
-def language_model_for(alphabet: Alphabet) -> LanguageModel | None:
-    """The bundled language model that suits the letters of an alphabet; None where there is none.
+def language_model_name(alphabet: Alphabet) -> str | None:
+    """The name of the bundled language model that suits the characters of an alphabet; None where there is none.
 
     English suits the alphabet of A-Z and a-z, and alphabets with more than MULTISCRIPT_LETTERS letters: the beam search
-    decodes text of other languages greedily. English with merged letters suits the merged alphabet.
+    decodes text of other languages greedily. Two more models of English are estimated from texts without punctuation:
+    for A-Z and a-z with no sign beside digits and spaces, and for the merged letters.
     """
     letters = [c for c in alphabet.characters if c.isalpha()]
     if alphabet.is_merged and all(c.isascii() for c in letters):
-        return open_language_model("english-merged")
-    is_english = set(letters) == set(LETTERS) or len(letters) > MULTISCRIPT_LETTERS
-    return open_language_model("english") if is_english else None
+        return "english-merged"
+    if set(letters) == set(LETTERS):
+        return "english" if any(not c.isalnum() and c != " " for c in alphabet.characters) else "english-stripped"
+    return "english" if len(letters) > MULTISCRIPT_LETTERS else None
+
+
+def language_model_for(alphabet: Alphabet) -> LanguageModel | None:
+    """The bundled language model of `language_model_name`, opened; None where there is none."""
+    name = language_model_name(alphabet)
+    return open_language_model(name) if name else None
 
 
 @lru_cache(maxsize=16)
