@@ -21,6 +21,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from glyphline.composing.line_sets import LineSet
+from glyphline.memory import keep_freed_memory
 from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.reading.recognition.recognizers import open_recognizer
@@ -29,7 +30,7 @@ from glyphline.score import score
 from glyphline.training.export import export
 from glyphline.training.network import Network, load_network
 from glyphline.training.runs import RESULT_FILE
-from glyphline.training.train import keep_freed_memory, train
+from glyphline.training.train import train
 from training import measure_training_speed
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -32,6 +32,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from glyphline import open_reader
 from glyphline.imaging.documents import ColourImage, Document
+from glyphline.memory import peak_bytes
 from glyphline.reading.detection.detectors import DbNetDetector
 from glyphline.reading.detection.orientation import (
     DIRECTIONS,
@@ -343,12 +344,6 @@ def dense_page() -> ColourImage:
     return np.asarray(page)
 
 
-def peak_megabytes() -> float:
-    """The peak of this process's memory. The field ru_maxrss of getrusage begins with that of the process before it."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
-
-
 def run_worker() -> None:
     """Read the images whose paths are on stdin. Print a JSON object for each: {"seconds", "megabytes", "rotation"}."""
     reader = open_reader()
@@ -357,7 +352,7 @@ def run_worker() -> None:
         started = time.perf_counter()
         page = reader.read_image(image)
         seconds = time.perf_counter() - started
-        megabytes = peak_megabytes()
+        megabytes = (peak_bytes() or 0) / 2**20
         print(json.dumps({"seconds": seconds, "megabytes": megabytes, "rotation": page.rotation}), flush=True)
 
 

@@ -31,6 +31,7 @@ from glyphline.composing.fetch import data_folder
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import UserError
 from glyphline.imaging.documents import Document, load
+from glyphline.memory import peak_bytes
 from glyphline.reading.lines import open_line_reader
 from glyphline.reading.onnx_models import rapidocr_model_path
 from glyphline.reading.recognition.language_model import language_model_name
@@ -142,8 +143,7 @@ def run_worker(model: str, decoder: str) -> None:
         started = time.perf_counter()
         reader.read_lines([image])
         milliseconds.append((time.perf_counter() - started) * 1000)
-    status = Path("/proc/self/status").read_text()  # getrusage also counts the process that started this one
-    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    peak = (peak_bytes() or 0) / 2**20
     folder = resources.files("glyphline.models")
     language = None if decoder == "greedy" else language_model_name(alphabet_of(reader.recognizer)) or "english"
     bundled = {name: folder / f"{name}.onnx" for name in bundled_names()}

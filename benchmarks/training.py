@@ -6,7 +6,6 @@ make peers && python benchmarks/training.py     # writes benchmarks/results/trai
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -16,10 +15,11 @@ from pathlib import Path
 import torch
 
 from glyphline.composing.line_sets import LineSet
+from glyphline.memory import keep_freed_memory, peak_bytes
 from glyphline.recipe import Recipe, load_recipe
 from glyphline.training.data import LineBatchSampler, make_data_loader
 from glyphline.training.network import Network
-from glyphline.training.train import ctc_loss, keep_freed_memory
+from glyphline.training.train import ctc_loss
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -82,7 +82,7 @@ def run_worker(path: str, steps: int) -> None:
     keep_freed_memory()
     recipe = load_recipe(path)
     speed = measure_training_speed(recipe, steps)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = (peak_bytes() or 0) / 2**20
     parameters = Network(recipe).parameter_count()
     print(json.dumps({"lines_per_second": speed, "parameters": parameters, "peak_mb": peak}))
 

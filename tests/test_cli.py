@@ -560,7 +560,10 @@ def test_read_uses_an_estimated_language_model(tmp_path: Path) -> None:
     assert read.code == 0 and read.out.strip()
 
 
-@pytest.mark.parametrize("words", [["text:nowhere.txt"], ["built-in", "--megabytes", "3"], ["buildin"], ["built-in", "--punctuation", "none"]])
+@pytest.mark.parametrize(
+    "words",
+    [["text:nowhere.txt"], ["built-in", "--megabytes", "3"], ["buildin"], ["built-in", "--punctuation", "none"]],
+)
 def test_language_with_wrong_arguments_is_refused(tmp_path: Path, words: list[str]) -> None:
     run_mistake("language", *words, "--out", tmp_path / "my.lm")
     assert not (tmp_path / "my.lm").exists()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import threading
@@ -149,14 +148,6 @@ def test_crowded_page_stays_within_memory(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- inside the subprocess
 
 
-def peak_memory() -> int:
-    """The peak of the resident memory since the last reset, in bytes."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-
-
 def reset_peak_memory() -> None:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
@@ -166,6 +157,7 @@ def serve() -> None:
     """Read the images that are requested on stdin, and print the result of each as a line of JSON."""
     from glyphline import open_reader
     from glyphline.errors import GlyphlineError
+    from glyphline.memory import peak_bytes
 
     readers = {detector: open_reader(detector=detector) for detector in DETECTORS}
     print("ready", flush=True)
@@ -186,7 +178,7 @@ def serve() -> None:
             status, output = "refused", str(error)
         except BaseException:
             status, output = "error", traceback.format_exc()
-        result = {"status": status, "output": output, "seconds": time.monotonic() - start, "memory": peak_memory()}
+        result = {"status": status, "output": output, "seconds": time.monotonic() - start, "memory": peak_bytes()}
         print(json.dumps(result), flush=True)
 
 

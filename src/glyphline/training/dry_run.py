@@ -5,25 +5,23 @@ It composes batches and takes real optimiser steps, but writes nothing.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from glyphline import memory
 from glyphline.alphabet import min_ctc_steps
 from glyphline.recipe import Recipe
 from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, Lines, check_time_steps, open_lines
 from glyphline.training.trackers import Trackers
-from glyphline.training.train import TrainingModule, keep_freed_memory
+from glyphline.training.train import TrainingModule
 from glyphline.writing_direction import to_visual
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 5
@@ -76,7 +74,7 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     The times are medians of TIMED_STEPS steps. progress: wraps the steps to show how many are done. Raises RecipeError
     when the lines are too long for CTC, and what `open_lines` and `TrainingModule` raise.
     """
-    keep_freed_memory()
+    memory.keep_freed_memory()
     options = recipe.training
     module = TrainingModule(recipe, Trackers(["none"]))
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -247,25 +245,9 @@ def _find_learning_rate(
 
 def _peak_bytes(device: torch.device) -> int | None:
     """The greatest memory that the process has taken, on a GPU its tensors there. None on Windows without a GPU."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else memory.peak_bytes()
 
 
 def _free_bytes(device: torch.device) -> int | None:
     """The memory that is free for training: of the GPU, or of the machine and its container. None if unknown."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    limits = []
-    meminfo, cgroup = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
-    if meminfo.exists():
-        row = next(row for row in meminfo.read_text().splitlines() if row.startswith("MemAvailable"))
-        limits.append(1024 * int(row.split()[1]))
-    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
-        limits.append(int((cgroup / "memory.max").read_text()) - int((cgroup / "memory.current").read_text()))
-    return max(0, min(limits)) if limits else None
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else memory.free_bytes()

@@ -7,7 +7,6 @@ resumed from a checkpoint gives the same numbers as a run that was never stopped
 from __future__ import annotations
 
 import copy
-import ctypes
 import hashlib
 import json
 import logging
@@ -38,6 +37,7 @@ from glyphline.composing.stored_lines import StoredLineSet
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import NORMALIZATIONS
+from glyphline.memory import keep_freed_memory
 from glyphline.reading.lines import LineReader, group_by_width
 from glyphline.reading.recognition.decoders import DecodedText, GreedyDecoder
 from glyphline.reading.recognition.directed_decoding import decode_line
@@ -431,18 +431,6 @@ class ProgressPrinter(pl.Callback):
             f"epoch {trainer.current_epoch + 1} of {self.epochs}, step {trainer.global_step}: "
             f"val_loss {metrics['val_loss']:.3f}  val_cer {metrics['val_cer']:.2%}  val_wer {metrics['val_wer']:.2%}"
         )
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep freed memory for the next training step instead of returning it to the kernel.
-
-    Otherwise the kernel maps and clears activations of tens of MB anew at each step, which takes a fifth of a step's
-    time on a CPU. It applies to the whole process. Does nothing where the C library is not glibc.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for option, value in ((-4, 0), (-1, 2**31 - 1), (-2, 64 * 2**20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
-            mallopt(option, value)
 
 
 def describe_environment() -> dict[str, str]:
