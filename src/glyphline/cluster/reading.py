@@ -22,7 +22,7 @@ from glyphline.reading.batch import Outcome, Task, WorkerPool, open_task
 from glyphline.reading.pages import PageReader
 
 PARQUET = "parquet"  # format name: a row a line, in files of many documents
-BATCH_DOCUMENTS = 16  # documents of a call of an actor, at most
+BATCH_DOCUMENTS = 64  # documents of a call of an actor, at most: a call costs Ray some 50 ms of a CPU
 PART_DOCUMENTS = 256  # documents of a Parquet file, at most; as many are read again after their actor was killed
 BATCHES_PER_ACTOR = 4  # calls of each actor, at least, so that all have work
 MAX_BLOCKS = 4096  # blocks of the list of tasks; Ray holds each as an object
