@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -95,6 +96,39 @@ def test_port_that_accepts_and_is_silent_is_reported_within_15_seconds() -> None
         with pytest.raises(UserError, match="does not answer within"), connect(f"127.0.0.1:{mute.getsockname()[1]}", 1):
             pass
         assert time.monotonic() - started < 15
+
+
+@pytest.mark.slow
+def test_cluster_that_asks_for_a_token_is_joined_with_it_and_says_so_without(tmp_path: Path) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(64 * "a")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    plain |= {"HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    join = f"from glyphline.cluster.connection import connect\nwith connect({address!r}, 1):\n    print('joined')"
+
+    def run(**variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", join]
+        return subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True)
+
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:  # sockets need short paths
+        start = f"start --head --block --num-cpus 1 --include-dashboard false --port {address.partition(':')[2]}"
+        head = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", *start.split(), "--temp-dir", folder],
+            env={**plain, "RAY_AUTH_MODE": "token"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            ends = time.monotonic() + 60
+            while (done := run(RAY_AUTH_MODE="token")).returncode and time.monotonic() < ends:
+                time.sleep(1)
+            assert "joined" in done.stdout, done.stderr
+            refused = run()
+            assert refused.returncode and "set RAY_AUTH_MODE=token" in refused.stderr
+        finally:
+            head.terminate()
+            head.wait(30)
 
 
 def test_cluster_needs_a_folder_for_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

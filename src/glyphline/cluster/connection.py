@@ -75,5 +75,9 @@ def _check_answer(address: str) -> None:
     except subprocess.TimeoutExpired:
         raise UserError(f"the cluster {address} does not answer within {ANSWER_SECONDS} s: {remedy}") from None
     if done.returncode != 0:
-        token = "; a cluster with token authentication needs its token here too (RAY_AUTH_TOKEN_PATH)"
-        raise UserError(f"what answers at {address} is no healthy Ray cluster: {remedy}{token}")
+        if "AuthenticationError" in done.stderr:  # Ray sends a token to an address only where it is told to
+            raise UserError(
+                f"the cluster {address} asks for its token: copy it from the head node to ~/.ray/auth_token and set "
+                "RAY_AUTH_MODE=token"
+            )
+        raise UserError(f"what answers at {address} is no healthy Ray cluster: {remedy}")
