@@ -1,19 +1,29 @@
 """Adapts the reader to simulated hands, and counts what each has gained: by glyphs, by 20 labelled lines, by both.
 
     make fonts && python benchmarks/adapt.py [--hands 12] [--minutes 10]    # writes benchmarks/results/adapt.json
+    python benchmarks/adapt.py --writers                                    # real writers, into the same file
 
 A hand is a font of recipes/fonts/held-out, which no training has seen, upright or bent: slanted and drawn narrower or
 wider. Its glyphs are cut out of a sheet that is filled and photographed by simulation (tests/composing/
 simulated_sheets.py). Its labelled lines and its TEST_LINES test lines are composed, with pen, paper and camera; their
 sentences differ. The hands that the reader reads worst are taken. An interrupted run goes on: a finished adaptation is
 not made again. Errors are those of the reader with its language models, with case, as `glyphline evaluate` counts them.
+
+A real writer is one of $GLYPHLINE_DATA/photos/manifest.tsv with WRITER_LINES lines or more. The lines are divided into
+parts; each part is read by a reader that is adapted to the others: two parts where half of the lines are enough to
+adapt to (`adapt.FEW_LINES`), else three.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import re
+import shutil
 import sys
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +32,7 @@ import cv2
 import numpy as np
 
 from glyphline.alphabet import ALPHABETS
+from glyphline.composing.fetch import data_folder
 from glyphline.composing.glyphs import Fonts, Glyph, GlyphSource, Strokes
 from glyphline.composing.hand import HandFolder
 from glyphline.composing.layouts import GlyphPool
@@ -32,16 +43,20 @@ from glyphline.composing.sheet_photos import check_page, cut_page, find_page
 from glyphline.errors import GlyphlineError
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe
-from glyphline.training.adapt import adapt
-from glyphline.training.evaluate import evaluate
+from glyphline.score import score
+from glyphline.training.adapt import FEW_LINES, adapt
+from glyphline.training.evaluate import ScoredLine, evaluate
 from sheets import fill_page, open_font, photograph
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "adapt.json"
 LABELLED_LINES, TEST_LINES = 20, 60
+WRITER_LINES = 8
 BENDS = ((0.0, 1.0), (0.25, 0.85), (-0.2, 1.2))  # slant and width of the upright hand and of its variants
 TOO_THIN = "amatic-sc"  # hardly any ink of its composed lines is left: people cannot read them either
-WAYS = {"glyphs": (True, False), "lines": (False, True), "both": (True, True)}  # -> glyphs, labelled lines
+#: -> with glyphs, with labelled lines; in the order in which they are measured, each for all hands
+WAYS = {"both": (True, True), "glyphs": (True, False), "lines": (False, True)}
+BEFORE = "before.json"  # in the folder of a hand: its error before
 
 
 class Bent(GlyphSource):
@@ -94,21 +109,108 @@ def score_reader(model: str, lines: Path) -> dict[str, Any]:
     return {"cer": score.cer, "interval": score.cer_interval}
 
 
-def adapt_hand(folder: Path, before: dict[str, Any], minutes: float) -> dict[str, Any]:
-    """The error of one hand after each way of adapting."""
-    row: dict[str, Any] = {"hand": folder.name, "before": before}
-    for way, (with_glyphs, with_lines) in WAYS.items():
-        out, done = folder / f"{way}.onnx", folder / f"{way}.json"
+def adapt_hand(folder: Path, way: str, minutes: float) -> dict[str, Any]:
+    """The error of one hand after one of WAYS to adapt."""
+    out, done = folder / f"{way}.onnx", folder / f"{way}.json"
+    if not done.exists():
+        with_glyphs, with_lines = WAYS[way]
+        result = adapt(
+            out, glyphs=[f"folder:{folder / 'hand'}"] if with_glyphs else (),
+            lines=[folder / "lines"] if with_lines else (), minutes=minutes,
+            report=lambda text: print(text, file=sys.stderr),
+        )  # fmt: skip
+        after = score_reader(str(out) if result.kept else "photo", folder / "test")
+        done.write_text(json.dumps({**after, "adaptation": asdict(result)}), encoding="utf-8")
+    result_of_hand: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+    return result_of_hand
+
+
+def make_hands(work: Path, count: int) -> dict[Path, dict[str, Any]]:
+    """Make the hands. Returns folder -> error before of the `count` that the reader reads worst, the worst first."""
+    characters = ALPHABETS["english"].replace(" ", "")
+    sheet = Sheet(characters, 4, choose_lines(read_sentences("built-in"), characters), "a4")
+    names = {p.name.split("-latin-")[0] for p in (ROOT / "recipes/fonts/held-out").glob("*-latin-400-*")}
+    (work / "fonts").mkdir(parents=True, exist_ok=True)
+    hands: list[tuple[dict[str, Any], Path, GlyphSource, int]] = []
+    for font in sorted(names - {TOO_THIN}):
+        copied = work / "fonts" / f"held-out-{font}"
+        source = Fonts(copied) if copied.exists() else open_font(f"held-out/{font}", work / "fonts")
+        for number, (slant, width) in enumerate(BENDS):
+            folder, hand = work / f"{font}-{number}", Bent(source, slant, width)
+            if not (folder / BEFORE).exists():
+                write_lines(lines_of(hand, "train"), LABELLED_LINES, folder / "lines")
+                write_lines(lines_of(hand, "test"), TEST_LINES, folder / "test")
+                (folder / BEFORE).write_text(json.dumps(score_reader("photo", folder / "test")), encoding="utf-8")
+            before = json.loads((folder / BEFORE).read_text(encoding="utf-8"))
+            print(f"{folder.name}: CER {before['cer']:.1%}", flush=True)
+            hands.append((before, folder, hand, number))
+    worst: dict[Path, dict[str, Any]] = {}
+    for before, folder, hand, number in sorted(hands, key=lambda row: -row[0]["cer"]):
+        if len(worst) == count:
+            break
+        try:
+            if not (folder / "hand" / "glyphs.tsv").exists():
+                write_hand(hand, sheet, folder / "hand", number)
+            worst[folder] = before
+        except GlyphlineError as error:
+            print(f"{folder.name} is left out: {error}")
+    return worst
+
+
+def ratio_interval(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    """The 95 % bootstrap interval over the hands of mean CER after / mean CER before."""
+    drawn = np.random.default_rng(0).integers(len(before), size=(2000, len(before)))
+    ratios = np.array(after)[drawn].mean(axis=1) / np.array(before)[drawn].mean(axis=1)
+    return [float(value) for value in np.quantile(ratios, (0.025, 0.975))]
+
+
+def writers_of_photographs() -> dict[str, list[tuple[Path, str]]]:
+    """Name of each real writer -> images and texts of the writer's lines and words, clean ones only."""
+    folder = data_folder() / "photos"
+    lines = defaultdict(list)
+    with (folder / "manifest.tsv").open(encoding="utf-8") as rows:
+        for row in csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE):
+            writer = re.search(r"writer=(\w+)", row["notes"])
+            if writer and row["granularity"] != "page" and row["notes"].startswith("clean"):
+                lines[writer[1]].append((folder / row["kind"] / row["file"], row["transcript"]))
+    return {name: rows for name, rows in lines.items() if len(rows) >= WRITER_LINES}
+
+
+def copy_lines(lines: Sequence[tuple[Path, str]], folder: Path) -> Path:
+    """A folder of labelled lines."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path, _ in lines:
+        shutil.copy(path, folder)
+    (folder / LABELS).write_text("".join(f"{path.name}\t{text}\n" for path, text in lines), encoding="utf-8")
+    return folder
+
+
+def adapt_writer(name: str, lines: Sequence[tuple[Path, str]], work: Path, minutes: float) -> dict[str, Any]:
+    """The error of a real writer's lines before, and by readers that were adapted to the writer's other lines."""
+    parts = 2 if len(lines) >= 2 * FEW_LINES else 3
+    before: list[ScoredLine] = []
+    after: list[ScoredLine] = []
+    rows = []
+    for part in range(parts):
+        folder = work / f"{name}-{part}"
+        out, done = folder / "lines.onnx", folder / "lines.json"
+        test = copy_lines(lines[part::parts], folder / "test")
         if not done.exists():
+            others = [line for k, line in enumerate(lines) if k % parts != part]
             result = adapt(
-                out, glyphs=[f"folder:{folder / 'hand'}"] if with_glyphs else (),
-                lines=[folder / "lines"] if with_lines else (), minutes=minutes,
+                out, lines=[copy_lines(others, folder / "lines")], minutes=minutes,
                 report=lambda text: print(text, file=sys.stderr),
             )  # fmt: skip
-            after = score_reader(str(out) if result.kept else "photo", folder / "test")
-            done.write_text(json.dumps({**after, "adaptation": asdict(result)}), encoding="utf-8")
-        row[way] = json.loads(done.read_text(encoding="utf-8"))
-    return row
+            done.write_text(json.dumps(asdict(result)), encoding="utf-8")
+        rows.append(json.loads(done.read_text(encoding="utf-8")))
+        before += evaluate(str(test), open_line_reader("photo")).scored_lines
+        after += evaluate(str(test), open_line_reader(str(out) if rows[-1]["kept"] else "photo")).scored_lines
+    result = {"writer": name, "lines": len(lines), "parts": parts, "adaptations": rows}
+    for key, scored in (("before", before), ("after", after)):
+        total = score([line.truth for line in scored], [line.prediction for line in scored])
+        result[key] = {"cer": total.cer, "interval": total.cer_interval}
+    return result
 
 
 def main() -> None:
@@ -117,39 +219,31 @@ def main() -> None:
     parser.add_argument("--hands", type=int, default=12, help="hands that the reader reads worst")
     parser.add_argument("--minutes", type=float, default=10, help="of each adaptation")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "hands", help="folder of hands and readers")
+    parser.add_argument("--writers", action="store_true", help="adapt to the real writers instead")
     args = parser.parse_args()
-    characters = ALPHABETS["english"].replace(" ", "")
-    sheet = Sheet(characters, 4, choose_lines(read_sentences("built-in"), characters), "a4")
-    names = {p.name.split("-latin-")[0] for p in (ROOT / "recipes/fonts/held-out").glob("*-latin-400-*")}
-    fonts = sorted(names - {TOO_THIN})
-    (args.work / "fonts").mkdir(parents=True, exist_ok=True)
-    before: dict[Path, dict[str, Any]] = {}
-    for font in fonts:
-        copied = args.work / "fonts" / f"held-out-{font}"
-        source = Fonts(copied) if copied.exists() else open_font(f"held-out/{font}", args.work / "fonts")
-        for number, (slant, width) in enumerate(BENDS):
-            folder, hand = args.work / f"{font}-{number}", Bent(source, slant, width)
-            if not (folder / "test" / LABELS).exists():
-                write_lines(lines_of(hand, "train"), LABELLED_LINES, folder / "lines")
-                write_lines(lines_of(hand, "test"), TEST_LINES, folder / "test")
-            before[folder] = score_reader("photo", folder / "test")
-            print(f"{folder.name}: CER {before[folder]['cer']:.1%}", flush=True)
-            if not (folder / "hand" / "glyphs.tsv").exists():
-                try:
-                    write_hand(hand, sheet, folder / "hand", number)
-                except GlyphlineError as error:
-                    print(f"{folder.name} is left out: {error}")
-                    del before[folder]
-    worst = sorted(before, key=lambda folder: -before[folder]["cer"])[: args.hands]
-    rows = []
-    for folder in worst:
-        rows.append(adapt_hand(folder, before[folder], args.minutes))
-        print(json.dumps(rows[-1]), flush=True)
-        means = {way: float(np.mean([row[way]["cer"] for row in rows])) for way in ("before", *WAYS)}
-        common = {way: [row[way]["adaptation"]["common"] for row in rows] for way in WAYS}
-        result = {"minutes": args.minutes, "mean_cer": means, "hands": rows, "common": common}
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print({way: f"{value:.1%}" for way, value in means.items()})
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if args.writers:
+        writers = writers_of_photographs().items()
+        adapted = [adapt_writer(name, lines, args.work / "writers", args.minutes) for name, lines in writers]
+        RESULTS.write_text(json.dumps({**results, "writers": adapted}, indent=1) + "\n", encoding="utf-8")
+        print(json.dumps(adapted))
+        return
+    worst = make_hands(args.work, args.hands)
+    rows: dict[Path, dict[str, Any]] = {
+        folder: {"hand": folder.name, "before": before} for folder, before in worst.items()
+    }
+    mean_before = float(np.mean([row["before"]["cer"] for row in rows.values()]))
+    results |= {"minutes": args.minutes, "hands": list(rows.values()), "means": {}}
+    for way in WAYS:
+        for folder, row in rows.items():
+            row[way] = adapt_hand(folder, way, args.minutes)
+            print(f"{folder.name}, {way}: CER {row['before']['cer']:.1%} -> {row[way]['cer']:.1%}", flush=True)
+        cers = [row[way]["cer"] for row in rows.values()]
+        interval = ratio_interval([row["before"]["cer"] for row in rows.values()], cers)
+        mean = float(np.mean(cers))
+        results["means"][way] = {"before": mean_before, "cer": mean, "ratio_interval": interval}
+        print(f"{way}: mean CER {mean_before:.1%} -> {mean:.1%}")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

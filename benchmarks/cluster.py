@@ -6,7 +6,9 @@ python benchmarks/cluster.py --count 600      # a trial; writes no results
 It reads the same small images: with one and with two processes of `glyphline read --jobs`; on the cluster with one and
 with two actors; and with two actors while one of their processes is killed by -9 and the command is killed once and
 run again. Every result is compared byte for byte with the first. Times are those of whole commands; from those of two
-sizes (all images, and a tenth) follow the start of a command in seconds and the speed after it.
+sizes (all images, and a tenth) follow the start of a command in seconds and the speed after it. Whole pages, those of
+benchmarks/pages.py in columns (they need `make fonts` and $GLYPHLINE_DATA/text), are read by one actor with the default
+reader. The sizing table follows from one actor's speeds.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pages import compose_columns
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MODEL = "reader"
-PAGES = (10**6, 10**8)  # sizes of the table in docs/past-one-machine.md
+LINE_OPTIONS = ("--line", "--model", MODEL)
+PAGE_COPIES = 4  # of each composed page; the speed is that of all but one copy
+SIZES = (10**6, 10**8)  # of the sizing table
 NODE = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
 
 
@@ -47,8 +53,7 @@ def link_part(folder: Path, part: Path, count: int) -> Path:
 
 
 def command(images: Path, out: Path, *options: str) -> list[str]:
-    words = ["read", str(images), "--line", "--model", MODEL, "--format", "json", "--out", str(out), *options]
-    return [sys.executable, "-m", "glyphline", *words]
+    return [sys.executable, "-m", "glyphline", "read", str(images), "--format", "json", "--out", str(out), *options]
 
 
 def measure(images: Path, out: Path, *options: str) -> float:
@@ -87,7 +92,7 @@ def find_reading_processes() -> list[int]:
 
 def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[str, Any]:
     """Read with two actors; kill a reading process after a quarter, an actor after a third, the command after half."""
-    options = ("--cluster", address, "--jobs", "2")
+    options = (*LINE_OPTIONS, "--cluster", address, "--jobs", "2")
     process = subprocess.Popen(command(images, out, *options), stderr=subprocess.PIPE, text=True)
     killed = []
     for share, target in ((0.25, "process"), (0.33, "actor"), (0.5, "command")):
@@ -111,6 +116,29 @@ def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[s
         "killed": killed, "done_when_killed": len(kept), "read_twice": len(changed), "exit_code": done.returncode,
         "last_line": done.stderr.splitlines()[-1] if done.stderr else "",
     }  # fmt: skip
+
+
+def measure_pages(folder: Path, address: str) -> dict[str, Any]:
+    """The speed of one actor with whole pages. Raises RuntimeError without the data of the pages."""
+    folder.mkdir()
+    pages = [image.path for image in compose_columns(folder)]
+    if not pages:
+        raise RuntimeError("no pages were composed")
+    for number in range(1, PAGE_COPIES):
+        for path in pages:
+            os.link(path, path.with_stem(f"{path.stem}-{number}"))
+    options = ("--cluster", address, "--jobs", "1")
+    short = measure(link_part(folder, folder.with_name("pages-part"), len(pages)), folder.with_name("out"), *options)
+    seconds = measure(folder, folder.with_name("out"), *options)
+    read = (PAGE_COPIES - 1) * len(pages)
+    return {"pages": read, "seconds": seconds - short, "pages_per_second": read / (seconds - short)}
+
+
+def size_up(unit: str, per_second: float) -> dict[str, Any]:
+    """A row of the sizing table: how many an hour of one core reads, and what SIZES of them take."""
+    hourly = 3600 * per_second
+    sizes = [{"count": n, "core_hours": n / hourly, "days_on_16_cores": n / hourly / 16 / 24} for n in SIZES]
+    return {"unit": unit, "per_core_hour": hourly, "sizes": sizes}
 
 
 def main() -> None:
@@ -139,8 +167,8 @@ def main() -> None:
         }
         rows, expected = {}, {}
         for name, options in ways.items():
-            short = measure(part, folder / "out-part", *options)
-            seconds = measure(images, folder / "out", *options)
+            short = measure(part, folder / "out-part", *LINE_OPTIONS, *options)
+            seconds = measure(images, folder / "out", *LINE_OPTIONS, *options)
             results = read_results(folder / "out")
             expected = expected or results
             speed = (count - count // 10) / max(1e-9, seconds - short)
@@ -155,27 +183,23 @@ def main() -> None:
         kills = read_with_kills(images, folder / "killed", cluster.address, count)
         results = read_results(folder / "killed")
         kills |= {"results": len(results), "same_bytes": results == expected}
+        pages = measure_pages(folder / "pages", cluster.address)
         cluster.shutdown()
     ratio = rows["Ray, two actors"]["images_per_second"] / rows["Ray, one actor"]["images_per_second"]
     overhead = rows["two processes"]["images_per_second"] / rows["Ray, two actors"]["images_per_second"] - 1
     print(f"two actors / one: {ratio:.2f}; Ray's overhead beside two processes: {overhead:.0%} and the start")
     print(f"killed: {kills}")
-    per_core_hour = 3600 * rows["Ray, one actor"]["images_per_second"]
-    table = [
-        {"images": size, "core_hours": size / per_core_hour, "cores_for_a_day": size / per_core_hour / 24}
-        for size in PAGES
+    sizing = [
+        size_up("line images", rows["Ray, one actor"]["images_per_second"]),
+        size_up("pages", pages["pages_per_second"]),
     ]
-    print(f"{per_core_hour:.0f} images per core-hour")
-    for row in table:
-        print(
-            f"{row['images']:>11,} images: {row['core_hours']:9.0f} core-hours, "
-            f"{row['cores_for_a_day']:7.1f} cores for a day"
-        )
+    for row in sizing:
+        print(f"{row['per_core_hour']:.0f} {row['unit']} per core-hour")
     if count >= 10_000:
         RESULTS.mkdir(exist_ok=True)
         report = {
             "images": count, "model": MODEL, "cores": os.cpu_count(), "ways": rows, "two_actors_over_one": ratio,
-            "overhead": overhead, "kills": kills, "images_per_core_hour": per_core_hour, "sizing": table,
+            "overhead": overhead, "kills": kills, "pages": pages, "sizing": sizing,
         }  # fmt: skip
         (RESULTS / "cluster.json").write_text(json.dumps(report, indent=1) + "\n")
 

@@ -477,6 +477,71 @@ def format_misfits(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def format_any_script(results: dict[str, Any]) -> list[str]:
+    """Small readers of other scripts."""
+    rows = [
+        (
+            name.capitalize(), f"{row['training_minutes']:.0f}", row["lines"], len(row["cer_by_font"]),
+            format_cer(row), f"{row['wer']:.1%}", f"{row['exact']:.1%}", format_size(row["model_bytes"]),
+        )
+        for name, row in results.items()
+    ]  # fmt: skip
+    return [
+        "## Other scripts",
+        """Command: `python benchmarks/any_script.py run --scripts greek,cyrillic,hebrew,arabic --minutes 15`, which
+        states the data. A small reader of each script is trained on two cores and reads composed lines of font families
+        and sentences that no training saw, with the greedy decoder.""",
+        format_table(
+            ("script", "minutes of training", "test lines", "fonts", "CER", "WER", "lines right", "model"), rows
+        ),
+    ]
+
+
+def format_adapt(results: dict[str, Any]) -> list[str]:
+    """Readers that were adapted to a hand."""
+    paragraphs = ["## Adapted to a hand"]
+    ways = {"glyphs": "with glyphs", "lines": "with 20 lines", "both": "with both"}
+    if means := results.get("means"):
+
+        def cell(row: dict[str, Any]) -> str:
+            return f"{row['cer']:.1%} [{row['interval'][0]:.1%}, {row['interval'][1]:.1%}]"
+
+        hands, measured = results["hands"], [way for way in ways if way in means]
+        rows: list[Sequence[object]] = [
+            (row["hand"], cell(row["before"]), *(cell(row[way]) for way in measured)) for row in hands
+        ]
+        before = means[measured[0]]["before"]
+        rows.append(("mean", f"{before:.1%}", *(f"{means[way]['cer']:.1%}" for way in measured)))
+        shares = []
+        for way in measured:
+            low, high = means[way]["ratio_interval"]
+            shares.append(f"{means[way]['cer'] / before:.2f} [{low:.2f}, {high:.2f}]")
+        rows.append(("mean, share of before", "1", *shares))
+        adaptations = [row[way]["adaptation"] for row in hands for way in measured]
+        kept = [row for row in adaptations if row["kept"]]
+        changes = [row["common"]["after"] - row["common"]["before"] for row in kept]
+        paragraphs += [
+            f"""Command: `python benchmarks/adapt.py --hands {len(hands)} --minutes {results["minutes"]:g}`, which
+            states the data. CER, with 95 % intervals, of the simulated hands that `photo` reads worst, before and after
+            `glyphline adapt` with the glyphs of a sheet, with 20 labelled lines, and with both. {len(kept)} of
+            {len(adaptations)} adapted readers were kept; in the others the old one goes on. Everybody's lines are read
+            worse by {100 * max(changes, default=0.0):.2f} points at most,
+            {100 * sum(changes) / max(1, len(changes)):.2f} on average.""",
+            format_table(("hand", "before", *(ways[way] for way in measured)), rows),
+        ]
+    if writers := results.get("writers"):
+        rows = [
+            (row["writer"], row["lines"], row["parts"], f"{row['before']['cer']:.1%}", f"{row['after']['cer']:.1%}")
+            for row in writers
+        ]
+        paragraphs += [
+            """Command: `python benchmarks/adapt.py --writers`. Real writers of the photographs: each part of their
+            lines is read by a reader that was adapted to the other parts.""",
+            format_table(("writer", "lines", "parts", "CER before", "CER after"), rows),
+        ]
+    return paragraphs
+
+
 def format_studies(results: dict[str, Any]) -> list[str]:
     """Decoders, long lines and character positions."""
     by_kind: dict[str, dict[str, Any]] = {}
@@ -692,6 +757,43 @@ def format_sweep() -> list[str]:
     ]
 
 
+def format_cluster(results: dict[str, Any]) -> list[str]:
+    """Bulk reading with and without Ray, and the sizing table."""
+    rows = []
+    for name, way in results["ways"].items():
+        same = "yes" if way["same_bytes"] else "no"
+        rows.append((name, f"{way['images_per_second']:.0f}", f"{way['start_seconds']:.0f}", way["results"], same))
+    kills = results["kills"]
+    same = "yes" if kills["same_bytes"] else "no"
+    rows.append(("Ray, two actors, with kills", MISSING, MISSING, kills["results"], same))
+    sizing = []
+    for row in results["sizing"]:
+        for size in row["sizes"]:
+            days = f"{size['days_on_16_cores']:.1f}"
+            hours = f"{size['core_hours']:,.1f}" if size["core_hours"] < 100 else f"{size['core_hours']:,.0f}"
+            sizing.append((f"{size['count']:,} {row['unit']}", f"{row['per_core_hour']:,.0f}", hours, days))
+    return [
+        "## Many images, past one machine",
+        f"""Command: `python benchmarks/cluster.py`. {results["images"]:,} composed lines (`--line --model
+        {results["model"]}`) are read by `--jobs` without a cluster and by a Ray cluster of two nodes on loopback, on
+        the {results["cores"]} cores of one machine, one thread a process.""",
+        format_table(("way", "images/s", "start, s", "results", "the bytes of one process"), rows),
+        f"""Two actors are {results["two_actors_over_one"]:.2f} times as fast as one. Beside two processes Ray costs
+        {results["overhead"]:.0%} and the longer start. With kills: {format_kills(kills["killed"])} were killed by
+        `kill -9`, the command when {kills["done_when_killed"]:,} results were there, and then run again;
+        {kills["read_twice"]} images were read twice.""",
+        f"""What it takes, from the speeds of one actor: line images as above; pages are the printed ones of
+        `benchmarks/pages.py` in one to three columns, read by the default reader at
+        {1 / results["pages"]["pages_per_second"]:.1f} s a page on one core.""",
+        format_table(("to read", "a core-hour reads", "core-hours", "days on 16 cores"), sizing),
+    ]
+
+
+def format_kills(killed: Sequence[str]) -> str:
+    """What was killed, in words."""
+    return ", ".join(f"a {name}" if name != "actor" else "an actor" for name in killed)
+
+
 INTRODUCTION = [
     "# Results",
     """Error rates, speeds and sizes of glyphline's readers, beside other text recognition programs on the same images.
@@ -712,10 +814,13 @@ SECTIONS = {
     "tables": format_tables,
     "orientation": format_orientation,
     "misfits": format_misfits,
+    "any_script": format_any_script,
+    "adapt": format_adapt,
     "studies": format_studies,
     "ablation": format_ablation,
     "networks": format_networks,
     "composing": format_composing,
+    "cluster": format_cluster,
     "training": format_training,
 }
 
