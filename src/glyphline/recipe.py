@@ -62,6 +62,12 @@ class LabelledShare:
     share: float = field(
         default=0.2, metadata=_describe("Share of the lines from this folder, above 0 to below 1.", "share")
     )
+    variation: float = field(
+        default=1.0,
+        metadata=_describe(
+            "Strength of the random changes of the images in training, 0 to 2: slant, width, shape, strokes, blur."
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -518,6 +524,13 @@ def _validate(recipe: Recipe) -> None:
         (
             lines.sentence_limit is not None and lines.sentence_limit < 1,
             f"lines.sentence_limit is {lines.sentence_limit}: give 1 or more, or null for all sentences",
+        ),
+        *(
+            (
+                not 0 <= item.variation <= 2,
+                f"lines.labelled has the variation {item.variation}: give a number from 0 to 2",
+            )
+            for item in lines.labelled
         ),
         (
             any(not 0 < item.share < 1 for item in lines.labelled) or sum(item.share for item in lines.labelled) >= 1,

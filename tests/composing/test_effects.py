@@ -72,6 +72,19 @@ def test_text_stays_visible(name: str) -> None:
         assert np.corrcoef(image.ravel(), after.ravel())[0, 1] > 0.3
 
 
+def test_pen_leaves_no_stroke_out_and_strokes_of_a_pen_as_they_were() -> None:
+    pen, line = EFFECTS["pen"], np.zeros((60, 300), np.uint8)
+    line[20:50, 20:280:20] = 255  # hairlines, 1 px of an x-height of 20
+    wide = np.zeros((60, 300), np.uint8)
+    wide[20:50, 20:280] = np.tile(np.repeat([255, 0], [6, 14]).astype(np.uint8), 13)
+    for seed in range(200):
+        params = pen.sample(np.random.default_rng(seed), 20.0, 50.0)
+        assert pen.apply(line, params)[25:45, 20:280:20].min() > 40, params
+        ramp = (np.arange(256) / 255 - params["level"]) / params["edge"] + 0.5
+        thresholded = cv2.LUT(cv2.GaussianBlur(wide, (0, 0), params["reach"]), (ramp.clip(0, 1) * 255).astype(np.uint8))
+        assert np.array_equal(pen.apply(wide, params), thresholded), params
+
+
 def test_negative_of_negative_is_the_image() -> None:
     negative = EFFECTS["negative"]
     once = negative.apply(draw_line(), {})

@@ -205,6 +205,27 @@ def test_labelled_lines_take_their_share_and_splits_share_no_text(
     assert not own_val
 
 
+def test_training_changes_labelled_images_each_time_and_validation_does_not(
+    own_lines: Path, tiny_recipe: Callable[..., Recipe]
+) -> None:
+    def images_of(split: str, variation: float) -> dict[str, list[bytes]]:
+        labelled = [{"folder": str(own_lines), "share": 0.9, "variation": variation}]
+        recipe = recipe_from({"lines": {**tiny_recipe().to_dict()["lines"], "labelled": labelled}}).lines
+        lines = open_lines(recipe, split, 0)
+        assert isinstance(lines, MixedLines)
+        images: dict[str, list[bytes]] = {}
+        for index in range(600):
+            image, text = lines.canonical_line(index)
+            if text != lines.composed.text(index):
+                images.setdefault(text, []).append(image.tobytes())
+        return {text: seen for text, seen in images.items() if len(seen) > 2}
+
+    for split, variation, is_changed in (("train", 1.0, True), ("train", 0.0, False), ("val", 1.0, False)):
+        images = images_of(split, variation)
+        assert images and all((len(set(seen)) > 2) == is_changed for seen in images.values())
+    assert images_of("train", 1.0) == images_of("train", 1.0)
+
+
 def test_folder_outside_the_alphabet_and_a_broken_image_are_named(
     own_lines: Path, tiny_recipe: Callable[..., Recipe]
 ) -> None:
@@ -217,6 +238,11 @@ def test_folder_outside_the_alphabet_and_a_broken_image_are_named(
     (own_lines / "labels.tsv").write_text("1.png\t日本\n", encoding="utf-8")
     with pytest.raises(DataError, match="every line holds characters outside the alphabet"):
         open_lines(recipe.lines, "train", 0)
+
+
+def test_variation_outside_its_range_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"lines\.labelled has the variation 3"):
+        recipe_from({"lines": {"labelled": [{"folder": "x", "variation": 3}]}})
 
 
 @pytest.mark.parametrize("shares", [[0.0], [1.0], [0.5, 0.5]])

@@ -61,8 +61,17 @@ def _sample_noise_origin(rng: np.random.Generator) -> Params:
     return {"y": int(rng.integers(512)), "x": int(rng.integers(2048))}
 
 
+def _ellipse(radius: float) -> npt.NDArray[np.uint8]:
+    """A disc for dilation and erosion. radius: px, at least 1 after rounding."""
+    size = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
+
+
 class StrokeWidth(Effect):
-    """Thinner or thicker strokes with softer or harder edges: the ink is blurred and thresholded with a linear ramp."""
+    """Thinner or thicker strokes with softer or harder edges: the ink is blurred and thresholded with a linear ramp.
+
+    Strokes that are too thin for that stay as they are. Else a label would name letters that the image does not show.
+    """
 
     stage = "ink"
     help = "stroke width and edge, from pencil to marker"
@@ -77,7 +86,9 @@ class StrokeWidth(Effect):
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
         blurred = cv2.GaussianBlur(image, (0, 0), params["reach"])
         ramp = (np.arange(256) / 255.0 - params["level"]) / params["edge"] + 0.5
-        return cv2.LUT(blurred, (ramp.clip(0, 1) * 255).astype(np.uint8))
+        changed = cv2.LUT(blurred, (ramp.clip(0, 1) * 255).astype(np.uint8))
+        lost = cv2.subtract(image, cv2.dilate(changed, _ellipse(2 * params["reach"])))  # ink far from what is left
+        return cv2.max(changed, lost)
 
 
 class UnevenInk(Effect):
@@ -113,12 +124,8 @@ class Hollow(Effect):
         }
 
     def apply(self, image: GreyImage, params: Params) -> GreyImage:
-        def ellipse(radius: float) -> npt.NDArray[np.uint8]:
-            size = 2 * max(1, round(radius)) + 1
-            return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
-
-        stroke = cv2.dilate(image, ellipse(params["grow"])) if params["grow"] >= 0.5 else image
-        inside = cv2.erode(stroke, ellipse(params["rim"]))
+        stroke = cv2.dilate(image, _ellipse(params["grow"])) if params["grow"] >= 0.5 else image
+        inside = cv2.erode(stroke, _ellipse(params["rim"]))
         return cv2.subtract(stroke, cv2.convertScaleAbs(inside, alpha=1 - params["inside"]))
 
 

@@ -20,11 +20,16 @@ from glyphline.errors import DataError, ImageError, RecipeError
 from glyphline.imaging.normalization import NORMALIZATIONS, canonical_line_image, pad_batch
 from glyphline.recipe import LinesRecipe
 from glyphline.training.labelled_lines import open_labelled_lines
+from glyphline.training.variation import vary
 from glyphline.writing_direction import LTR, to_visual
 
 BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
-_FOLDER_KEY, _LABELLED_KEY = 101, 102  # of the counter-based random numbers, apart from those of `line_sets`
+_FOLDER_KEY, _LABELLED_KEY, _VARIATION_KEY = (
+    101,
+    102,
+    103,
+)  # of the counter-based random numbers, apart from those of `line_sets`
 CHECKED_LINES = 256  # lines whose time steps are checked before training
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
 
@@ -62,7 +67,8 @@ class MixedLines:
     Which line stands at an index is a function of the set's seed and the index. A labelled line belongs to the split
     that its text has as a sentence (`split_of_text`), so that no text is in two splits; a folder without a line of the
     set's split leaves its share to composed lines. Texts are fitted to the alphabet like sentences, but a line that
-    would lose a character is left out, because its image shows it. All images are normalized here and kept in memory.
+    would lose a character is left out, because its image shows it. All images are normalized here and kept in memory;
+    those of the split train are changed by `vary` each time, as the recipe says.
     `notes`: sentences about the data, for the user, those of the set among them.
     Raises what `open_labelled_lines` raises, DataError for a folder whose lines all hold characters outside the
     alphabet, and ImageError, with its place, for an image that cannot be read or is too wide.
@@ -108,14 +114,15 @@ class MixedLines:
             )
         return loaded
 
-    def _labelled_line(self, index: int) -> tuple[np.ndarray, str] | None:
-        """The labelled line at an index; None where a composed line stands."""
+    def _labelled_line(self, index: int) -> tuple[np.ndarray, str, float] | None:
+        """The labelled line at an index and the strength of its changes; None where a composed line stands."""
         share = random_int(self.seed, index, _FOLDER_KEY) / 2**64
         number = int(np.searchsorted(self._ends, share, side="right"))
         if number == len(self._folders):
             return None
         folder = self._folders[number]
-        return folder[random_int(self.seed, index, _LABELLED_KEY) % len(folder)]
+        variation = self.recipe.labelled[number].variation if self.composed.split == "train" else 0.0
+        return *folder[random_int(self.seed, index, _LABELLED_KEY) % len(folder)], variation
 
     @property
     def pool(self) -> GlyphPool:
@@ -142,8 +149,16 @@ class MixedLines:
         labelled = [self._labelled_line(index) for index in indices]
         composed = [index for index, line in zip(indices, labelled, strict=True) if line is None]
         pairs = zip(*self.composed.canonical_batch(composed), strict=True) if composed else iter(())
-        lines = [next(pairs) if line is None else line for line in labelled]
-        return [image for image, _ in lines], [text for _, text in lines]
+        images, texts = [], []
+        for index, line in zip(indices, labelled, strict=True):
+            if line is None:
+                image, text = next(pairs)
+            else:
+                image, text, variation = line
+                image = vary(image, random_int(self.seed, index, _VARIATION_KEY), variation)
+            images.append(image)
+            texts.append(text)
+        return images, texts
 
 
 Lines = LineSet | MixedLines
