@@ -57,7 +57,6 @@ WRITER_LINES = 8
 BENDS = ((0.0, 1.0), (0.25, 0.85), (-0.2, 1.2))  # slant and width; font after font takes the next
 CASE_SHARE = 0.5  # of the errors of a font that draws small letters as capitals, at least, are of case
 FONTS = ("held-out", "held-out-hands")
-TOO_THIN = {"amatic-sc", "league-script"}  # of their composed lines hardly any ink is left: people cannot read them
 #: -> with glyphs, with labelled lines; in the order in which they are measured, each for all hands
 WAYS = {"both": (True, True), "glyphs": (True, False), "lines": (False, True)}
 BEFORE = "before.json"  # in the folder of a hand: its error before
@@ -139,7 +138,7 @@ def make_hands(work: Path, count: int) -> dict[Path, dict[str, Any]]:
     names = {path.name.split("-latin-")[0]: path.parent.name for path in files}
     (work / "fonts").mkdir(parents=True, exist_ok=True)
     hands: list[tuple[dict[str, Any], Path, GlyphSource, int]] = []
-    for number, font in enumerate(sorted(set(names) - TOO_THIN)):
+    for number, font in enumerate(sorted(names)):
         name = f"{names[font]}/{font}"
         copied = work / "fonts" / name.replace("/", "-")
         source = Fonts(copied) if copied.exists() else open_font(name, work / "fonts")
