@@ -738,7 +738,7 @@ def format_runs() -> list[str]:
 
 
 def format_sweep() -> list[str]:
-    """The sweep over the ideas of the W&B report, benchmarks/results/sweep/."""
+    """The sweep over the ideas of the W&B report, benchmarks/results/sweep/, and the same through Ray Tune."""
     sweep = load_results("sweep/sweep")
     if sweep is None:
         return []
@@ -754,6 +754,31 @@ def format_sweep() -> list[str]:
         {protocol["seeds"]} --extra-seeds {protocol["extra_seeds"]}`, on EMNIST and WikiSplit.""",
         format_table(("arm", "idea", "seeds", "epochs", "test CER", "verdict"), rows),
         notes,
+        *format_tuned_sweep(sweep),
+    ]
+
+
+def format_tuned_sweep(sweep: dict[str, Any]) -> list[str]:
+    """The arms of a sweep beside those of the same sweep through Ray Tune, benchmarks/results/sweep-ray/."""
+    tuned = load_results("sweep-ray/sweep")
+    if tuned is None:
+        return []
+    arms = {arm["name"]: arm for arm in tuned["arms"]}
+    rows = [
+        (
+            arm["name"], format_cer(arm), format_cer(arms[arm["name"]]),
+            max(seed["epochs"] for seed in arms[arm["name"]]["seeds"]),
+        )
+        for arm in sorted(sweep["arms"], key=lambda arm: float(arm["cer"])) if arm["name"] in arms
+    ]  # fmt: skip
+    best = [min(results["arms"], key=lambda arm: float(arm["cer"]))["name"] for results in (sweep, tuned)]
+    winner = f"{best[0]} is the best in both" if best[0] == best[1] else f"the best are {best[0]} and {best[1]}"
+    protocol = tuned["protocol"]
+    return [
+        f"""The same sweep through Ray Tune: `glyphline sweep recipes/sweep.yaml --out runs/sweep-ray --epochs
+        {protocol["epochs"]} --seeds {protocol["seeds"]} --extra-seeds {protocol["extra_seeds"]} --cluster
+        127.0.0.1:6379`, two trainings at a time, and early stopping by ASHA. Of all arms, {winner}.""",
+        format_table(("arm", "test CER", "test CER through Ray Tune", "epochs there"), rows),
     ]
 
 
