@@ -4,11 +4,11 @@ python benchmarks/cluster.py                  # 10,000 composed lines; writes be
 python benchmarks/cluster.py --count 600      # a trial; writes no results
 
 It reads the same small images: with one and with two processes of `glyphline read --jobs`; on the cluster with one and
-with two actors; and with two actors while one of their processes is killed by -9 and the command is killed once and
-run again. Every result is compared byte for byte with the first. Times are those of whole commands; from those of two
-sizes (all images, and a tenth) follow the start of a command in seconds and the speed after it. Whole pages, those of
-benchmarks/pages.py in columns (they need `make fonts` and $GLYPHLINE_DATA/text), are read by one actor with the default
-reader. The sizing table follows from one actor's speeds.
+with two actors; and with two actors while one of their processes is killed by -9 and the command is killed once and run
+again. Every result is compared byte for byte with the first. Times are those of whole commands; from those of two sizes
+(all images, and a tenth) follow the start of a command in seconds and the speed after it, as medians of REPEATS rounds.
+Whole pages, those of benchmarks/pages.py in columns (they need `make fonts` and $GLYPHLINE_DATA/text), are read by one
+actor with the default reader. The sizing table follows from one actor's speeds.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pages import compose_columns
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MODEL = "reader"
 LINE_OPTIONS = ("--line", "--model", MODEL)
+REPEATS = 3
 PAGE_COPIES = 4  # of each composed page; the speed is that of all but one copy
 SIZES = (10**6, 10**8)  # of the sizing table
 NODE = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
@@ -165,21 +167,22 @@ def main() -> None:
             "Ray, one actor": ("--cluster", cluster.address, "--jobs", "1"),
             "Ray, two actors": ("--cluster", cluster.address, "--jobs", "2"),
         }
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}  # of a tenth and of all images
         rows, expected = {}, {}
-        for name, options in ways.items():
-            short = measure(part, folder / "out-part", *LINE_OPTIONS, *options)
-            seconds = measure(images, folder / "out", *LINE_OPTIONS, *options)
-            results = read_results(folder / "out")
-            expected = expected or results
-            speed = (count - count // 10) / max(1e-9, seconds - short)
-            rows[name] = {
-                "seconds": seconds, "start_seconds": max(0.0, seconds - count / speed), "images_per_second": speed,
-                "same_bytes": results == expected, "results": len(results),
-            }  # fmt: skip
-            print(
-                f"{name:16s} {seconds:7.1f} s, start {rows[name]['start_seconds']:5.1f} s, then {speed:7.1f} images/s, "
-                f"same bytes: {results == expected}"
-            )
+        for _ in range(REPEATS):  # one after the other, so that a slow minute of the machine strikes all alike
+            for name, options in ways.items():
+                short = measure(part, folder / "out-part", *LINE_OPTIONS, *options)
+                times[name].append((short, measure(images, folder / "out", *LINE_OPTIONS, *options)))
+                results = read_results(folder / "out")
+                expected = expected or results
+                same = results == expected and rows.get(name, {}).get("same_bytes", True)
+                short, seconds = map(median, zip(*times[name], strict=True))
+                speed = (count - count // 10) / max(1e-9, seconds - short)
+                rows[name] = {
+                    "seconds": seconds, "start_seconds": max(0.0, seconds - count / speed), "images_per_second": speed,
+                    "same_bytes": same, "results": len(results), "times": times[name],
+                }  # fmt: skip
+                print(f"{name:16s} {times[name][-1]} s, in all {speed:6.1f} images/s, same bytes: {same}", flush=True)
         kills = read_with_kills(images, folder / "killed", cluster.address, count)
         results = read_results(folder / "killed")
         kills |= {"results": len(results), "same_bytes": results == expected}

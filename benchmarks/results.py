@@ -794,8 +794,10 @@ def format_cluster(results: dict[str, Any]) -> list[str]:
     sizing = []
     for row in results["sizing"]:
         for size in row["sizes"]:
-            days = f"{size['days_on_16_cores']:.1f}"
-            hours = f"{size['core_hours']:,.1f}" if size["core_hours"] < 100 else f"{size['core_hours']:,.0f}"
+            hours, days = (
+                f"{number:,.2f}" if number < 10 else f"{number:,.0f}"
+                for number in (size["core_hours"], size["days_on_16_cores"])
+            )
             sizing.append((f"{size['count']:,} {row['unit']}", f"{row['per_core_hour']:,.0f}", hours, days))
     return [
         "## Many images, past one machine",
