@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from glyphline.composing.line_sets import LineSet
 from glyphline.errors import RecipeError
 from glyphline.recipe import Recipe
 from glyphline.training import dry_run as dry_run_module
-from glyphline.training.data import make_batch
+from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, make_batch
 from glyphline.training.dry_run import DryRun, dry_run, suggest_learning_rate
 from glyphline.training.network import Network
 from glyphline.training.trackers import Trackers
@@ -46,8 +48,33 @@ def test_shapes_steps_and_parameters_are_those_of_training(tiny_recipe: TinyReci
 
 
 def test_times_add_up(tiny_recipe: TinyRecipe, found: DryRun) -> None:
-    assert found.epoch_seconds >= found.epoch_steps * (found.step_seconds + found.compose_seconds) > 0
+    assert found.epoch_seconds > found.epoch_steps * found.step_seconds > 0 and found.compose_seconds > 0
     assert found.run_seconds == pytest.approx(tiny_recipe().training.epochs * found.epoch_seconds)
+
+
+def test_time_of_an_epoch_is_that_of_training_with_wide_and_narrow_lines(
+    tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_step(module: TrainingModule, optimizer: object, parts: list[Batch], device: torch.device) -> float:
+        time.sleep(1e-4 * max(part.lines.shape[2] for part in parts))
+        return 1.0
+
+    monkeypatch.setattr(dry_run_module, "_step", slow_step)
+    recipe = tiny_recipe(lines__length=[1, 30], training__epoch_lines=400, training__validation_lines=1)
+    lines = LineSet(recipe.lines, "train", recipe.training.seed)
+    sampler = LineBatchSampler(lines, 400, recipe.training.batch)
+    wanted = sum(1e-4 * LineBatchDataset(lines)[part].lines.shape[2] for part in sampler)
+    found = dry_run(recipe)
+    assert found.epoch_seconds == pytest.approx(wanted, rel=0.5) and found.step_seconds < 2 * wanted / 100
+
+
+def test_shape_and_memory_are_those_of_a_wide_batch(tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry_run_module, "FINDER_STEPS", 3)
+    recipe = tiny_recipe(lines__length=[1, 30], training__epoch_lines=400)
+    lines = LineSet(recipe.lines, "train", recipe.training.seed)
+    parts = list(itertools.islice(LineBatchSampler(lines, 400, recipe.training.batch), 16))
+    widths = [LineBatchDataset(lines)[part].lines.shape[2] for part in parts]
+    assert dry_run(recipe).batch_shape[2] == max(widths) > 2 * min(widths)
 
 
 def test_batch_that_fits_is_the_largest_power_of_two(found: DryRun) -> None:

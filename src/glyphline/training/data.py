@@ -31,6 +31,7 @@ _FOLDER_KEY, _LABELLED_KEY, _VARIATION_KEY = (
     103,
 )  # of the counter-based random numbers, apart from those of `line_sets`
 CHECKED_LINES = 256  # lines whose time steps are checked before training
+PREFETCHED = 8  # batches that each composing process has ready
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
 
 
@@ -259,7 +260,7 @@ def make_data_loader(lines: Lines, sampler: Sampler[list[int]], workers: int = 0
     """
     return DataLoader(
         LineBatchDataset(lines), sampler=sampler, batch_size=None, num_workers=workers,
-        persistent_workers=workers > 0, prefetch_factor=8 if workers else None,
+        persistent_workers=workers > 0, prefetch_factor=PREFETCHED if workers else None,
         worker_init_fn=_use_one_thread if workers else None,
     )  # fmt: skip
 

@@ -18,13 +18,23 @@ from torch import Tensor
 
 from glyphline import memory
 from glyphline.alphabet import min_ctc_steps
-from glyphline.recipe import Recipe
-from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, Lines, check_time_steps, open_lines
+from glyphline.recipe import Recipe, TrainingRecipe
+from glyphline.training.data import (
+    BUCKET_BATCHES,
+    PREFETCHED,
+    Batch,
+    LineBatchDataset,
+    LineBatchSampler,
+    Lines,
+    check_time_steps,
+    make_data_loader,
+    open_lines,
+)
 from glyphline.training.trackers import Trackers
 from glyphline.training.train import TrainingModule
 from glyphline.writing_direction import to_visual
 
-WARM_UP_STEPS, TIMED_STEPS = 2, 5
+WARM_UP_STEPS = 2
 FINDER_STEPS = 60  # optimiser steps of the range test, each on new lines
 SMOOTHING = 0.9  # of the losses of the range test
 STOP_FACTOR = 3.0  # the range test ends when the smoothed loss is this many times its minimum
@@ -43,14 +53,14 @@ class DryRun:
     """What a dry run found. Memory is in bytes, times are in seconds."""
 
     device: str
-    batch_shape: tuple[int, ...]  # (lines, height, width in px) of one composed batch, or of a part of it
+    batch_shape: tuple[int, ...]  # (lines, height, width in px) of the widest of some batches, or of a part of it
     time_steps: int  # of its widest line
     needed_time_steps: int  # the most that CTC needs for a text of this batch
     classes: int  # with the CTC blank
     parameters: int
     epoch_steps: int  # optimiser steps of an epoch
     compose_seconds: float  # of a batch
-    step_seconds: float  # of an optimiser step, without composing
+    step_seconds: float  # of an optimiser step, while other processes compose ahead
     epoch_seconds: float  # with composing and validation
     run_seconds: float  # all epochs
     peak_bytes: int | None  # greatest memory of the process so far, on a GPU of its tensors there; None: unknown
@@ -71,8 +81,10 @@ class DryRun:
 def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: steps) -> DryRun:
     """Try a recipe for a minute or two without writing anything.
 
-    The times are medians of TIMED_STEPS steps. progress: wraps the steps to show how many are done. Raises RecipeError
-    when the lines are too long for CTC, and what `open_lines` and `TrainingModule` raise.
+    The times are means over the steps of the range test, in which lines are composed as in training: batches are wider
+    and narrower, and processes that compose take the cores that the network trains on. progress: wraps the steps to
+    show how many are done. Raises RecipeError when the lines are too long for CTC, and what `open_lines` and
+    `TrainingModule` raise.
     """
     memory.keep_freed_memory()
     options = recipe.training
@@ -86,26 +98,36 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     free_bytes = _free_bytes(device)
     initial = {name: value.clone() for name, value in module.network.state_dict().items()}
 
-    batches = _compose_batches(lines, recipe)
-    batch = next(batches)[0]
+    sampler = LineBatchSampler(
+        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
+    )
+    dataset, started = LineBatchDataset(lines), time.perf_counter()
+    composed = [dataset[part] for part in itertools.islice(sampler, BUCKET_BATCHES)]  # narrow ones and wide ones
+    compose_seconds = (time.perf_counter() - started) / len(composed) * options.gradient_accumulation
+    composed.sort(key=lambda batch: batch.lines.shape[2])
+    batch, middle = composed[-1], composed[len(composed) // 2]
     line_bytes = _count_kept_bytes(module, _to_device(batch, device)) * ACTIVATION_FACTOR / len(batch.texts)
-    compose_seconds, step_seconds = [], []
-    for _ in progress(range(WARM_UP_STEPS + TIMED_STEPS), "measuring", WARM_UP_STEPS + TIMED_STEPS):
+    batches = _batches(lines, sampler, options)
+    waits, steps = [], []  # seconds in which the training waits for a batch, and in which it learns from it
+
+    def take_step(optimizer: torch.optim.Optimizer) -> float:
         started = time.perf_counter()
         parts = next(batches)
-        composed = time.perf_counter()
-        _step(module, optimizer, parts, device)
-        compose_seconds.append(composed - started)
-        step_seconds.append(time.perf_counter() - composed)
-    composing, step = (float(np.median(times[WARM_UP_STEPS:])) for times in (compose_seconds, step_seconds))
-    epoch_steps = max(1, options.epoch_lines // options.batch)
-    # processes that compose ahead work while the network trains
-    seconds = max(step, composing / options.workers) if options.workers else step + composing
-    validation = options.validation_lines * _seconds_per_validated_line(module, batch, device)
-    epoch_seconds = epoch_steps * seconds + validation
+        waits.append(time.perf_counter() - started)
+        loss = _step(module, optimizer, parts, device)
+        steps.append(time.perf_counter() - started - waits[-1])
+        return loss
 
+    for _ in progress(range(WARM_UP_STEPS), "warming up", WARM_UP_STEPS):
+        take_step(optimizer)
     module.network.load_state_dict(initial)
-    losses = _find_learning_rate(module, batches, device, progress)
+    losses = _find_learning_rate(module, take_step, progress)
+    # processes that compose ahead have batches ready when training begins, which cost no waiting
+    skipped = min(WARM_UP_STEPS + PREFETCHED * options.workers, len(steps) // 2)
+    waiting, step = (float(np.mean(times[skipped:])) for times in (waits, steps))
+    epoch_steps = max(1, options.epoch_lines // options.batch)
+    validation = options.validation_lines * _seconds_per_validated_line(module, middle, device)
+    epoch_seconds = epoch_steps * (waiting + step) + validation
     rate, steepest_rate, lowest_rate = suggest_learning_rate(losses)
     state_bytes = 4 * module.network.parameter_count() * {"sgd": 3}.get(options.optimizer, 4)
     fitting = None
@@ -119,7 +141,7 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
             min_ctc_steps(lines.alphabet.encode(to_visual(text, lines.direction))) for text in batch.texts
         ),
         classes=len(lines.alphabet), parameters=module.network.parameter_count(), epoch_steps=epoch_steps,
-        compose_seconds=composing, step_seconds=step, epoch_seconds=epoch_seconds,
+        compose_seconds=compose_seconds, step_seconds=step, epoch_seconds=epoch_seconds,
         run_seconds=options.epochs * epoch_seconds, peak_bytes=_peak_bytes(device), line_bytes=round(line_bytes),
         state_bytes=state_bytes, free_bytes=free_bytes, fitting_lines=fitting,
         learning_rate=rate, steepest_rate=steepest_rate, lowest_rate=lowest_rate, losses=tuple(losses),
@@ -147,17 +169,14 @@ def _optimizer_of(module: TrainingModule) -> torch.optim.Optimizer:
     return optimizer
 
 
-def _compose_batches(lines: Lines, recipe: Recipe) -> Iterator[list[Batch]]:
-    """The batches of training in their order, each as its parts (gradient_accumulation)."""
-    options, dataset = recipe.training, LineBatchDataset(lines)
-    sampler = LineBatchSampler(
-        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
-    )
+def _batches(lines: Lines, sampler: LineBatchSampler, options: TrainingRecipe) -> Iterator[list[Batch]]:
+    """The batches of training in their order, composed as there, each as its parts (gradient_accumulation)."""
+    loader = make_data_loader(lines, sampler, options.workers)
     for epoch in itertools.count():
         sampler.set_epoch(epoch)
-        indices = iter(sampler)
-        while parts := list(itertools.islice(indices, options.gradient_accumulation)):
-            yield [dataset[part] for part in parts]
+        parts_of_epoch = iter(loader)
+        while parts := list(itertools.islice(parts_of_epoch, options.gradient_accumulation)):
+            yield parts
 
 
 def _step(module: TrainingModule, optimizer: torch.optim.Optimizer, parts: list[Batch], device: torch.device) -> float:
@@ -217,7 +236,7 @@ def _seconds_per_validated_line(module: TrainingModule, batch: Batch, device: to
 
 
 def _find_learning_rate(
-    module: TrainingModule, batches: Iterator[list[Batch]], device: torch.device, progress: Progress
+    module: TrainingModule, take_step: Callable[[torch.optim.Optimizer], float], progress: Progress
 ) -> list[tuple[float, float]]:
     """The learning rate range test (Smith 2017): the rate rises by the same factor at each step.
 
@@ -232,7 +251,7 @@ def _find_learning_rate(
         rate = low * (high / low) ** (k / (FINDER_STEPS - 1))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = _step(module, optimizer, next(batches), device)
+        loss = take_step(optimizer)
         if not math.isfinite(loss):
             break
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
