@@ -25,11 +25,8 @@ from glyphline.writing_direction import LTR, to_visual
 
 BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so that lines need little padding
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
-_FOLDER_KEY, _LABELLED_KEY, _VARIATION_KEY = (
-    101,
-    102,
-    103,
-)  # of the counter-based random numbers, apart from those of `line_sets`
+#: of the counter-based random numbers, apart from those of `line_sets`
+_FOLDER_KEY, _LABELLED_KEY, _VARIATION_KEY = 101, 102, 103
 CHECKED_LINES = 256  # lines whose time steps are checked before training
 PREFETCHED = 8  # batches that each composing process has ready
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
