@@ -19,10 +19,7 @@ adapt to (`adapt.FEW_LINES`), else three.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import re
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,11 +31,10 @@ import cv2
 import numpy as np
 
 from glyphline.alphabet import ALPHABETS
-from glyphline.composing.fetch import data_folder
 from glyphline.composing.glyphs import Fonts, Glyph, GlyphSource, Strokes
 from glyphline.composing.hand import HandFolder
 from glyphline.composing.layouts import GlyphPool
-from glyphline.composing.line_sets import LABELS, LineSet, write_lines
+from glyphline.composing.line_sets import LineSet, write_lines
 from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import Sheet, choose_lines
 from glyphline.composing.sheet_photos import check_page, cut_page, find_page
@@ -48,6 +44,7 @@ from glyphline.recipe import LinesRecipe
 from glyphline.score import score
 from glyphline.training.adapt import FEW_LINES, adapt
 from glyphline.training.evaluate import ScoredLine, evaluate
+from reading import CLEAN, LabelledImages, copy_lines, load_real_lines, writers_of_real_lines
 from sheets import fill_page, open_font, photograph
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,16 +111,19 @@ def score_reader(model: str, lines: Path) -> dict[str, Any]:
     return {"cer": result.score.cer, "interval": result.score.cer_interval, "cer_without_case": without_case}
 
 
+def report(text: str) -> None:
+    """Print a step of an adaptation."""
+    print(text, file=sys.stderr)
+
+
 def adapt_hand(folder: Path, way: str, minutes: float) -> dict[str, Any]:
     """The error of one hand after one of WAYS to adapt."""
     out, done = folder / f"{way}.onnx", folder / f"{way}.json"
     if not done.exists():
         with_glyphs, with_lines = WAYS[way]
-        result = adapt(
-            out, glyphs=[f"folder:{folder / 'hand'}"] if with_glyphs else (),
-            lines=[folder / "lines"] if with_lines else (), minutes=minutes,
-            report=lambda text: print(text, file=sys.stderr),
-        )  # fmt: skip
+        glyphs = [f"folder:{folder / 'hand'}"] if with_glyphs else []
+        lines = [folder / "lines"] if with_lines else []
+        result = adapt(out, glyphs=glyphs, lines=lines, minutes=minutes, report=report)
         after = score_reader(str(out) if result.kept else "photo", folder / "test")
         done.write_text(json.dumps({**after, "adaptation": asdict(result)}), encoding="utf-8")
     result_of_hand: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
@@ -172,29 +172,16 @@ def ratio_interval(before: Sequence[float], after: Sequence[float]) -> list[floa
     return [float(value) for value in np.quantile(ratios, (0.025, 0.975))]
 
 
-def writers_of_photographs() -> dict[str, list[tuple[Path, str]]]:
-    """Name of each real writer -> images and texts of the writer's lines and words, clean ones only."""
-    folder = data_folder() / "photos"
-    lines = defaultdict(list)
-    with (folder / "manifest.tsv").open(encoding="utf-8") as rows:
-        for row in csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE):
-            writer = re.search(r"writer=(\w+)", row["notes"])
-            if writer and row["granularity"] != "page" and row["notes"].startswith("clean"):
-                lines[writer[1]].append((folder / row["kind"] / row["file"], row["transcript"]))
-    return {name: rows for name, rows in lines.items() if len(rows) >= WRITER_LINES}
+def lines_of_writers() -> dict[str, LabelledImages]:
+    """Name of each real writer -> the clean lines and words, at least WRITER_LINES of them."""
+    writers, lines = writers_of_real_lines(), defaultdict(list)
+    for path, text in load_real_lines()[CLEAN]:
+        if path.name in writers:
+            lines[writers[path.name]].append((path, text))
+    return {name: pairs for name, pairs in lines.items() if len(pairs) >= WRITER_LINES}
 
 
-def copy_lines(lines: Sequence[tuple[Path, str]], folder: Path) -> Path:
-    """A folder of labelled lines."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for path, _ in lines:
-        shutil.copy(path, folder)
-    (folder / LABELS).write_text("".join(f"{path.name}\t{text}\n" for path, text in lines), encoding="utf-8")
-    return folder
-
-
-def adapt_writer(name: str, lines: Sequence[tuple[Path, str]], work: Path, minutes: float) -> dict[str, Any]:
+def adapt_writer(name: str, lines: LabelledImages, work: Path, minutes: float) -> dict[str, Any]:
     """The error of a real writer's lines before, and by readers that were adapted to the writer's other lines."""
     parts = 2 if len(lines) >= 2 * FEW_LINES else 3
     before: list[ScoredLine] = []
@@ -206,10 +193,7 @@ def adapt_writer(name: str, lines: Sequence[tuple[Path, str]], work: Path, minut
         test = copy_lines(lines[part::parts], folder / "test")
         if not done.exists():
             others = [line for k, line in enumerate(lines) if k % parts != part]
-            result = adapt(
-                out, lines=[copy_lines(others, folder / "lines")], minutes=minutes,
-                report=lambda text: print(text, file=sys.stderr),
-            )  # fmt: skip
+            result = adapt(out, lines=[copy_lines(others, folder / "lines")], minutes=minutes, report=report)
             done.write_text(json.dumps(asdict(result)), encoding="utf-8")
         rows.append(json.loads(done.read_text(encoding="utf-8")))
         before += evaluate(str(test), open_line_reader("photo")).scored_lines
@@ -231,7 +215,7 @@ def main() -> None:
     args = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     if args.writers:
-        writers = writers_of_photographs().items()
+        writers = lines_of_writers().items()
         adapted = [adapt_writer(name, lines, args.work / "writers", args.minutes) for name, lines in writers]
         RESULTS.write_text(json.dumps({**results, "writers": adapted}, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(adapted))

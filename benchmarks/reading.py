@@ -74,14 +74,20 @@ def load_real_lines() -> dict[str, LabelledImages]:
     return sets
 
 
-def write_real_lines(folder: Path) -> None:
-    """Copy the clean real lines into a folder with labels.tsv."""
+def writers_of_real_lines() -> dict[str, str]:
+    """File name of a photograph -> its writer, where the manifest names one."""
+    with (data_folder() / "photos" / "manifest.tsv").open(encoding="utf-8") as rows:
+        table = csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {row["file"]: match[1] for row in table if (match := re.search(r"writer=(\w+)", row["notes"]))}
+
+
+def copy_lines(pairs: LabelledImages, folder: Path) -> Path:
+    """Copy images into a folder of labelled lines, with labels.tsv. Returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = load_real_lines().get(CLEAN, [])
     for path, _ in pairs:
         shutil.copy(path, folder)
     (folder / "labels.tsv").write_text("".join(f"{path.name}\t{text}\n" for path, text in pairs), encoding="utf-8")
-    print(f"{folder}: {len(pairs)} lines")
+    return folder
 
 
 def write_composed_lines(folder: Path, count: int) -> dict[str, LabelledImages]:
@@ -204,9 +210,7 @@ def measure_rapidocr(pairs: LabelledImages) -> Measurement | None:
 
 def mean_cer_of_writers(texts: list[str], pairs: LabelledImages, fold: str) -> float | None:
     """The mean of the writers' CER: all writers count equally. None if the writer of a line is unknown."""
-    with (data_folder() / "photos" / "manifest.tsv").open(encoding="utf-8") as rows:
-        table = csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE)
-        writers = {row["file"]: match[1] for row in table if (match := re.search(r"writer=(\w+)", row["notes"]))}
+    writers = writers_of_real_lines()
     by_writer: dict[str, tuple[list[str], list[str]]] = {}
     for (path, truth), text in zip(pairs, texts, strict=True):
         truths, predictions = by_writer.setdefault(writers.get(path.name, ""), ([], []))
@@ -226,7 +230,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.real:
-        write_real_lines(args.real)
+        pairs = load_real_lines().get(CLEAN, [])
+        print(f"{copy_lines(pairs, args.real)}: {len(pairs)} lines")
         return
     models = args.model or [*bundled_names(), *([PP_OCR] if find_spec("rapidocr") else [])]
     table = []

@@ -125,7 +125,9 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     # processes that compose ahead have batches ready when training begins, which cost no waiting
     skipped = min(WARM_UP_STEPS + PREFETCHED * options.workers, len(steps) // 2)
     waiting, step = (float(np.mean(times[skipped:])) for times in (waits, steps))
-    epoch_steps = max(1, options.epoch_lines // options.batch)
+    if not options.workers:
+        compose_seconds = waiting  # of more batches
+    epoch_steps = sampler.batch_count
     validation = options.validation_lines * _seconds_per_validated_line(module, middle, device)
     epoch_seconds = epoch_steps * (waiting + step) + validation
     rate, steepest_rate, lowest_rate = suggest_learning_rate(losses)

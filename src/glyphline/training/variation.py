@@ -45,8 +45,9 @@ def vary(image: np.ndarray, number: int, strength: float = 1.0) -> np.ndarray:
     changed = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     kernel = np.ones((3, 3), np.uint8)
     stroke = cv2.erode(changed, kernel) if rng.random() < 0.5 else cv2.dilate(changed, kernel)
-    share = strength * STROKE * rng.random() * (height / 48)  # a pixel of a small image is more of a stroke
-    changed = cv2.addWeighted(stroke, min(1.0, share), changed, 1 - min(1.0, share), 0)
+    # a pixel of a small image is more of a stroke
+    share = min(1.0, strength * STROKE * rng.random() * (height / 48))
+    changed = cv2.addWeighted(stroke, share, changed, 1 - share, 0)
     sigma = strength * BLUR * rng.random() * height
     if sigma > 0.3:
         changed = cv2.GaussianBlur(changed, (0, 0), sigma)
