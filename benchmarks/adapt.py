@@ -4,16 +4,17 @@
     python benchmarks/adapt.py --writers                                    # real writers, into the same file
 
 A hand is a font of recipes/fonts/held-out or held-out-hands, which no training has seen: upright, or slanted and drawn
-narrower or wider. Fonts that draw small letters as capitals are left out: most of their errors are of case, and what
-was read right would count as learned. Its glyphs are cut out of a sheet that is filled and photographed by simulation
+narrower or wider; each character is bent in VARIANTS ways, in others for the test than for what teaches. Fonts that
+draw small letters as capitals are left out: most of their errors are of case, and what was read right would count as
+learned. Its glyphs are cut out of a sheet that is filled and photographed by simulation
 (tests/composing/simulated_sheets.py). Its labelled lines and its TEST_LINES test lines are composed, with pen, paper
-and camera; their sentences differ. The hands that the reader reads worst are taken. An interrupted run goes on: a
-finished adaptation is not made again. Errors are those of the reader with its language models, with case, as `glyphline
-evaluate` counts them.
+and camera; their sentences differ. The hands whose SELECTION_LINES, lines apart from these, the reader reads worst are
+taken. An interrupted run goes on: a finished adaptation is not made again. Errors are those of the reader with its
+language models, with case, as `glyphline evaluate` counts them. Everybody's lines are COMMON_LINES composed as the
+reader's recipe says, of a seed that `adapt` does not use, and the clean lines of the photographs.
 
-A real writer is one of $GLYPHLINE_DATA/photos/manifest.tsv with WRITER_LINES lines or more. The lines are divided into
-parts; each part is read by a reader that is adapted to the others: two parts where half of the lines are enough to
-adapt to (`adapt.FEW_LINES`), else three.
+A real writer is one of $GLYPHLINE_DATA/photos/manifest.tsv with WRITER_LINES clean lines or more. Each half of the
+lines is read by a reader that is adapted to the other half (`--held-out 0`: nothing of it measures).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,50 +43,75 @@ from glyphline.composing.sheet_photos import check_page, cut_page, find_page
 from glyphline.errors import GlyphlineError
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe
-from glyphline.score import score
-from glyphline.training.adapt import FEW_LINES, adapt
+from glyphline.score import bootstrap_interval, edit_distance, fold_none, score
+from glyphline.training.adapt import adapt, available_lines
 from glyphline.training.evaluate import ScoredLine, evaluate
+from glyphline.training.labelled_lines import open_labelled_lines
+from glyphline.training.network import load_any_network
 from reading import CLEAN, LabelledImages, copy_lines, load_real_lines, writers_of_real_lines
 from sheets import fill_page, open_font, photograph
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "adapt.json"
-LABELLED_LINES, TEST_LINES = 20, 60
+MODEL = "photo"
+LABELLED_LINES, SELECTION_LINES, TEST_LINES, COMMON_LINES = 20, 30, 60, 300
+COMMON_SEED = 2_026
 WRITER_LINES = 8
+VARIANTS = 12  # of each character, for each split
+TURN, STRETCH, BEND = 2.5, 0.05, 0.03  # sigmas of a variant: degrees, a share, and a share of the height
 BENDS = ((0.0, 1.0), (0.25, 0.85), (-0.2, 1.2))  # slant and width; font after font takes the next
 CASE_SHARE = 0.5  # of the errors of a font that draws small letters as capitals, at least, are of case
 FONTS = ("held-out", "held-out-hands")
 #: -> with glyphs, with labelled lines; in the order in which they are measured, each for all hands
 WAYS = {"both": (True, True), "glyphs": (True, False), "lines": (False, True)}
 BEFORE = "before.json"  # in the folder of a hand: its error before
+TRAIN, SELECTION, TEST = "train", "val", "test"  # splits of a hand's sentences and variants
+REAL = "real"  # folder of the clean lines of the photographs
 
 
-class Bent(GlyphSource):
-    """The glyphs of another source, slanted and drawn narrower or wider."""
+class SimulatedHand(GlyphSource):
+    """The glyphs of a font, slanted, drawn narrower or wider, and bent a little in VARIANTS ways, others in each split.
 
-    def __init__(self, source: GlyphSource, slant: float, width: float) -> None:
-        self.source, self.slant, self.width = source, slant, width
-        self.name = source.name
+    font: a source of one font, whose splits share it.
+    """
+
+    def __init__(self, font: GlyphSource, slant: float, width: float) -> None:
+        self.font, self.slant, self.width = font, slant, width
+        self.name = font.name
 
     def characters(self, split: str) -> str:
-        return self.source.characters(split)
+        return self.font.characters(TRAIN)
 
     def count(self, character: str, split: str) -> int:
-        return self.source.count(character, split)
+        return VARIANTS if self.font.count(character, TRAIN) else 0
 
     def digests(self, split: str) -> set[int]:
-        return self.source.digests(split)
+        return self.font.digests(TRAIN)
 
     def glyph(self, character: str, index: int, split: str) -> Glyph:
-        glyph = self.source.glyph(character, index, split)
+        glyph = self.font.glyph(character, 0, TRAIN)
+        rng = np.random.default_rng(zlib.crc32(f"{split} {character} {index}".encode()))
         height, width = glyph.ink.shape
-        room = round(abs(self.slant) * height)
-        matrix = np.array([[self.width, -self.slant, room if self.slant > 0 else 0], [0, 1, 0]], np.float64)
-        size = max(1, round(width * self.width) + room), height
-        ink = cv2.warpAffine(glyph.ink, matrix, size, flags=cv2.INTER_AREA)
-        columns = np.flatnonzero(ink.max(axis=0) > 0)
-        ink = ink[:, columns[0] : columns[-1] + 1] if len(columns) else ink
-        return replace(glyph, ink=np.ascontiguousarray(ink), left=None, advance=None)
+        unit = (glyph.top - glyph.bottom) / height  # x-heights a px
+        turn = np.deg2rad(rng.normal(0, TURN))
+        across, up = (float(rng.normal(1, STRETCH)) for _ in range(2))
+        shape = np.array([[self.width * across, -self.slant - turn], [turn, up]])
+        corners = shape @ np.array([[0, width, 0, width], [0, 0, height, height]])  # the baseline is mapped onto itself
+        margin = round(3 * BEND * height) + 1
+        left, top = np.floor(corners.min(axis=1)) - margin
+        right, bottom = np.ceil(corners.max(axis=1)) + margin
+        baseline = glyph.top / unit  # px below the upper edge of the ink
+        shift = np.array([[0.0], [baseline]]) - shape @ np.array([[0.0], [baseline]])
+        x, y = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
+        waves = rng.normal(0, BEND * height, (2, 3, 3))
+        waves = np.stack([cv2.resize(wave, x.shape[::-1], interpolation=cv2.INTER_CUBIC) for wave in waves])
+        places = np.linalg.inv(shape) @ (np.stack([x, y]).reshape(2, -1) - shift)
+        maps = (places.reshape(2, *x.shape) + waves).astype(np.float32)
+        ink = cv2.remap(glyph.ink, maps[0], maps[1], cv2.INTER_LINEAR)
+        rows, columns = (np.flatnonzero(ink.max(axis=axis) > 0) for axis in (1, 0))
+        ink = np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        above = (baseline - top - rows[0]) * unit
+        return Glyph(ink, above, above - len(ink) * unit)
 
 
 def write_hand(source: GlyphSource, sheet: Sheet, folder: Path, seed: int) -> None:
@@ -98,17 +125,53 @@ def write_hand(source: GlyphSource, sheet: Sheet, folder: Path, seed: int) -> No
     hand.finish()
 
 
-def lines_of(source: GlyphSource, split: str) -> LineSet:
+def lines_of(hand: GlyphSource, split: str) -> LineSet:
     """Composed lines of a hand."""
     recipe = LinesRecipe(sentences=("built-in", "wikisplit"), length=(12, 40))
-    return LineSet(recipe, split, 7, pool=GlyphPool((source, Strokes()), (1.0, 0.0), "train"))
+    return LineSet(recipe, split, 7, pool=GlyphPool((hand, Strokes()), (1.0, 0.0), split))
 
 
 def score_reader(model: str, lines: Path) -> dict[str, Any]:
     result = evaluate(str(lines), open_line_reader(model))
     rows = result.scored_lines
     without_case = score([line.truth for line in rows], [line.prediction for line in rows], "case").cer
-    return {"cer": result.score.cer, "interval": result.score.cer_interval, "cer_without_case": without_case}
+    return {"cer": result.score.cer, "cer_interval": result.score.cer_interval, "cer_without_case": without_case}
+
+
+def write_common_lines(folder: Path) -> list[Path]:
+    """Folders with everybody's lines: COMMON_LINES composed ones, and the clean lines of the photographs."""
+    lines, note = available_lines(load_any_network(Path(MODEL)).recipe.lines)
+    if note:
+        report(note)
+    write_lines(LineSet(lines, TEST, COMMON_SEED), COMMON_LINES, folder / "composed")
+    return [folder / "composed", copy_lines(load_real_lines()[CLEAN], folder / REAL)]
+
+
+def read_common_lines(model: str, folders: Sequence[Path]) -> dict[str, list[str]]:
+    """Name of each folder -> what a reader reads in its lines."""
+    reader = open_line_reader(model)
+    return {folder.name: [line.prediction for line in evaluate(str(folder), reader).scored_lines] for folder in folders}
+
+
+def compare_common_lines(
+    folders: Sequence[Path], before: dict[str, list[str]], after: dict[str, list[str]]
+) -> dict[str, dict[str, Any]]:
+    """Name of each folder -> CER before and after, and the 95 % interval of the paired difference."""
+    rows = {}
+    for folder in folders:
+        truths = [fold_none(line.text) for line in open_labelled_lines(folder).lines]
+        lengths = np.array([len(truth) for truth in truths])
+        errors = [
+            np.array(
+                [edit_distance(truth, fold_none(text)) for truth, text in zip(truths, read[folder.name], strict=True)]
+            )
+            for read in (before, after)
+        ]
+        rows[folder.name] = {
+            "before": float(errors[0].sum() / lengths.sum()), "after": float(errors[1].sum() / lengths.sum()),
+            "difference_interval": bootstrap_interval(errors[1] - errors[0], lengths),
+        }  # fmt: skip
+    return rows
 
 
 def report(text: str) -> None:
@@ -116,22 +179,25 @@ def report(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def adapt_hand(folder: Path, way: str, minutes: float) -> dict[str, Any]:
-    """The error of one hand after one of WAYS to adapt."""
-    out, done = folder / f"{way}.onnx", folder / f"{way}.json"
+def adapt_hand(folder: Path, way: str, minutes: float, common: Sequence[Path]) -> dict[str, Any]:
+    """The error of one hand, and of everybody's lines, after one of WAYS to adapt. common: of `write_common_lines`."""
+    out, done = folder / f"{way}-{minutes:g}.onnx", folder / f"{way}-{minutes:g}.json"
     if not done.exists():
         with_glyphs, with_lines = WAYS[way]
         glyphs = [f"folder:{folder / 'hand'}"] if with_glyphs else []
         lines = [folder / "lines"] if with_lines else []
-        result = adapt(out, glyphs=glyphs, lines=lines, minutes=minutes, report=report)
-        after = score_reader(str(out) if result.kept else "photo", folder / "test")
+        result = adapt(out, model=MODEL, glyphs=glyphs, lines=lines, minutes=minutes, report=report)
+        after = score_reader(str(out) if result.kept else MODEL, folder / TEST)
+        if result.kept:
+            before = json.loads((common[0].parent / BEFORE).read_text(encoding="utf-8"))
+            after["common"] = compare_common_lines(common, before, read_common_lines(str(out), common))
         done.write_text(json.dumps({**after, "adaptation": asdict(result)}), encoding="utf-8")
     result_of_hand: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
     return result_of_hand
 
 
 def make_hands(work: Path, count: int) -> dict[Path, dict[str, Any]]:
-    """Make the hands. Returns folder -> error before of the `count` that the reader reads worst, the worst first."""
+    """Make the hands. Returns folder -> error before, on the test lines, of the `count` hands that are taken."""
     characters = ALPHABETS["english"].replace(" ", "")
     sheet = Sheet(characters, 4, choose_lines(read_sentences("built-in"), characters), "a4")
     files = (path for kind in FONTS for path in (ROOT / "recipes/fonts" / kind).glob("*-latin-400-*"))
@@ -142,24 +208,24 @@ def make_hands(work: Path, count: int) -> dict[Path, dict[str, Any]]:
         name = f"{names[font]}/{font}"
         copied = work / "fonts" / name.replace("/", "-")
         source = Fonts(copied) if copied.exists() else open_font(name, work / "fonts")
-        folder, hand = work / font, Bent(source, *BENDS[number % len(BENDS)])
+        folder, hand = work / font, SimulatedHand(source, *BENDS[number % len(BENDS)])
         if not (folder / BEFORE).exists():
-            write_lines(lines_of(hand, "train"), LABELLED_LINES, folder / "lines")
-            write_lines(lines_of(hand, "test"), TEST_LINES, folder / "test")
-            (folder / BEFORE).write_text(json.dumps(score_reader("photo", folder / "test")), encoding="utf-8")
-        before = json.loads((folder / BEFORE).read_text(encoding="utf-8"))
-        is_left_out = before["cer"] - before["cer_without_case"] > CASE_SHARE * before["cer"] > 0
-        print(f"{font}: CER {before['cer']:.1%}{', left out: of case' if is_left_out else ''}", flush=True)
+            for split, lines in ((TRAIN, LABELLED_LINES), (SELECTION, SELECTION_LINES), (TEST, TEST_LINES)):
+                write_lines(lines_of(hand, split), lines, folder / ("lines" if split == TRAIN else split))
+            (folder / BEFORE).write_text(json.dumps(score_reader(MODEL, folder / SELECTION)), encoding="utf-8")
+        selected = json.loads((folder / BEFORE).read_text(encoding="utf-8"))
+        is_left_out = selected["cer"] - selected["cer_without_case"] > CASE_SHARE * selected["cer"] > 0
+        print(f"{font}: CER {selected['cer']:.1%}{', left out: of case' if is_left_out else ''}", flush=True)
         if not is_left_out:
-            hands.append((before, folder, hand, number))
+            hands.append((selected, folder, hand, number))
     worst: dict[Path, dict[str, Any]] = {}
-    for before, folder, hand, number in sorted(hands, key=lambda row: -row[0]["cer"]):
+    for _, folder, hand, number in sorted(hands, key=lambda row: -row[0]["cer"]):
         if len(worst) == count:
             break
         try:
             if not (folder / "hand" / "glyphs.tsv").exists():
                 write_hand(hand, sheet, folder / "hand", number)
-            worst[folder] = before
+            worst[folder] = score_reader(MODEL, folder / TEST)
         except GlyphlineError as error:
             print(f"{folder.name} is left out: {error}")
     return worst
@@ -182,26 +248,25 @@ def lines_of_writers() -> dict[str, LabelledImages]:
 
 
 def adapt_writer(name: str, lines: LabelledImages, work: Path, minutes: float) -> dict[str, Any]:
-    """The error of a real writer's lines before, and by readers that were adapted to the writer's other lines."""
-    parts = 2 if len(lines) >= 2 * FEW_LINES else 3
+    """The error of a real writer's lines before, and of each half by a reader that was adapted to the other half."""
     before: list[ScoredLine] = []
     after: list[ScoredLine] = []
     rows = []
-    for part in range(parts):
+    for part in range(2):
         folder = work / f"{name}-{part}"
         out, done = folder / "lines.onnx", folder / "lines.json"
-        test = copy_lines(lines[part::parts], folder / "test")
+        test = copy_lines(lines[part::2], folder / TEST)
         if not done.exists():
-            others = [line for k, line in enumerate(lines) if k % parts != part]
-            result = adapt(out, lines=[copy_lines(others, folder / "lines")], minutes=minutes, report=report)
+            others = copy_lines(lines[1 - part :: 2], folder / "lines")
+            result = adapt(out, model=MODEL, lines=[others], minutes=minutes, held_out=0, report=report)
             done.write_text(json.dumps(asdict(result)), encoding="utf-8")
         rows.append(json.loads(done.read_text(encoding="utf-8")))
-        before += evaluate(str(test), open_line_reader("photo")).scored_lines
-        after += evaluate(str(test), open_line_reader(str(out) if rows[-1]["kept"] else "photo")).scored_lines
-    result = {"writer": name, "lines": len(lines), "parts": parts, "adaptations": rows}
+        before += evaluate(str(test), open_line_reader(MODEL)).scored_lines
+        after += evaluate(str(test), open_line_reader(str(out) if rows[-1]["kept"] else MODEL)).scored_lines
+    result = {"writer": name, "lines": len(lines), "adaptations": rows}
     for key, scored in (("before", before), ("after", after)):
         total = score([line.truth for line in scored], [line.prediction for line in scored])
-        result[key] = {"cer": total.cer, "interval": total.cer_interval}
+        result[key] = {"cer": total.cer, "cer_interval": total.cer_interval}
     return result
 
 
@@ -220,6 +285,10 @@ def main() -> None:
         RESULTS.write_text(json.dumps({**results, "writers": adapted}, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(adapted))
         return
+    common = write_common_lines(args.work / "common")
+    before = common[0].parent / BEFORE
+    if not before.exists():
+        before.write_text(json.dumps(read_common_lines(MODEL, common)), encoding="utf-8")
     worst = make_hands(args.work, args.hands)
     rows: dict[Path, dict[str, Any]] = {
         folder: {"hand": folder.name, "before": before} for folder, before in worst.items()
@@ -228,7 +297,7 @@ def main() -> None:
     results |= {"minutes": args.minutes, "hands": list(rows.values()), "means": {}}
     for way in WAYS:
         for folder, row in rows.items():
-            row[way] = adapt_hand(folder, way, args.minutes)
+            row[way] = adapt_hand(folder, way, args.minutes, common)
             print(f"{folder.name}, {way}: CER {row['before']['cer']:.1%} -> {row[way]['cer']:.1%}", flush=True)
         cers = [row[way]["cer"] for row in rows.values()]
         interval = ratio_interval([row["before"]["cer"] for row in rows.values()], cers)

@@ -127,6 +127,12 @@ class LinesRecipe:
     replacement: str = field(
         default=" ", metadata=_describe("Character of the alphabet that stands for an unknown one (unknown: replace).")
     )
+    undrawn: str = field(
+        default="refuse",
+        metadata=_describe(
+            "Treatment of a sentence with a character that no glyph source draws: refuse (an error) or drop (left out)."
+        ),
+    )
     length: tuple[int, int] = field(
         default=(4, 48),
         metadata=_describe(
@@ -571,6 +577,7 @@ def _validate(recipe: Recipe) -> None:
         "lines.direction": (lines.direction, DIRECTIONS),
         "lines.normalization": (lines.normalization or "ink", ("ink", "whole", "grey")),
         "lines.unknown": (lines.unknown, ("replace", "drop", "refuse")),
+        "lines.undrawn": (lines.undrawn, ("refuse", "drop")),
         "lines.punctuation": (lines.punctuation, ("written", "stripped")),
         "lines.start": (lines.start, ("head", "word")),
         "lines.cut": (lines.cut, ("word", "character")),

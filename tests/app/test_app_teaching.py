@@ -273,6 +273,21 @@ def test_a_reader_that_became_better_is_used_and_can_be_given_back(open_client: 
     assert Teacher(tmp_path / "hand", stand_in_adapt.learn).in_use == "original"
 
 
+def test_the_reader_that_was_taught_before_stays(open_client: Any, tmp_path: Path) -> None:
+    client = open_client(stand_in_adapt.learn)
+    send(client, pack(lines(8)), minutes="1")
+    first, learned = (tmp_path / "hand" / "mine.onnx").read_bytes(), client.get("/api/teach").json()["taught"]
+    (tmp_path / "hand" / "mine.onnx").write_bytes(first + b" of the first device")
+    assert client.get("/api/teach").json()["taught_before"] is None
+    send(client, pack(lines(9)), minutes="1")
+    state = client.get("/api/teach").json()
+    assert state["readers"] == ["original", "mine", "previous"] and state["in_use"] == "mine"
+    assert state["taught_before"] == learned
+    assert (tmp_path / "hand" / "previous.onnx").read_bytes().endswith(b"of the first device")
+    assert client.post("/api/teach/use", json={"reader": "previous"}).json()["in_use"] == "previous"
+    assert [model["name"] for model in client.get("/api/models").json() if model["in_use"]] == ["previous"]
+
+
 def test_a_reader_that_is_no_better_is_not_used(open_client: Any, tmp_path: Path) -> None:
     client = open_client(stand_in_adapt.learn_nothing)
     last = steps(send(client))[-1]

@@ -282,6 +282,31 @@ def test_characters_without_a_glyph_are_named_when_the_set_is_opened(emnist_data
         LineSet(dataclasses.replace(recipe, alphabet="english", unknown="refuse"), "train")
 
 
+def test_sentences_that_nothing_can_draw_are_left_out_where_the_recipe_says_so(tmp_path: Path) -> None:
+    texts = [
+        "plain words",
+        "half is \u00bd",
+        "a sausage, a street",
+        "the stra\u00dfe",
+        "\u0645\u0631\u062d\u0628\u0627",
+    ] * 40
+    (tmp_path / "texts.txt").write_text("".join(f"{text} {k}\n" for k, text in enumerate(texts)), encoding="utf-8")
+    alphabet = "".join(sorted(set("".join(texts)) | set(" 0123456789")))
+    recipe = LinesRecipe(
+        alphabet=alphabet,
+        direction="ltr",
+        glyphs=(GlyphShare("strokes"),),
+        sentences=(f"text:{tmp_path / 'texts.txt'}",),
+    )
+    with pytest.raises(AlphabetError, match="none of the glyphs"):
+        LineSet(recipe, "train")
+    lines = LineSet(dataclasses.replace(recipe, undrawn="drop"), "train")
+    assert {text.rpartition(" ")[0] for text in lines.texts} == {"plain words", "a sausage, a street"}
+    (note,) = [note for note in lines.notes if "left out" in note]
+    assert "no glyph source draws all of their characters, such as" in note and "'\u00bd'" in note
+    assert lines.line(3).image.size > 0
+
+
 def test_unknown_split_or_effect_is_refused_with_the_choices() -> None:
     with pytest.raises(DataError, match='did you mean "train"'):
         LineSet(NATURAL, "trian")

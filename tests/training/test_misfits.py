@@ -47,6 +47,14 @@ def test_small_mistakes_of_the_reader_are_no_misfit(
     assert list(find_misfits(labelled(images, nearly), reader)) == []
 
 
+def test_characters_that_the_reader_does_not_know_are_to_be_learned(
+    reader: LineReader, composed: tuple[list[GreyImage], list[str]]
+) -> None:
+    images, texts = composed
+    unknown = ["СТОП СТОП СТОП", f"{texts[1]} ж", texts[0] + "ж", *texts[3:]]
+    assert [number for number, _ in find_misfits(labelled(images, unknown), reader)] == [2]
+
+
 def test_where_little_is_seen_nothing_is_said(reader: LineReader) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (48, 400)).astype(np.uint8)
     blank = np.full((48, 400), 255, np.uint8)

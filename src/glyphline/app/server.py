@@ -27,7 +27,7 @@ from glyphline.app.queue import Queue
 from glyphline.app.reader_process import ReaderProcess, ReaderTimeout, ReadJob, ReadResult, open_default_reader
 from glyphline.app.security import Access, Gate, log_to_stderr
 from glyphline.app.steps import Report, Steps
-from glyphline.app.teaching import MAX_MINUTES, MIN_LINES, MINE, MINUTES, Teacher
+from glyphline.app.teaching import MAX_MINUTES, MIN_LINES, MINE, MINUTES, ORIGINAL, Teacher
 from glyphline.app.uploads import CORRECTIONS, FIELD, receive_upload
 from glyphline.app.uploads import MINUTES as MINUTES_FIELD
 from glyphline.errors import GlyphlineError
@@ -97,7 +97,7 @@ class InstallRequest(BaseModel):
 class UseRequest(BaseModel):
     """The reader that is to read from now on."""
 
-    reader: Literal["original", "mine"]
+    reader: Literal["original", "mine", "previous"]
 
 
 class SpeakRequest(BaseModel):
@@ -299,21 +299,22 @@ def _add_reading(app: FastAPI, service: Service) -> None:
 
     @app.get("/api/models", tags=["reading"])
     def models() -> list[dict[str, Any]]:
-        """The bundled readers and the one that was taught here, and which of them reads."""
+        """The bundled readers and those that were taught here, and which of them reads."""
+        in_use = service.teacher.in_use if service.teacher else ORIGINAL
         cards = {name: bundled_card(name) for name in bundled_names()}
-        is_mine = service.teacher is not None and service.teacher.in_use == MINE
         listed = [
             {
                 "name": name,
                 "about": card["about"].strip(),
                 "bytes": card["bytes"],
-                "in_use": name == PHOTO and not is_mine,
+                "in_use": name == PHOTO and in_use == ORIGINAL,
             }
             for name, card in cards.items()
         ]
-        if service.teacher and MINE in service.teacher.readers:
-            size = service.teacher.model.stat().st_size
-            listed.append({"name": MINE, "about": f"{PHOTO}, taught here", "bytes": size, "in_use": is_mine})
+        if service.teacher:
+            for name in service.teacher.taught_readers:
+                size = service.teacher.file(name).stat().st_size
+                listed.append({"name": name, "about": f"{PHOTO}, taught here", "bytes": size, "in_use": name == in_use})
         return listed
 
     @app.get("/api/languages", tags=["reading"])
@@ -442,7 +443,8 @@ def _add_teaching(app: FastAPI, service: Service) -> None:
     def state() -> dict[str, Any]:
         return {
             "state": "teaching" if is_teaching() else "idle", "in_use": teacher().in_use, "readers": teacher().readers,
-            "taught": teacher().taught, "step": service.teaching.last if service.teaching else None,
+            "taught": teacher().taught, "taught_before": teacher().taught_before,
+            "step": service.teaching.last if service.teaching else None,
             "folder": str(teacher().folder), "min_lines": MIN_LINES,
         }  # fmt: skip
 
@@ -486,7 +488,7 @@ def _add_teaching(app: FastAPI, service: Service) -> None:
 
     @app.post("/api/teach/use", tags=["teaching"])
     async def use_reader(request: UseRequest) -> dict[str, Any]:
-        """Let the original reader or the one that was taught read, from the next request on and after a restart."""
+        """Let the original reader or one that was taught read, from the next request on and after a restart."""
         if teacher().in_use != request.reader:
             await service.use(request.reader)
         return state()

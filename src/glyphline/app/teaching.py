@@ -1,9 +1,10 @@
 """Teaching: a reader learns from lines that people corrected on the page, and may take the original reader's place.
 
 Only where `glyphline serve --teach FOLDER` allows it, because lines to learn from have to be written to disk. FOLDER
-holds mine.onnx, the reader that was taught; reader.json, which reader is in use; teaching.log, what the training
-printed; and, while a reader learns, learning-*/ with the lines and the training. That folder stays only where the
-service ended before the reader had learned; the same lines then go on from there.
+holds mine.onnx, the reader that was taught; previous.onnx, the one that was taught before it; reader.json, which reader
+is in use; teaching.log, what the training printed; and, while a reader learns, learning-*/ with the lines and the
+training. That folder stays only where the service ended before the reader had learned; the same lines then go on from
+there.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from glyphline.app.steps import Report
     from glyphline.reading.pages import PageReader
 
-ORIGINAL, MINE = "original", "mine"  # the readers that can be in use
+ORIGINAL, MINE, PREVIOUS = "original", "mine", "previous"  # the readers that can be in use
+FILES = {MINE: "mine.onnx", PREVIOUS: "previous.onnx"}
 MIN_LINES = 8  # a quarter of the lines measures the result; training.adapt.FEW_LINES is the same number
 MINUTES, MAX_MINUTES = 10.0, 60.0  # of training
 COMPARING_SECONDS = 120  # after the training, about
@@ -76,10 +78,9 @@ class Teacher:
     def _log(self) -> Path:
         return self.folder / "teaching.log"
 
-    @property
-    def model(self) -> Path:
-        """The file of the reader that was taught. It may not exist."""
-        return self.folder / "mine.onnx"
+    def file(self, name: str) -> Path:
+        """The file of a reader that was taught, MINE or PREVIOUS. It may not exist."""
+        return self.folder / FILES[name]
 
     def _state(self) -> dict[str, Any]:
         try:
@@ -91,7 +92,12 @@ class Teacher:
     @property
     def readers(self) -> list[str]:
         """The readers that can be used."""
-        return [ORIGINAL, MINE] if self.model.is_file() else [ORIGINAL]
+        return [ORIGINAL, *self.taught_readers]
+
+    @property
+    def taught_readers(self) -> list[str]:
+        """Those of them that were taught."""
+        return [name for name in FILES if self.file(name).is_file()]
 
     @property
     def in_use(self) -> str:
@@ -102,7 +108,12 @@ class Teacher:
     @property
     def taught(self) -> dict[str, Any] | None:
         """When the reader was taught (ISO 8601) and with which result; None if none was."""
-        return self._state().get("taught") if self.model.is_file() else None
+        return self._state().get("taught") if self.file(MINE).is_file() else None
+
+    @property
+    def taught_before(self) -> dict[str, Any] | None:
+        """The same of the reader that was taught before; None if there is none."""
+        return self._state().get("taught_before") if self.file(PREVIOUS).is_file() else None
 
     def choose(self, name: str, **changes: Any) -> None:
         """Keep the choice of a reader for the next start."""
@@ -113,14 +124,14 @@ class Teacher:
         """The picklable function that opens a reader. Raises UserError for one that is not there."""
         if name not in self.readers:
             raise UserError("no reader was taught yet: correct lines, and teach it")
-        return partial(open_adapted_reader, str(self.model)) if name == MINE else open_default_reader
+        return partial(open_adapted_reader, str(self.file(name))) if name in FILES else open_default_reader
 
     def prepare(self) -> None:
         """Forget that an earlier teaching was cancelled. To be called before `learn` is started in a thread."""
         self._end = ""
 
     def learn(self, archive: bytes, minutes: float, report: Report) -> dict[str, Any]:
-        """Teach a reader, and keep it if it became better.
+        """Teach a reader, and keep it if it became better. The one that was taught before stays as PREVIOUS.
 
         archive: a zip of labelled lines, see `unpack_lines`. report: receives {"step": what it does now,
         "seconds_left": about, "left_out": sentences about lines that were left out} every few seconds. Returns the
@@ -151,10 +162,13 @@ class Teacher:
                 if "step" in step and "result" not in step:
                     report({**step, "seconds_left": max(0, round(end - time.monotonic()))})
             if step["result"]["kept"]:
-                os.replace(work / "mine.onnx", self.model)
-                step["result"]["reason"] = f"kept in {self.model}"
+                model, before = self.file(MINE), self.taught
+                if model.is_file():
+                    os.replace(model, self.file(PREVIOUS))
+                os.replace(work / FILES[MINE], model)
+                step["result"]["reason"] = f"kept in {model}"
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                self.choose(self.in_use, taught={"time": now, "result": step["result"]})
+                self.choose(self.in_use, taught={"time": now, "result": step["result"]}, taught_before=before)
         except (EOFError, ConnectionError):
             if self._end == "cancelled":
                 raise UserError("the teaching was cancelled: the reader stays as it was") from None
@@ -198,7 +212,7 @@ def _learn(
         left_out = unpack_lines(archive, work / "lines", limits)
         more = [f"and {len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
         connection.send({"step": "opening the reader", "left_out": [*left_out[:NAMED], *more]})
-        result = adapt(work / "mine.onnx", work / "lines", minutes, lambda text: connection.send({"step": text}))
+        result = adapt(work / FILES[MINE], work / "lines", minutes, lambda text: connection.send({"step": text}))
         connection.send({"result": result})
     except GlyphlineError as error:
         connection.send(GlyphlineError(str(error)))  # some have arguments that do not travel between processes

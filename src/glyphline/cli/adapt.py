@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from glyphline.cli.options import require_training_packages
 from glyphline.cli.terminal import print_status
+
+if TYPE_CHECKING:
+    from glyphline.training.adapt import Comparison
 
 
 def adapt(
@@ -29,6 +32,9 @@ def adapt(
     minutes: Annotated[
         float, typer.Option(help="minutes of preparing and training; comparing takes about two more")
     ] = 10,
+    held_out: Annotated[
+        float, typer.Option(help="share of the labelled lines that is kept out to measure; 0: measure nothing by them")
+    ] = 0.25,
     seed: Annotated[int, typer.Option(help="seed of the composed lines and of the lines that are kept out")] = 0,
 ) -> None:
     """Train a reader further so that it reads one hand.
@@ -44,21 +50,35 @@ def adapt(
 
     try:
         result = run_adaptation(
-            out, model=model, glyphs=glyphs or (), lines=lines or (), minutes=minutes, seed=seed, report=print_status
-        )
+            out, model=model, glyphs=glyphs or (), lines=lines or (), minutes=minutes, held_out=held_out, seed=seed,
+            report=print_status,
+        )  # fmt: skip
     except KeyboardInterrupt:
         if (work_folder(out) / LAST_CHECKPOINT).exists():
             print_status(
                 f"interrupted; {work_folder(out)} holds everything up to the last epoch: give the same command to go on"
             )
         raise
-    own, common = result.own, result.common
+    own = result.own
     print_status(
-        f"lines of the hand ({own.lines} {result.own_kind}): CER {own.before:.1%} -> {own.after:.1%}\n"
-        f"everybody's lines ({common.lines} composed): CER {common.before:.1%} -> {common.after:.1%}\n"
-        f"{result.minutes:.1f} minutes, {result.initial_share:.0%} of the old weights; {result.reason}"
+        f"lines of the hand ({own.lines} {result.own_kind}): {_format(own)}"
+        if own
+        else "lines of the hand: not measured"
     )
+    print_status(f"everybody's lines ({result.common.lines} composed): {_format(result.common)}")
+    if result.common_note:
+        print_status(result.common_note)
+    print_status(f"{result.minutes:.1f} minutes, {result.initial_share:.0%} of the old weights; {result.reason}")
     print(json.dumps(asdict(result)))
+
+
+def _format(comparison: Comparison) -> str:
+    """The errors before and after with their intervals."""
+    (low, high), (low_after, high_after) = comparison.before_interval, comparison.after_interval
+    return (
+        f"CER {comparison.before:.1%} [{low:.1%}, {high:.1%}] -> "
+        f"{comparison.after:.1%} [{low_after:.1%}, {high_after:.1%}]"
+    )
 
 
 def adapt_to_lines(out: Path, lines: Path, minutes: float, report: Callable[[str], None]) -> dict[str, Any]:

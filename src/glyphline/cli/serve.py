@@ -57,7 +57,7 @@ def serve(
     from glyphline.app.running import bind, run
     from glyphline.app.security import LOOPBACK_NAMES, Access, check_token, host_names
     from glyphline.app.server import Service
-    from glyphline.app.teaching import Teacher
+    from glyphline.app.teaching import ORIGINAL, Teacher
 
     is_local = _is_loopback(host)
     if token is None and not is_local:
@@ -79,11 +79,12 @@ def serve(
         certificate, service.authority, fingerprint = _certify(host)
         print_status(f"certificate authority: {data_folder()}, SHA-256 {fingerprint}")
     sock = bind(host, port)
-    if service.teacher:  # the only reader that may be damaged
+    if service.teacher and (taught := service.teacher.in_use) != ORIGINAL:  # the only reader that may be damaged
         try:
             service.reader.start()
         except GlyphlineError as error:
-            raise UserError(f"{error}, or delete {service.teacher.model} to go on with the original reader") from None
+            model = service.teacher.file(taught)
+            raise UserError(f"{error}, or delete {model} to go on with the original reader") from None
     port = sock.getsockname()[1]
     reached = [host] if host not in ("0.0.0.0", "::") else [*map(str, machine_addresses()[:1]), "localhost"]
     shown = f"[{reached[0]}]" if ":" in reached[0] else reached[0]

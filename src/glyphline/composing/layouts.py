@@ -84,8 +84,7 @@ class GlyphPool:
 
     def check_characters(self, characters: str) -> None:
         """Raise AlphabetError with all characters, other than the space, that no source has in this split."""
-        missing = [c for c in characters if c != " " and not any(self._has(source, c) for source in self.sources)]
-        if missing:
+        if missing := [c for c in characters if c != " " and not self.draws(c)]:
             names = ", ".join(s.name for s in self.sources)
             raise AlphabetError(
                 f"none of the glyphs ({names}) has an image of {', '.join(map(repr, missing))} in the {self.split} "
@@ -107,11 +106,15 @@ class GlyphPool:
         if any(self._has(source, every) for source in self.sources):  # most often one font has them all
             return
         for unit in units:
-            if not any(self._has(source, unit) for source in self.sources):
+            if not self.draws(unit):
                 raise AlphabetError(
                     f"no font in the {self.split} split has all characters of {unit!r}: add one that does, or leave "
                     "some of them out of the alphabet"
                 )
+
+    def draws(self, unit: str) -> bool:
+        """Whether a source draws a character, or a unit of several as a whole, in this split."""
+        return any(self._has(source, unit) for source in self.sources)
 
     def _has(self, source: GlyphSource, unit: str) -> bool:
         """Whether a source draws a character, or a unit of several."""

@@ -118,7 +118,12 @@ class LineSet:
         if split != "train" and recipe.test_sentences:  # the other sources have a place in the lists, but no texts
             in_test = [spec in recipe.test_sentences for spec in recipe.sentences]
             sources = tuple(texts if kept else () for texts, kept in zip(sources, in_test, strict=True))
+        self.pool = pool or open_glyph_pool(recipe, glyph_split or split)
+        if all_if_few and all(source.has_few() for source in self.pool.sources):
+            self.split, self.pool = ALL, dataclasses.replace(self.pool, split=ALL)
         fitted = [fit_sentences(texts, self.fitter) for texts in sources]
+        if recipe.undrawn == "drop":
+            fitted = self._drop_undrawn(fitted)
         texts = [text for source_texts in fitted for text in source_texts]
         if letters := self.fitter.lost_script(texts):
             raise AlphabetError(
@@ -139,11 +144,8 @@ class LineSet:
             )
         self.texts = texts
         self._sentence_order = np.random.default_rng([self.seed, _ORDER_KEY]).permutation(len(texts))
-        self.pool = pool or open_glyph_pool(recipe, glyph_split or split)
-        if all_if_few and all(source.has_few() for source in self.pool.sources):
-            self.split, self.pool = ALL, dataclasses.replace(self.pool, split=ALL)
         characters = set("".join(texts))
-        if recipe.capitals or recipe.letter_spaced:
+        if self._has_capitals:
             characters |= set(self.fitter("".join(sorted(characters)).upper()))
         self.pool.check_characters("".join(sorted(characters)))
         # Lines for validation and test are never distorted: they measure the reader on the glyphs as they are.
@@ -151,6 +153,33 @@ class LineSet:
         self.layout = open_layout(drawn_recipe, self.direction)
         self.normalization = normalization_of(recipe)
         self._check_shaping(characters)
+
+    @property
+    def _has_capitals(self) -> bool:
+        """Whether some lines are set in capitals."""
+        return bool(self.recipe.capitals or self.recipe.letter_spaced)
+
+    def _drop_undrawn(self, sources: Sequence[list[str]]) -> list[list[str]]:
+        """The texts of each source without those that hold a character or a unit that no glyph source draws."""
+        undrawn, joining = set(), set()
+        for character in set().union(*("".join(texts) for texts in sources)) - {" "}:
+            if can_join(character):
+                joining.add(character)
+            capitals = self.fitter(character.upper()).replace(" ", "") if self._has_capitals else ""
+            if not all(map(self.pool.draws, character + capitals)):
+                undrawn.add(character)
+
+        def is_drawn(text: str) -> bool:
+            units = [] if joining.isdisjoint(text) else joined_units([text])
+            return undrawn.isdisjoint(text) and all(map(self.pool.draws, units))
+
+        kept = [list(filter(is_drawn, texts)) for texts in sources]
+        if dropped := sum(map(len, sources)) - sum(map(len, kept)):
+            names = f", such as {', '.join(map(repr, sorted(undrawn)[:8]))}" if undrawn else ""
+            self._sentence_notes.append(
+                f"{dropped} sentences are left out: no glyph source draws all of their characters{names}"
+            )
+        return kept
 
     def _check_shaping(self, characters: set[str]) -> None:
         """Raise AlphabetError or RecipeError where the texts cannot be drawn as they are written.

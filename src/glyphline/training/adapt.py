@@ -3,14 +3,18 @@
 The training starts from the weights of the reader and mixes the hand's lines with those that the reader was trained
 on, so that it keeps what it knew. The result is an average of the old and the new weights (Wortsman et al. 2022,
 https://arxiv.org/abs/2109.01903): of a few shares the best on lines that were not trained on. The new reader is
-kept only if it reads lines of the hand better, and everybody's lines by at most MAX_COMMON_INCREASE worse.
+kept only if it reads lines of the hand better, and everybody's lines by at most MAX_COMMON_INCREASE worse. Lines that
+choose the share never measure the result.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
+import unicodedata
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,18 +24,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.alphabet import Alphabet
-from glyphline.composing.glyphs import Folder, open_glyphs
-from glyphline.composing.line_sets import LABELS, LineSet, normalization_of
+from glyphline.alphabet import Alphabet, min_ctc_steps
+from glyphline.composing.glyphs import SPLITS, Folder, open_glyphs
+from glyphline.composing.line_sets import LABELS, LineSet, normalization_of, open_glyph_pool
 from glyphline.composing.sentences import GENERATED_COUNT, is_available, split_of_text
-from glyphline.errors import GlyphlineError, UserError
+from glyphline.errors import GlyphlineError, ImageError, UserError
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.reading.recognition.recognizers import OnnxRecognizer, bundled_names
 from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, Recipe
-from glyphline.score import Score, character_error_rate, fold_none, score
+from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.calibrate import calibrate
 from glyphline.training.export import export
 from glyphline.training.labelled_lines import LabelledLine, open_labelled_lines
@@ -48,14 +52,16 @@ from glyphline.training.network import (
 from glyphline.training.quantize import compress_weights
 from glyphline.training.runs import BEST_WEIGHTS, LAST_CHECKPOINT
 from glyphline.training.train import train
-from glyphline.writing_direction import resolve_direction
+from glyphline.writing_direction import resolve_direction, to_visual
 
 INITIAL_SHARES = (0.75, 0.5, 0.25, 0.0)  # of the old weights in the average
 MAX_COMMON_INCREASE = 0.002  # of everybody's CER, a fraction; one composed line in ten has an error more at most
 OWN_SHARE = 0.5  # of the composed lines that are in the hand's glyphs
 LABELLED_SHARE = 0.3  # of all training lines that are the hand's labelled lines
 HELD_OUT = 0.25  # share of the labelled lines that are kept out to measure
+MAX_HELD_OUT = 0.5
 FEW_LINES = 8  # labelled lines below this number are too few to measure by
+NAMED_CHARACTERS = 20  # that a hand lacks and that are named; the others are counted
 MEASURED_LINES = 150  # composed lines of each kind by which readers are compared
 CALIBRATION_LINES = 200
 EPOCH_LINES, BATCH, PARTS = 256, 32, 2
@@ -63,7 +69,7 @@ LEARNING_RATE = 2e-4
 #: glyphs and sentences for everybody's lines where those of the reader's recipe are not on this machine
 EMBEDDED_GLYPHS, EMBEDDED_SENTENCES = "derived:strokes", ("built-in", f"generated:{GENERATED_COUNT}")
 GENERATED_KINDS = ("generated", "signs")  # sources of texts that are made up
-STATE_FILE = "adapt.json"
+STATE_FILE, CANDIDATE = "adapt.json", "adapted.onnx"
 
 Lines = tuple[list[npt.NDArray[np.uint8]], list[str]]  # canonical images and their texts
 
@@ -89,9 +95,10 @@ class Adaptation:
     initial_share: float  # of the old weights in it
     minutes: float  # of training, over all calls
     epochs: int
-    own: Comparison  # lines of the hand that were not trained on
-    own_kind: str  # "labelled" or "composed": what these lines are
+    own: Comparison | None  # lines of the hand that were not trained on; None where none were kept out
+    own_kind: str  # "labelled", "composed" or "": what these lines are
     common: Comparison  # everybody's lines
+    common_note: str  # what they lack on this machine; "" where it has all that the reader was trained on
     reason: str  # why it was kept or not, for people
 
 
@@ -102,42 +109,55 @@ def adapt(
     glyphs: Sequence[str] = (),
     lines: Sequence[Path] = (),
     minutes: float = 10,
+    held_out: float = HELD_OUT,
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> Adaptation:
     """Train a reader further for one hand, and write it to an .onnx file if it became better.
 
     out: the file to write; its folder OUT.adapt holds the training, from which an interrupted call goes on when it is
-    made again with the same arguments. model: a bundled reader, an .onnx file or a run folder. glyphs: glyph sources of
-    the hand, such as "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines and
-    training, above 0; comparing and calibrating take about two minutes more. report: receives one line for each step.
+    made again with the same arguments. Where the glyphs, the lines or the reader have changed since, the training
+    begins anew. model: a bundled reader, an .onnx file or a run folder. glyphs: glyph sources of the hand, such as
+    "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines and training, above 0;
+    comparing and calibrating take about two minutes more. held_out: share of the labelled lines, 0 to MAX_HELD_OUT,
+    that is kept out to measure; with 0 and without glyphs the hand is not measured, and everybody's lines alone decide
+    whether the reader is kept. report: receives one line for each step.
 
-    A quarter of the labelled lines is kept out to measure. With fewer than FEW_LINES of them the comparison is made on
-    lines composed in the hand's glyphs. Raises UserError without glyphs and lines, for a folder of other arguments, and
-    where `out` cannot be written; DataError for a model that cannot be trained further; and what `train`,
-    `open_glyphs` and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last epoch is kept.
+    With fewer than FEW_LINES labelled lines the comparison is made on lines composed in the hand's glyphs.
+    Raises UserError without glyphs and lines, for too few lines, for a folder of other arguments, and where `out` or
+    its folder cannot be written; DataError for a model that cannot be trained further; and what `train`, `open_glyphs`
+    and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last epoch is kept.
     """
     if not glyphs and not lines:
         raise UserError("adapt needs a hand: give --glyphs folder:HAND, --lines FOLDER, or both")
-    if out.suffix != ".onnx":
+    if out.suffix != ".onnx" or out.is_dir():
         raise UserError(f"{out}: a reader is an .onnx file; name it something.onnx")
     if not minutes > 0:
         raise UserError(f"{minutes:g} minutes: give a number above 0")
+    if not 0 <= held_out <= MAX_HELD_OUT:
+        raise UserError(f"{held_out:g} of the lines to keep out: give a share from 0 to {MAX_HELD_OUT}")
     network = load_any_network(_model_path(model))
     base = network.recipe
+    labelled = _read_labelled(lines, report)
     work = work_folder(out)
-    settings = {"model": model, "glyphs": list(glyphs), "lines": [str(folder) for folder in lines], "seed": seed}
-    state = _open_state(work, settings)
-    common = _available(base.lines, report)
+    settings = {
+        "model": model, "glyphs": list(glyphs), "lines": [str(folder) for folder in lines], "held_out": held_out,
+        "seed": seed,
+    }  # fmt: skip
+    common, common_note = available_lines(base.lines)
+    if common_note:
+        report(common_note)
     is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
     old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
-    trained, held_out = _divide(lines, old_reader, seed, report)
-    if not glyphs and len(held_out) < FEW_LINES // 4:
-        raise UserError(
-            f"only {len(held_out)} labelled lines are left to measure by: give at least {FEW_LINES} lines, or "
-            "--glyphs of the hand"
-        )
-    own = _own_lines(common, base.lines, glyphs, trained)
+    own = _own_lines(common, base.lines, glyphs, labelled)
+    if glyphs:
+        _report_lacking(glyphs, common, own, report)
+    usable = _without_misfits(_without_faults(labelled, own, network.steps, report), old_reader, report)
+    trained, kept_out = _divide(usable, held_out, seed)
+    if lines:
+        report(f"{len(usable)} labelled lines: {len(trained)} to train on, {len(kept_out)} kept out")
+        _check_counts(len(trained), len(kept_out), has_glyphs=bool(glyphs), measured=held_out > 0, report=report)
+    state = _open_state(work, settings, _fingerprint(network, glyphs, labelled), report)
     if trained:
         _write_labelled(trained, work / "lines")
         own = dataclasses.replace(own, labelled=(LabelledShare(str(work / "lines"), LABELLED_SHARE),))
@@ -148,10 +168,23 @@ def adapt(
     others = tuple(dataclasses.replace(share, weight=0.0) for share in common.glyphs)  # for characters it lacks
     hand = (*_hand_shares(glyphs, 1.0), *others) if glyphs else ()
     own_composed = dataclasses.replace(own, glyphs=hand, labelled=()) if glyphs else None
-    choice_lines, test_lines, kind = _measured_lines(own_composed, held_out, base.lines, seed)
-    common_lines = LineSet(common, "test", seed).canonical_batch(range(MEASURED_LINES))
-    mixed, share = _choose_share(network, load_network(work / BEST_WEIGHTS)[0], choice_lines, common_lines)
-    return _finish(out, work, old_reader, mixed, recipe, share, state, (test_lines, kind), common_lines, common, report)
+    folds, kind = _folds(own_composed, kept_out if held_out else [], base.lines, seed)
+    choice_lines, common_lines = (
+        LineSet(common, split, seed).canonical_batch(range(MEASURED_LINES)) for split in ("val", "test")
+    )
+    mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
+    stored = dataclasses.replace(common, alphabet=own.alphabet, labelled=())  # a later call adapts from these lines
+    mixed = mixtures.network(mixtures.share)
+    mixed.recipe = dataclasses.replace(recipe, lines=stored)
+    candidate = _make_candidate(work, mixed, report)
+    own_result, common_result = _compare(old_reader, candidate, mixtures, folds, common_lines)
+    kept, reason = _decide(own_result, common_result, out, work)
+    result = Adaptation(
+        kept, mixtures.share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note,
+        reason,
+    )  # fmt: skip
+    write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
+    return result
 
 
 def work_folder(out: Path) -> Path:
@@ -166,21 +199,54 @@ def _model_path(model: str) -> Path:
     return Path(model)
 
 
-def _open_state(work: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The state of an earlier call with the same settings, or a new one. Raises UserError for other settings."""
+def _open_state(
+    work: Path, settings: dict[str, Any], fingerprint: int, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """The state of an earlier call with the same settings and the same data, or a new one. Makes the folder.
+
+    fingerprint: see `_fingerprint`. A training on other data is deleted: lines that it trained on might measure it now.
+    Raises UserError for other settings, for a damaged state, and where the folder cannot be written.
+    """
     path = work / STATE_FILE
-    if path.exists():
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if state["settings"] != settings:
-            raise UserError(f"{work} holds the training of other settings: delete it, or choose another --out")
-        return state
-    return {"settings": settings, "seconds": 0.0, "epochs": 0, "minutes": 0.0}  # minutes: that were used up
+    try:
+        if path.exists():
+            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if state["settings"] != settings:
+                raise UserError(f"{work} holds the training of other settings: delete it, or choose another --out")
+            if state["fingerprint"] == fingerprint:
+                return state
+            report(f"the glyphs, the lines or the reader have changed since {work} was trained: it begins anew")
+            shutil.rmtree(work)
+        work.mkdir(parents=True, exist_ok=True)
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged: delete {work}, or choose another --out") from None
+    except OSError as error:
+        raise UserError(f"cannot write {work}: {error.strerror or error}") from None
+    return {"settings": settings, "fingerprint": fingerprint, "seconds": 0.0, "epochs": 0, "minutes": 0.0}
 
 
-def _available(lines: LinesRecipe, report: Callable[[str], None]) -> LinesRecipe:
-    """The lines of a reader's recipe without the glyphs and sentences that are not on this machine.
+def _fingerprint(network: Network, glyphs: Sequence[str], labelled: Sequence[LabelledLine]) -> int:
+    """A checksum of the reader's weights, of the hand's glyphs and of the labelled lines."""
+    checksum = 0
+    for weights in network.state_dict().values():
+        checksum = zlib.crc32(weights.numpy().tobytes(), checksum)
+    for source in map(open_glyphs, glyphs):
+        digests = sorted(set().union(*(source.digests(split) for split in SPLITS)))
+        checksum = zlib.crc32(repr(digests).encode(), checksum)
+    for line in labelled:
+        checksum = zlib.crc32(line.text.encode(), checksum)
+        try:
+            checksum = zlib.crc32(line.image().tobytes(), checksum)
+        except ImageError:
+            continue  # it is left out
+    return checksum
 
-    Where none are left, those that are part of glyphline take their place.
+
+def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
+    """The lines of a reader's recipe without what is not on this machine, and a sentence that says what this is.
+
+    Where no glyphs or no sentences are left, those that are part of glyphline take their place. Labelled lines are left
+    out: they are in the folders of another training.
     """
     kept, missing = [], []
     for share in lines.glyphs:
@@ -200,45 +266,123 @@ def _available(lines: LinesRecipe, report: Callable[[str], None]) -> LinesRecipe
         else:
             missing.append(spec)
     sentences = sentences or [(spec, 1.0) for spec in EMBEDDED_SENTENCES]
-    if missing:
-        report(f"everybody's lines are composed without {', '.join(missing)}: not on this machine")
-    return dataclasses.replace(
+    note = f"everybody's lines are composed without {', '.join(missing)}: not on this machine" if missing else ""
+    common = dataclasses.replace(
         lines, glyphs=tuple(kept) or (GlyphShare(EMBEDDED_GLYPHS),), sentences=tuple(spec for spec, _ in sentences),
         sentence_weights=tuple(weight for _, weight in sentences),
-        test_sentences=tuple(spec for spec in lines.test_sentences if spec in dict(sentences)),
+        test_sentences=tuple(spec for spec in lines.test_sentences if spec in dict(sentences)), labelled=(),
+        undrawn="drop",
     )  # fmt: skip
+    return common, note
 
 
-def _divide(
-    folders: Sequence[Path], reader: LineReader, seed: int, report: Callable[[str], None]
-) -> tuple[list[LabelledLine], list[LabelledLine]]:
-    """The labelled lines to train on, and those that are kept out.
+def _report_lacking(
+    glyphs: Sequence[str], common: LinesRecipe, own: LinesRecipe, report: Callable[[str], None]
+) -> None:
+    """Say which characters of the alphabet the hand's glyphs lack, and whose glyphs draw them."""
+    hand, others = (
+        open_glyph_pool(dataclasses.replace(own, glyphs=shares), "train")
+        for shares in (_hand_shares(glyphs, 1.0), common.glyphs)
+    )
+    lacking = [c for c in Alphabet.from_name(own.alphabet).characters if c != " " and not hand.draws(c)]
+    if not lacking:
+        return
+    common_first = sorted(lacking, key=lambda c: not (c.isascii() and c.isalnum()))
+    more = f" and {len(lacking) - NAMED_CHARACTERS} more" if len(lacking) > NAMED_CHARACTERS else ""
+    drawn = [others.sources[others.source_for(c, 0)].name for c in lacking if others.draws(c)]
+    report(
+        f"the hand's glyphs lack {' '.join(common_first[:NAMED_CHARACTERS])}{more}: "
+        f"{', '.join(dict.fromkeys(drawn)) or 'nothing'} draws them"
+    )
 
-    reader: the old one, which tells the lines whose text belongs to another picture; they are named and left out.
-    Lines whose text belongs to another split than train are never trained on, because composed test lines may hold it.
-    """
+
+def _read_labelled(folders: Sequence[Path], report: Callable[[str], None]) -> list[LabelledLine]:
+    """The labelled lines of some folders."""
     labelled: list[LabelledLine] = []
     for folder in folders:
         opened = open_labelled_lines(folder)
         labelled += opened.lines
         for note in opened.notes:
             report(note)
+    return labelled
+
+
+def _without_faults(
+    labelled: Sequence[LabelledLine], lines: LinesRecipe, steps: Callable[[int], int], report: Callable[[str], None]
+) -> list[LabelledLine]:
+    """The labelled lines whose picture can be read and is wide enough for its text. The others are named.
+
+    lines: with the alphabet of the texts. steps: width of a line in px -> time steps that the network gives.
+    """
+    alphabet, normalization = Alphabet.from_name(lines.alphabet), normalization_of(lines)
+    direction = resolve_direction(lines.direction, alphabet.characters)
+    kept = []
+    for line in labelled:
+        try:
+            image = canonical_line_image(line.image(), lines.height, normalization)
+        except ImageError as error:
+            report(f"{line.name} is left out: {error}")
+            continue
+        known = "".join(c for c in line.text if c in alphabet)
+        if min_ctc_steps(alphabet.encode(to_visual(known, direction))) > steps(image.shape[1]):
+            report(f'{line.name} is left out: its picture is too narrow for "{line.text}"')
+            continue
+        kept.append(line)
+    return kept
+
+
+def _without_misfits(
+    labelled: Sequence[LabelledLine], reader: LineReader, report: Callable[[str], None]
+) -> list[LabelledLine]:
+    """The labelled lines without those whose text belongs to another picture. These are named.
+
+    reader: the old one, which tells them.
+    """
     misfits = dict(find_misfits(labelled, reader))
     for k, read in misfits.items():
         report(f'{labelled[k].name} is left out: its text is "{labelled[k].text}", but the picture shows "{read}"')
-    labelled = [line for k, line in enumerate(labelled) if k not in misfits]
-    held_out = [line for line in labelled if split_of_text(line.text) != "train"]
-    rest = [line for line in labelled if split_of_text(line.text) == "train"]
-    missing = round(HELD_OUT * len(labelled)) - len(held_out) if len(labelled) >= FEW_LINES else 0
-    order = np.random.default_rng(seed).permutation(len(rest))
-    chosen = set(order[: max(0, missing)].tolist())
-    held_out += [line for k, line in enumerate(rest) if k in chosen]
-    trained = [line for k, line in enumerate(rest) if k not in chosen]
-    if folders:
-        report(f"{len(labelled)} labelled lines: {len(trained)} to train on, {len(held_out)} kept out to measure")
-        if len(labelled) < FEW_LINES:
-            report(f"fewer than {FEW_LINES} lines teach little and measure nothing: write more, or a sheet of glyphs")
-    return trained, held_out
+    return [line for k, line in enumerate(labelled) if k not in misfits]
+
+
+def _divide(
+    labelled: Sequence[LabelledLine], held_out: float, seed: int
+) -> tuple[list[LabelledLine], list[LabelledLine]]:
+    """The labelled lines to train on, and those that are kept out: about the share held_out.
+
+    Lines whose text belongs to another split than train are never trained on, because composed test lines may hold it.
+    The others are chosen by a checksum of their text, so that lines of the same text stay together, and most stay where
+    they are when lines are added. Of fewer than FEW_LINES lines no others are kept out.
+    """
+    in_train = [line.text for line in labelled if split_of_text(line.text) == "train"]
+    checksums = {text: zlib.crc32(f"{seed} {text}".encode()) for text in in_train}
+    missing = len(labelled) - len(in_train)
+    wanted = round(held_out * len(labelled)) - missing if len(labelled) >= FEW_LINES else 0
+    ordered = sorted(checksums[text] for text in in_train)
+    limit = ordered[wanted - 1] if wanted > 0 else -1
+    trained = [line for line in labelled if checksums.get(line.text, -1) > limit]
+    return trained, [line for line in labelled if checksums.get(line.text, -1) <= limit]
+
+
+def _check_counts(
+    trained: int, kept_out: int, *, has_glyphs: bool, measured: bool, report: Callable[[str], None]
+) -> None:
+    """Say what few labelled lines are good for. Raises UserError where too few are left to train on or measure by.
+
+    trained, kept_out: numbers of labelled lines. has_glyphs: whether lines composed in the hand's glyphs teach and
+    measure too.
+    """
+    count = trained + kept_out
+    if count < FEW_LINES:
+        report(f"fewer than {FEW_LINES} lines teach little and measure nothing: write more, or a sheet of glyphs")
+    if has_glyphs:
+        return
+    if measured and (count < FEW_LINES or kept_out < 2):
+        raise UserError(
+            f"{count} labelled lines are too few to measure by: give at least {FEW_LINES}, or --glyphs of the hand; "
+            "with --held-out 0 nothing is measured"
+        )
+    if not trained:
+        raise UserError(f"none of the {count} labelled lines is left to train on: give more, or --glyphs of the hand")
 
 
 def _hand_shares(glyphs: Sequence[str], weight: float) -> tuple[GlyphShare, ...]:
@@ -254,7 +398,7 @@ def _own_lines(
     have many more characters than are asked for. The direction of the lines stays that of the reader.
     """
     alphabet = Alphabet.from_name(base.alphabet).characters
-    characters = {c for line in labelled for c in line.text}
+    characters = {c for line in labelled for c in line.text if unicodedata.category(c)[0] != "C"}  # they have no shape
     for source in map(open_glyphs, glyphs):
         if isinstance(source, Folder):
             characters |= set(source.characters("train"))
@@ -299,7 +443,6 @@ def _train_for(
 
     state: see `_open_state`; brought up to date after each epoch.
     """
-    work.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
 
     def note(epoch: int, pairs: Sequence[tuple[str, str]]) -> bool:
@@ -320,8 +463,8 @@ def _train_for(
     if state["minutes"] >= minutes and (work / LAST_CHECKPOINT).exists():
         return
     train(
-        recipe, work, resume=(work / LAST_CHECKPOINT).exists(), trackers=("csv",), progress=False,
-        report=lambda _: None, on_epoch=note,
+        recipe, work, resume=(work / LAST_CHECKPOINT).exists(), trackers=("csv",), progress=False, report=report,
+        on_epoch=note,
     )  # fmt: skip
 
 
@@ -331,83 +474,114 @@ def _canonical(lines: Sequence[LabelledLine], recipe: LinesRecipe) -> Lines:
     return images, [line.text for line in lines]
 
 
-def _measured_lines(
+def _folds(
     composed: LinesRecipe | None, held_out: Sequence[LabelledLine], base: LinesRecipe, seed: int
-) -> tuple[Lines, Lines, str]:
-    """The lines that choose the share, those that measure the result, and what the latter are.
+) -> tuple[list[tuple[Lines, Lines]], str]:
+    """Pairs of lines that choose the share and lines that measure it, and what the latter are; [] without any.
 
-    Labelled lines measure where there are enough of them. Then composed lines of the hand choose, or the other half of
-    the labelled ones where there are no glyphs.
+    Labelled lines measure where there are enough of them, and composed lines of the hand choose. Without glyphs each
+    half of the labelled lines measures the share that the other half has chosen.
     """
     if composed is None:
-        images, texts = _canonical(held_out, base)
-        return (images[::2], texts[::2]), (images[1::2], texts[1::2]), "labelled"
+        halves = [_canonical(held_out[k::2], base) for k in range(2)]
+        return ([(halves[0], halves[1]), (halves[1], halves[0])], "labelled") if held_out else ([], "")
     own = LineSet(composed, "val", seed).canonical_batch(range(MEASURED_LINES))
     if len(held_out) >= FEW_LINES // 2:
-        return own, _canonical(held_out, base), "labelled"
-    return own, LineSet(composed, "test", seed).canonical_batch(range(MEASURED_LINES)), "composed"
+        return [(own, _canonical(held_out, base))], "labelled"
+    return [(own, LineSet(composed, "test", seed).canonical_batch(range(MEASURED_LINES)))], "composed"
 
 
-def _cer(reader: LineReader, lines: Lines) -> Score:
-    images, truths = lines
-    return score(truths, [decoded.text for decoded in reader.decode_canonical(list(images))])
+def _read(reader: LineReader, lines: Lines) -> list[str]:
+    return [decoded.text for decoded in reader.decode_canonical(list(lines[0]))]
 
 
-def _choose_share(initial: Network, trained: Network, own: Lines, common: Lines) -> tuple[Network, float]:
-    """The average of both networks that reads the hand's lines best, of those that everybody's lines permit.
+class Mixtures:
+    """The averages of an initial and a trained network with INITIAL_SHARES of the initial weights.
 
-    They are read greedily. Where no share permits, it is the one with the most of the old weights.
+    `shares`: for each fold the share that reads its choosing lines best, of those that everybody's lines permit; where
+    none permits, that with the most of the initial weights. `share`: the one for the choosing lines of all folds. They
+    are read greedily. Without folds it is the permitted one with the least of the initial weights.
     """
-    mixed = Network(trained.recipe).eval()
-    new_characters = copy_matching_weights(mixed, initial)
-    new_classes = [trained.alphabet.characters.index(c) + 1 for c in new_characters]
-    old = {name: weight.clone() for name, weight in mixed.state_dict().items()}
-    new = trained.state_dict()
-    limit = _cer(LineReader(TorchRecognizer(initial), GreedyDecoder()), common).cer + MAX_COMMON_INCREASE
-    results = []
-    for share in INITIAL_SHARES:
-        mixed.load_state_dict(mix_weights(old, new, share, new_classes))
-        reader = LineReader(TorchRecognizer(mixed), GreedyDecoder())
-        results.append((share, _cer(reader, own).cer, _cer(reader, common).cer))
-    permitted = [row for row in results if row[2] <= limit] or results[:1]
-    share = min(permitted, key=lambda row: row[1])[0]
-    mixed.load_state_dict(mix_weights(old, new, share, new_classes))
-    return mixed, share
+
+    def __init__(self, initial: Network, trained: Network, folds: Sequence[tuple[Lines, Lines]], common: Lines) -> None:
+        self._recipe = trained.recipe
+        mixed = self._new_network()
+        new_characters = copy_matching_weights(mixed, initial)
+        self._new_classes = [trained.alphabet.characters.index(c) + 1 for c in new_characters]
+        self._old = {name: weight.clone() for name, weight in mixed.state_dict().items()}
+        self._new = trained.state_dict()
+        readers = {share: LineReader(TorchRecognizer(self.network(share)), GreedyDecoder()) for share in INITIAL_SHARES}
+        limit = _cer(LineReader(TorchRecognizer(initial), GreedyDecoder()), common) + MAX_COMMON_INCREASE
+        permitted = [share for share, reader in readers.items() if _cer(reader, common) <= limit]
+        permitted = permitted or [max(INITIAL_SHARES)]
+        texts = {share: [_read(readers[share], lines) for lines, _ in folds] for share in permitted}
+
+        def choose(chosen: Sequence[int]) -> float:
+            truths = [text for k in chosen for text in folds[k][0][1]]
+            cers = {s: score(truths, [text for k in chosen for text in read[k]]).cer for s, read in texts.items()}
+            return min(permitted, key=lambda share: cers[share])
+
+        self.shares = [choose([k]) for k in range(len(folds))]
+        self.share = choose(range(len(folds))) if folds else min(permitted)
+
+    def _new_network(self) -> Network:
+        return Network(self._recipe).eval()
+
+    def network(self, share: float) -> Network:
+        """The average with a share of the initial weights."""
+        network = self._new_network()
+        network.load_state_dict(mix_weights(self._old, self._new, share, self._new_classes))
+        return network
 
 
-def _finish(
-    out: Path, work: Path, old_reader: LineReader, network: Network, recipe: Recipe, share: float,
-    state: dict[str, Any], own: tuple[Lines, str], common_lines: Lines, common: LinesRecipe,
-    report: Callable[[str], None],
-) -> Adaptation:  # fmt: skip
-    """Export, calibrate and compare the new reader, and write it where it is better."""
-    candidate = work / "adapted.onnx"
+def _cer(reader: LineReader, lines: Lines) -> float:
+    return score(lines[1], _read(reader, lines)).cer
+
+
+def _make_candidate(work: Path, network: Network, report: Callable[[str], None]) -> LineReader:
+    """Export and calibrate the new reader. Returns it opened; its file is work / CANDIDATE."""
     save_weights(network, work / "adapted.pt")
-    export(work / "adapted.pt", candidate)
-    compress_weights(candidate, candidate, bits=8)
+    export(work / "adapted.pt", work / CANDIDATE)
+    compress_weights(work / CANDIDATE, work / CANDIDATE, bits=8)
     report("calibrating its confidences")
-    calibrate(candidate, dataclasses.replace(recipe, lines=dataclasses.replace(common, labelled=())), CALIBRATION_LINES)
-    readers = [old_reader, open_line_reader(OnnxRecognizer(candidate))]
-    comparisons = []
-    for lines in (own[0], common_lines):
-        before, after = (_cer(reader, lines) for reader in readers)
-        right = [round(result.exact * result.lines) for result in (before, after)]
-        comparisons.append(
-            Comparison(before.lines, before.cer, before.cer_interval, after.cer, after.cer_interval, *right)
-        )
-    own_result, common_result = comparisons
-    if own_result.after >= own_result.before:
-        kept, reason = False, "it does not read the hand better, so it was not kept"
-    elif common_result.after - common_result.before > MAX_COMMON_INCREASE:
-        kept, reason = False, "it reads everybody's lines worse, so it was not kept"
-    else:
-        kept, reason = True, f"kept in {out}"
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            with replace_atomically(out) as temporary:
-                temporary.write_bytes(candidate.read_bytes())
-        except OSError as error:
-            raise UserError(f"cannot write {out}: {error.strerror or error}") from None
-    result = Adaptation(kept, share, state["seconds"] / 60, state["epochs"], own_result, own[1], common_result, reason)
-    write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
-    return result
+    calibrate(work / CANDIDATE, network.recipe, CALIBRATION_LINES)
+    return open_line_reader(OnnxRecognizer(work / CANDIDATE))
+
+
+def _compare(
+    old: LineReader, new: LineReader, mixtures: Mixtures, folds: Sequence[tuple[Lines, Lines]], common: Lines
+) -> tuple[Comparison | None, Comparison]:
+    """Compare the readers on the measuring lines of the folds and on everybody's.
+
+    Where a fold has chosen another share than the new reader has, the average with this share reads its lines.
+    """
+    truths, before, after = list[str](), list[str](), list[str]()
+    for share, (_, lines) in zip(mixtures.shares, folds, strict=True):
+        other = None if share == mixtures.share else open_line_reader(TorchRecognizer(mixtures.network(share)))
+        truths += lines[1]
+        before += _read(old, lines)
+        after += _read(other or new, lines)
+    own = _comparison(truths, before, after) if folds else None
+    return own, _comparison(common[1], _read(old, common), _read(new, common))
+
+
+def _comparison(truths: list[str], before: list[str], after: list[str]) -> Comparison:
+    results = [score(truths, texts) for texts in (before, after)]
+    right = [round(result.exact * result.lines) for result in results]
+    old, new = results
+    return Comparison(old.lines, old.cer, old.cer_interval, new.cer, new.cer_interval, *right)
+
+
+def _decide(own: Comparison | None, common: Comparison, out: Path, work: Path) -> tuple[bool, str]:
+    """Whether the new reader is kept, and why. It is written to `out` then. Raises UserError where it cannot be."""
+    if own is not None and own.after >= own.before:
+        return False, "it does not read the hand better, so it was not kept"
+    if common.after - common.before > MAX_COMMON_INCREASE:
+        return False, "it reads everybody's lines worse, so it was not kept"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replace_atomically(out) as temporary:
+            temporary.write_bytes((work / CANDIDATE).read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from None
+    return True, f"kept in {out}" + ("" if own else "; whether it reads the hand better was not measured")

@@ -32,11 +32,19 @@ def find_misfits(lines: Sequence[LabelledLine], reader: LineReader) -> Iterator[
 
 
 def is_misfit(posteriors: Posteriors, text: str) -> bool:
-    """Whether a text cannot be what the picture of these posteriors shows."""
-    return posteriors.confidence >= MIN_SEEN and gap(posteriors, text) > MAX_GAP
+    """Whether a text cannot be what the picture of these posteriors shows.
+
+    Of a text with fewer than half of its characters in the reader's alphabet nothing is said: it is to be learned.
+    """
+    known = sum(character in posteriors.alphabet for character in text)
+    return 2 * known >= len(text) and posteriors.confidence >= MIN_SEEN and gap(posteriors, text) > MAX_GAP
 
 
 def gap(posteriors: Posteriors, text: str) -> float:
-    """How much less probable than the best reading a text is, in nats a character of the longer of both."""
-    own, read = score_texts(posteriors, [text, posteriors.greedy.text])
-    return float(read - own) / max(1, len(text), len(posteriors.greedy.text))
+    """How much less probable than the best reading a text is, in nats a character of the longer of both.
+
+    Characters outside the reader's alphabet, which it cannot have read, are left out of the text.
+    """
+    known = "".join(character for character in text if character in posteriors.alphabet)
+    own, read = score_texts(posteriors, [known, posteriors.greedy.text])
+    return float(read - own) / max(1, len(known), len(posteriors.greedy.text))

@@ -10,7 +10,7 @@
 //   teaching() -> {state, in_use, readers, taught, step, folder, min_lines}   whether the reader may be taught here
 //   teach(zip, minutes, onStep) -> {result, left_out}  zip: Blob of labelled lines; onStep: with {step, seconds_left, left_out}
 //   followTeaching(onStep) -> as teach                 the teaching that runs
-//   cancelTeaching(), useReader("original" or "mine") -> as teaching
+//   cancelTeaching(), useReader("original", "mine" or "previous") -> as teaching
 //
 // Each rejects with a ReaderError.
 

@@ -37,11 +37,14 @@ export function wireTeaching(serverReader, ask) {
   [reader, withKey] = [serverReader, ask];
   $("teach").addEventListener("click", teach);
   $("teach-cancel").addEventListener("click", () => attempt(() => reader.cancelTeaching()));
-  $("use-reader").addEventListener("click", async () => {
-    tell("Changing the reader.");
-    if (await attempt(async () => { service = await withKey(() => reader.useReader(other())); })) tell(inUse());
-    showState();
-  });
+  $("use-reader").addEventListener("click", () => use(other()));
+  $("use-previous").addEventListener("click", () => use("previous"));
+}
+
+async function use(name) {
+  tell("Changing the reader.");
+  if (await attempt(async () => { service = await withKey(() => reader.useReader(name)); })) tell(inUse());
+  showState();
 }
 
 /** Ask the service whether it teaches, and show what can be done. */
@@ -77,7 +80,8 @@ function expectation(count) {
 }
 
 const other = () => (service.in_use === "mine" ? "original" : "mine");
-const inUse = () => (service.in_use === "mine" ? "Your reader is in use." : "The original reader is in use.");
+const NAMES = { original: "The original reader", mine: "Your reader", previous: "The reader that was taught before" };
+const inUse = () => `${NAMES[service.in_use]} is in use.`;
 
 /** Show what can be done now. */
 function showState() {
@@ -87,13 +91,16 @@ function showState() {
   $("teach-choice").hidden = !canTeach;
   $("teach-progress").hidden = $("teach-cancel").hidden = !isTeaching;
   $("use-reader").hidden = isTeaching || service.readers.length < 2;
+  $("use-previous").hidden = isTeaching || !service.readers.includes("previous") || service.in_use === "previous";
+  $("use-previous").textContent = `Use the reader that learned ${learnedOn(service.taught_before)}`;
   $("use-reader").textContent = service.in_use === "mine" ? "Use the original reader again" : "Use my reader";
-  $("reader-in-use").textContent = service.readers.length < 2 ? "" : `${inUse()} Yours learned on ${learnedOn()}.`;
+  $("reader-in-use").textContent = service.readers.length < 2 ? "" : `${inUse()} Yours learned ${learnedOn(service.taught)}.`;
   if (focused.closest("#teaching") && !focused.checkVisibility()) $("teaching-title").focus();
 }
 
-function learnedOn() {
-  return service.taught ? new Date(service.taught.time).toLocaleDateString(undefined, { dateStyle: "long" }) : "an earlier day";
+function learnedOn(taught) {
+  if (!taught) return "on an earlier day";
+  return `on ${new Date(taught.time).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" })}`;
 }
 
 async function teach() {
