@@ -4,12 +4,13 @@
 
 Lines: hand print and cursive lines of $GLYPHLINE_DATA/photos, and composed test lines of recipes/natural.yaml in each
 hand font of recipes/fonts/hand and held-out, each font apart, because a hand that the reader cannot read must not lose
-its lines. Each line is taken with its own text, and with that of the next line.
+its lines. Each line is taken with its own text, and with that of the next line, as in a list of labels that is shifted.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from dataclasses import replace
@@ -24,14 +25,15 @@ from glyphline.reading.lines import open_line_reader
 from glyphline.reading.recognition.posteriors import Posteriors
 from glyphline.recipe import GlyphShare, load_recipe
 from glyphline.score import score
-from glyphline.training.misfits import MAX_GAP, MIN_SEEN, gap
+from glyphline.training.misfits import MAX_GAP, MAX_LEAD, MIN_SEEN, gaps, neighbours_of
 from pages import LINES as WORDS_AND_LINES
 from pages import load_photographs
 from reading import RESULTS, ROOT
 
 LINES = 12  # of a font
 HARD = 0.3  # CER, from which on a font counts as a hand that the reader cannot read
-LIMITS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0)  # nats a character
+GAPS = (4.0, 6.0, 8.0)  # nats a character: limits of the gap alone
+LEADS = (0.5, 1.0, 2.0, 3.0)  # limits of the lead, beside MAX_GAP
 
 
 def photographs() -> tuple[list[Any], list[str]]:
@@ -55,14 +57,21 @@ def font_lines(path: Path) -> tuple[list[Any], list[str]]:
 
 
 def gaps_of(images: list[Any], texts: list[str]) -> dict[str, Any]:
-    """The gaps of the right and of the wrong texts, of lines of which enough is seen."""
+    """The gaps and the leads of the right and of the wrong texts; the gap is 0 where too little is seen.
+
+    Lines that are too narrow for their text are left out: `adapt` names them apart.
+    """
     read: list[Posteriors] = reader.recognize(images)
-    seen = [k for k, p in enumerate(read) if p.confidence >= MIN_SEEN]
-    return {
-        "lines": len(read), "seen": len(seen), "cer": score(texts, [p.greedy.text for p in read]).cer,
-        "right": [gap(read[k], texts[k]) for k in seen],
-        "wrong": [gap(read[k], texts[(k + 1) % len(texts)]) for k in seen],
-    }  # fmt: skip
+    wide = [k for k, posteriors in enumerate(read) if math.isfinite(gaps(posteriors, [texts[k]])[0])]
+    read, texts = [read[k] for k in wide], [texts[k] for k in wide]
+    measured: dict[str, Any] = {"lines": len(read), "cer": score(texts, [p.greedy.text for p in read]).cer}
+    for kind, labels in (("right", texts), ("wrong", texts[1:] + texts[:1])):
+        rows = []
+        for k, posteriors in enumerate(read):
+            own, *others = gaps(posteriors, [labels[k], *neighbours_of(labels, k)])
+            rows.append((own if posteriors.confidence >= MIN_SEEN else 0.0, own - min(others)))
+        measured[kind] = rows
+    return measured
 
 
 if __name__ == "__main__":
@@ -75,11 +84,14 @@ if __name__ == "__main__":
     rows = []
     for name, members in (("photographs", [sets["photographs"]]), ("hand fonts", fonts),
                           ("hard hand fonts", [row for row in fonts if row["cer"] > HARD])):  # fmt: skip
-        right, wrong = (np.concatenate([row[key] for row in members]) for key in ("right", "wrong"))
-        rows.append({
-            "set": name, "lines": sum(row["lines"] for row in members), "cer": mean(row["cer"] for row in members),
-            "right_named": {str(t): float(np.sum(right > t)) / sum(row["lines"] for row in members) for t in LIMITS},
-            "wrong_named": {str(t): float(np.sum(wrong > t)) / sum(row["lines"] for row in members) for t in LIMITS},
-        })  # fmt: skip
-        print(json.dumps(rows[-1], indent=1))
-    (RESULTS / "misfits.json").write_text(json.dumps({"limit": MAX_GAP, "sets": rows}, indent=1) + "\n")
+        row = {"set": name, "lines": sum(m["lines"] for m in members), "cer": mean(m["cer"] for m in members)}
+        for kind in ("right", "wrong"):
+            gap, lead = np.concatenate([m[kind] for m in members]).T
+            row[f"{kind}_named"] = {
+                **{f"gap {limit}": float(np.mean(gap > limit)) for limit in GAPS},
+                **{f"gap {MAX_GAP} or lead {t}": float(np.mean((gap > MAX_GAP) | (lead > t))) for t in LEADS},
+            }
+        rows.append(row)
+        print(json.dumps(row, indent=1))
+    limits = {"gap": MAX_GAP, "lead": MAX_LEAD}
+    (RESULTS / "misfits.json").write_text(json.dumps({"limits": limits, "sets": rows}, indent=1) + "\n")

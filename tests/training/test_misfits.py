@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from glyphline.imaging.documents import GreyImage
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.recipe import recipe_from
 from glyphline.training.labelled_lines import LabelledLine
-from glyphline.training.misfits import find_misfits
+from glyphline.training.misfits import MIN_SEEN, find_misfits, neighbours_of
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,22 @@ def test_texts_of_other_lines_are_found(reader: LineReader, composed: tuple[list
     assert list(find_misfits(labelled(images, texts), reader)) == []
     swapped = [texts[1], texts[0], *texts[2:]]
     assert [number for number, _ in find_misfits(labelled(images, swapped), reader)] == [0, 1]
+
+
+def test_shifted_labels_are_found_where_little_is_seen(
+    reader: LineReader, composed: tuple[list[GreyImage], list[str]]
+) -> None:
+    images, texts = composed
+    blurred = [cv2.GaussianBlur(image, (0, 0), image.shape[0] / 14) for image in images]
+    seen = [posteriors.confidence for posteriors in reader.recognize(blurred)]
+    assert min(seen) < MIN_SEEN
+    assert list(find_misfits(labelled(blurred, texts), reader)) == []
+    found = [number for number, _ in find_misfits(labelled(blurred, [*texts[1:], texts[0]]), reader)]
+    assert len(found) >= 5 and seen.index(min(seen)) in found
+
+
+def test_neighbours_are_the_other_texts_beside_a_line() -> None:
+    assert neighbours_of(["a", "b", "b", "c", "d"], 1) == ["a", "c"] and neighbours_of(["a"], 0) == []
 
 
 def test_small_mistakes_of_the_reader_are_no_misfit(
