@@ -2,18 +2,21 @@
 
 python benchmarks/sheets.py    # needs `make fonts`; writes benchmarks/results/sheets.json and docs/figures/hand-*
 
-A hand is a font of recipes/fonts/held-out or hand, or a writer of the Hershey strokes. It is written into the printed
-pages with its own pen, size and irregularity, and photographed on a table: perspective, curled paper, uneven light
-and a shadow, blur, noise, JPEG (tests/composing/simulated_sheets.py). A box is cut right when at least COMPLETE of the
-character's ink is there within 1 px (0.1 mm), and at most FOREIGN of what was cut is farther than 0.5 mm from it: no
-line of the box, no speck. Faults are planted: empty boxes, characters across the line of a box, pages upside down or
-sideways, a corner under a thumb, a page of another sheet. Each must be named, and nothing else.
+A hand is a font of recipes/fonts/held-out or held-out-hands, or a writer of the Hershey strokes' test split: no
+training has seen them. It is written into the printed pages with its own pen, size and irregularity, and photographed
+on a table: perspective, curled paper, uneven light and a shadow, blur, noise, JPEG
+(tests/composing/simulated_sheets.py). A box is cut right when at least COMPLETE of the character's ink is there within
+1 px (0.1 mm), and at most FOREIGN of what was cut is farther than 0.5 mm from it: no line of the box, no speck. Faults
+are planted: empty boxes, characters across the line of a box, pages upside down or sideways; and, in a folder for
+`glyphline glyphs`, a page of another sheet, a page twice, a page that is missing, a corner under a thumb. Each must be
+named, and nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +33,6 @@ from glyphline.composing.hand import CONTACT_SHEET, HandFolder
 from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import CORNERS, Sheet, choose_lines
 from glyphline.composing.sheet_photos import FoundPage, check_page, cut_page, find_page
-from glyphline.errors import ImageError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "composing"))
@@ -42,10 +44,11 @@ COMPLETE, FOREIGN = 0.99, 0.01  # shares of the ink's pixels
 FAULTS = 2  # boxes of a page that are left empty, and as many in which the character crosses the line
 FONTS = (
     "held-out/walter-turncoat", "held-out/amatic-sc", "held-out/permanent-marker", "held-out/rock-salt",
-    "held-out/parisienne", "hand/caveat",
+    "held-out/parisienne", "held-out-hands/julee", "held-out-hands/montez", "held-out-hands/water-brush",
 )  # fmt: skip
+SPLIT = "test"  # of the strokes; a source of one font has it in every split
 STROKE_WRITERS = (1, 2)
-SHOWN = "hand/caveat"  # the hand in the figures of the documentation
+SHOWN = "held-out-hands/julee"  # the hand in the figures of the documentation
 
 
 def open_font(name: str, folder: Path) -> GlyphSource:
@@ -65,6 +68,8 @@ def score_page(cuts: Any, filled: FilledPage, counts: Counter[str], errors: list
         if planted:
             counts[f"planted {planted}"] += 1
             counts[f"named {planted}"] += cut.fault.startswith(planted)
+            if not cut.fault.startswith(planted):
+                wrong.append(f"{cut.slot.place} {planted}, but is not named")
         elif cut.fault:
             counts[kind] += 1
             wrong.append(f"{cut.slot.place} {cut.fault}, but is not")
@@ -77,29 +82,46 @@ def score_page(cuts: Any, filled: FilledPage, counts: Counter[str], errors: list
                 wrong.append(f"{cut.slot.place}: {complete:.1%} of its ink, {foreign:.1%} foreign")
 
 
-def refuses(photo: np.ndarray, sheet: Sheet, words: str) -> bool:
-    """Whether a photograph is refused with a message that holds the words."""
-    try:
-        check_page(find_page(photo), sheet)
-    except ImageError as error:
-        return words in str(error)
-    return False
+def score_folder(
+    photos: dict[str, np.ndarray], faults: dict[str, str], sheet: Sheet, folder: Path, counts: Counter[str]
+) -> list[str]:
+    """Add the faults that `glyphline glyphs` names to the counts. Returns what it said if it refused another number.
+
+    photos: by name, all but those of `faults` can be used. faults: what is planted -> the words that name it.
+    """
+    folder.mkdir()
+    (folder / "sheet.json").write_text(sheet.to_json())
+    for name, photo in photos.items():
+        cv2.imwrite(str(folder / name), photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    command = [sys.executable, "-m", "glyphline", "glyphs", str(folder), "--out", str(folder / "hand")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    for fault, words in faults.items():
+        counts[f"planted {fault}"] += 1
+        counts[f"named {fault}"] += words in said
+    refused = sum(words.partition(" ")[0] in photos for words in faults.values())
+    return [] if f"{refused} of {len(photos)} photographs could not be used" in said else said.splitlines()
 
 
 def measure_hand(
-    name: str, source: GlyphSource, writer: int, sheet: Sheet, other: Sheet, folder: Path | None
+    name: str, source: GlyphSource, writer: int, sheet: Sheet, other: Sheet, folder: Path
 ) -> dict[str, Any]:
-    """The counts of one hand. folder: receives the hand, if any."""
+    """The counts of one hand. folder: a new one, for its files."""
     rng = np.random.default_rng([writer, len(name), sum(name.encode())])
     counts: Counter[str] = Counter()
     errors: list[float] = []
     wrong: list[str] = []
     seconds = 0.0
-    hand = HandFolder(folder, sheet) if folder else None
+    hand = HandFolder(folder / "shown", sheet) if name == SHOWN else None
+    missing, twice = (1 + int(page) for page in rng.choice(sheet.page_count, 2, replace=False))
+    photos: dict[str, np.ndarray] = {}
     for page in range(1, sheet.page_count + 1):
-        filled = fill_page(sheet, page, source, writer, rng, FAULTS, FAULTS)
+        filled = fill_page(sheet, page, source, writer, rng, FAULTS, FAULTS, SPLIT)
         turns = int(rng.choice(4, p=(0.4, 0.1, 0.4, 0.1)))
         photo = photograph(filled.image, sheet, rng, turns)
+        if page != missing:
+            photos[f"{page}.jpg"] = photo
+        if page == twice:
+            photos["again.jpg"] = photograph(filled.image, sheet, rng)
         started = time.process_time()
         found: FoundPage = find_page(photo)
         check_page(found, sheet)
@@ -115,15 +137,19 @@ def measure_hand(
                 quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
                 cv2.imwrite(str(FIGURES / "hand-photo.jpg"), upright[..., ::-1], quality)
     corner = int(rng.integers(4))
-    counts["planted corner"] += 1
-    counts["named corner"] += refuses(photograph(filled.image, sheet, rng, 0, corner), sheet, CORNERS[corner])
-    stranger = fill_page(other, 1, source, writer, rng)
-    counts["planted other sheet"] += 1
-    counts["named other sheet"] += refuses(photograph(stranger.image, other, rng), sheet, f"{other.identity:05d}")
+    photos["corner.jpg"] = photograph(filled.image, sheet, rng, 0, corner)
+    stranger = fill_page(other, 1, source, writer, rng, split=SPLIT)
+    photos["0.jpg"] = photograph(stranger.image, other, rng)  # the first of the folder
+    faults = {
+        "corner": f"corner.jpg shows only 3 of 4 corner marks, the {CORNERS[corner]}",
+        "other sheet": f"0.jpg shows a page of sheet {other.identity:05d}",
+        "page twice": f"again.jpg shows page {twice} again",
+        "page missing": f"no photograph shows page {missing}:",
+    }
+    wrong += score_folder(photos, faults, sheet, folder / "photos", counts)
     if hand:
         hand.finish()
-        assert folder
-        sheet_image = cv2.imread(str(folder / CONTACT_SHEET))
+        sheet_image = cv2.imread(str(hand.folder / CONTACT_SHEET))
         cv2.imwrite(str(FIGURES / "hand-contact-sheet.png"), sheet_image[:, : sheet_image.shape[1]])
         printed = fill_page(sheet, 2, source, writer, rng, empty=10**6).image
         cv2.imwrite(
@@ -146,7 +172,9 @@ def main() -> None:
         sources = [(name, open_font(name, folder), 0) for name in FONTS]
         sources += [(f"strokes, writer {writer}", Strokes(), writer) for writer in STROKE_WRITERS]
         for name, source, writer in sources:
-            result = measure_hand(name, source, writer, sheet, other, folder / "hand" if name == SHOWN else None)
+            own_folder = folder / f"hand-{len(hands)}"
+            own_folder.mkdir()
+            result = measure_hand(name, source, writer, sheet, other, own_folder)
             hands.append(result)
             print(json.dumps(result), flush=True)
     total = sum((Counter(hand["counts"]) for hand in hands), Counter())

@@ -1,8 +1,8 @@
 """Copies the regular Latin faces of every fetched font to a folder for each list of package.json.
 
-The lists are hand, print, documents, signs, held-out and held-out-hands. A font with a face for Latin Extended (Polish and others) has
-two files, NAME-latin-400-normal.woff and NAME-latin-ext-400-normal.woff. `make fonts` runs this script after npm has
-unpacked the packages. It needs only the standard library.
+The lists are hand, print, documents, signs, held-out and held-out-hands. A font with a face for Latin Extended (Polish
+and others) has two files, NAME-latin-400-normal.woff and NAME-latin-ext-400-normal.woff. `make fonts` runs this script
+after npm has unpacked the packages. It needs only the standard library.
 """
 
 from __future__ import annotations

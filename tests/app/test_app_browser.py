@@ -871,7 +871,8 @@ def enter(page: Any, state: str) -> None:
     if state in ("teaching", "learning"):
         taught = {"time": "2026-11-28T15:00:00+00:00", "result": stand_in_adapt.result(kept=True)}
         service = {"state": "teaching" if state == "learning" else "idle", "in_use": "mine", "taught": taught,
-                   "taught_before": taught, "readers": ["original", "mine", "previous"], "step": None, "folder": "/home/someone/readers/of-a-long-name",
+                   "taught_before": taught, "readers": ["original", "mine", "previous"], "step": None,
+                   "folder": "/home/someone/readers/of-a-long-name",
                    "min_lines": 8}  # fmt: skip
         page.route("**/api/teach", lambda route: route.fulfill(json=service))
         page.route("**/api/teach?follow=true", lambda route: None)  # no step yet

@@ -36,13 +36,28 @@ class FilledPage:
     stray: list[Slot] = field(default_factory=list)  # planted
 
 
+@dataclass(frozen=True)
+class Writer:
+    """Whose glyphs are written. Characters that the source lacks are drawn by strokes."""
+
+    source: GlyphSource
+    number: int
+    split: str
+
+    def glyph(self, character: str, rng: np.random.Generator) -> Glyph:
+        source = self.source if self.source.count(character, self.split) else Strokes()
+        return source.glyph(character, source.choose(character, self.split, self.number, rng), self.split)
+
+
 def fill_page(
-    sheet: Sheet, page: int, source: GlyphSource, writer: int, rng: np.random.Generator, empty: int = 0, stray: int = 0
-) -> FilledPage:
+    sheet: Sheet, page: int, source: GlyphSource, writer: int, rng: np.random.Generator, empty: int = 0, stray: int = 0,
+    split: str = "train",
+) -> FilledPage:  # fmt: skip
     """Write a page of a sheet in the hand of a writer of a source. Characters that it lacks are drawn by strokes.
 
-    empty, stray: boxes that are left empty, and in which the character crosses the line.
+    empty, stray: boxes that are left empty, and in which the character crosses the line. split: of the glyphs.
     """
+    hand = Writer(source, writer, split)
     slots = sheet.slots_of(page)
     blank = _draw_blank(sheet, page)
     image = blank.astype(np.float32)
@@ -51,15 +66,13 @@ def fill_page(
     filled = FilledPage(blank)
     order = [slots[k] for k in rng.permutation(len(slots)) if not slots[k].is_line]
     filled.empty = order[:empty] if not slots[0].is_line else [slots[k] for k in rng.permutation(len(slots))[:empty]]
-    glyphs = {slot: _glyph(source, slot.text, writer, rng) for slot in order[empty:]}
+    glyphs = {slot: hand.glyph(slot.text, rng) for slot in order[empty:]}
     large = [s for s, g in glyphs.items() if g.top > LARGE and g.top * g.ink.shape[1] / g.ink.shape[0] > LARGE]
     filled.stray = large[:stray]
     for slot in slots:
         if slot in filled.empty:
             continue
-        ink, top = _write_line(slot, source, writer, size, rng) if slot.is_line else _write_character(
-            slot, source, writer, size, rng
-        )  # fmt: skip
+        ink, top = (_write_line if slot.is_line else _write_character)(slot, hand, size, rng)
         height, width = ink.shape
         x = (slot.left + slot.right) / 2 * MM - width / 2
         if not slot.is_line:
@@ -80,11 +93,6 @@ def fill_page(
 @lru_cache(maxsize=8)
 def _draw_blank(sheet: Sheet, page: int) -> ColourImage:
     return draw_page(sheet, page, LabelFonts())
-
-
-def _glyph(source: GlyphSource, character: str, writer: int, rng: np.random.Generator) -> Glyph:
-    source = source if source.count(character, "train") else Strokes()
-    return source.glyph(character, source.choose(character, "train", writer, rng), "train")
 
 
 def _scaled(glyph: Glyph, size: float, turn: float = 0.0) -> GreyImage:
@@ -113,11 +121,9 @@ def _pen_width(ink: GreyImage) -> float:
     return float(2 * values.sum() / max(outline, 1e-6))
 
 
-def _write_character(
-    slot: Slot, source: GlyphSource, writer: int, size: float, rng: np.random.Generator
-) -> tuple[GreyImage, float]:
+def _write_character(slot: Slot, hand: Writer, size: float, rng: np.random.Generator) -> tuple[GreyImage, float]:
     """Ink of a character that fits its box, and its upper edge above the baseline, px."""
-    glyph = _glyph(source, slot.text, writer, rng)
+    glyph = hand.glyph(slot.text, rng)
     size *= float(np.exp(rng.normal(0, 0.06)))
     above = (slot.baseline - slot.top - INSIDE) * MM
     below = (slot.bottom - slot.baseline - INSIDE) * MM
@@ -135,16 +141,14 @@ def _write_character(
     return ink, max(top, ink.shape[0] - below)
 
 
-def _write_line(
-    slot: Slot, source: GlyphSource, writer: int, size: float, rng: np.random.Generator
-) -> tuple[GreyImage, float]:
+def _write_line(slot: Slot, hand: Writer, size: float, rng: np.random.Generator) -> tuple[GreyImage, float]:
     """Ink of a line of text, and its upper edge above the baseline, px."""
     placed, pen = [], 0.0
     for character in slot.text:
         if character == " ":
             pen += 0.7 * size
             continue
-        glyph = _glyph(source, character, writer, rng)
+        glyph = hand.glyph(character, rng)
         ink = _scaled(glyph, size)
         left = pen + (glyph.left or 0.0) * size
         placed.append((ink, left, glyph.top * size + float(rng.normal(0, 0.1)) * MM))

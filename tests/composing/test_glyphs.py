@@ -91,6 +91,7 @@ SPECS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "fonts": lambda request: f"fonts:{request.getfixturevalue('six_fonts')}",
     "folder": lambda request: f"folder:{request.getfixturevalue('image_folder')}",
     "derived": lambda request: "derived:strokes",
+    "undivided": lambda request: "undivided:strokes",
 }
 
 
@@ -789,3 +790,12 @@ def test_supplement_draws_the_characters_that_a_font_lacks(font_folder: Path) ->
     without = Path(shutil.copytree(font_folder, font_folder.parent / "without"))
     (without / "sans-latin-ext-400.ttf").unlink()
     assert Fonts(without).count("ł", split) == both.count("ł", split) - 1
+
+
+def test_undivided_glyphs_all_teach_where_there_are_few(image_folder: Path) -> None:
+    divided, undivided = (open_glyphs(f"{kind}folder:{image_folder}") for kind in ("", "undivided:"))
+    counts = {c: [source.count(c, "train") for source in (divided, undivided)] for c in "Aa7"}
+    assert counts == {"A": [20, 20], "a": [3, 5], "7": [1, 3]}  # 24 of A are enough for three splits
+    assert "validation and test repeat those of training" in undivided.sharing()
+    every = {undivided.glyph("a", k, "train").ink.tobytes() for k in range(5)}
+    assert len(every) == 5 and undivided.glyph("a", 0, "val").ink.tobytes() in every

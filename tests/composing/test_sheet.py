@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glyphline.cli import main
 from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import (
@@ -22,7 +23,7 @@ from glyphline.composing.sheet import (
     load_sheet,
     sheet_from_json,
 )
-from glyphline.composing.sheet_drawing import draw_guides, render_sheet
+from glyphline.composing.sheet_drawing import draw_guides, draw_page, render_sheet
 from glyphline.composing.sheet_photos import find_page
 from glyphline.errors import AlphabetError, DataError
 from glyphline.imaging.documents import Document
@@ -94,6 +95,16 @@ def test_guides_are_faint_and_where_the_slots_are() -> None:
     assert guides[round((slot.top + 1) * scale), round((slot.left + 5) * scale), 2] == 255
 
 
+def test_print_above_a_box_keeps_away_from_it_and_from_the_box_above() -> None:
+    sheet, scale = Sheet("gjpqyQÇ;,_|ÅÊ", 4, (), "a4"), 300 / 25.4
+    page = draw_page(sheet, 1, LabelFonts())[..., 0]  # red, in which the boxes vanish
+    for slot in sheet.slots:
+        columns = slice(round(slot.left * scale), round(slot.right * scale))
+        for far, near in ((0.9, 0.0), (6.0, 5.0)):  # mm above the box
+            assert page[round((slot.top - far) * scale) : round((slot.top - near) * scale), columns].min() > 200
+        assert page[round((slot.top - 5) * scale) : round((slot.top - 1) * scale), columns].min() < 60
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -147,3 +158,45 @@ def test_character_that_no_font_draws_is_named() -> None:
         render_sheet(Sheet("a\U0010fffe", 3, (), "a4"))
     with pytest.raises(DataError, match="is no font"):
         LabelFonts(Path("nowhere"))
+
+
+# ------------------------------------------------------------------------------------------------------------- command
+
+
+def run_sheet(*words: object, code: int = 0) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["sheet", *map(str, words)])
+    assert exited.value.code == code
+
+
+def test_sheet_that_may_be_printed_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, definition = tmp_path / "sheet.pdf", tmp_path / "sheet.json"
+    words = "--out", out, "--alphabet", "äb7", "--copies", 1
+    run_sheet(*words)
+    run_sheet(*words)  # the same options give the same sheet
+    before = definition.read_bytes()
+    run_sheet(*words, "--paper", "letter", code=2)
+    said = capsys.readouterr().err
+    assert f"holds sheet {load_sheet(definition).identity:05d}" in said and f"delete {out} and {definition}" in said
+    out.unlink()
+    run_sheet(*words, "--paper", "letter", code=2)
+    assert definition.read_bytes() == before
+    definition.write_text("{}")
+    run_sheet(*words, code=2)
+    assert "sheet.json holds something else" in capsys.readouterr().err and definition.read_text() == "{}"
+
+
+def test_letters_that_join_are_said_to_be_of_no_use_as_glyphs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines.txt").write_text("كتاب كتاب كتاب كتاب\n", encoding="utf-8")
+    out, words = tmp_path / "sheet.pdf", ("--alphabet", "كتاب", "--copies", 1)
+    run_sheet("--out", out, *words, code=2)
+    said = capsys.readouterr().err
+    assert "4 characters join or combine" in said and "give lines to copy with --sentences" in said
+    assert not out.exists()
+    run_sheet("--out", out, *words, "--sentences", f"text:{tmp_path / 'lines.txt'}")
+    said = capsys.readouterr().err
+    assert "4 characters join or combine" in said and "glyphline adapt --lines" in said
+    run_sheet("--out", tmp_path / "digits.pdf", "--alphabet", "12e\u0301", "--copies", 1)
+    assert "characters join" not in capsys.readouterr().err and load_sheet(tmp_path / "digits.json").characters == "12é"

@@ -128,10 +128,10 @@ def test_letters_that_a_hand_lacks_are_named_with_what_draws_them(tmp_path: Path
         for number in range(3):
             image = np.random.default_rng(number).integers(0, 2, (40, 40)) * 255
             cv2.imwrite(str(tmp_path / f"U+{ord(character):04X}" / f"{number}.png"), image)
-    lines, said = LinesRecipe(alphabet=" abcde"), list[str]()
-    adapting._report_lacking([f"folder:{tmp_path}"], lines, lines, said.append)
-    assert said == ["the hand's glyphs lack d e: strokes draws them"]
-    adapting._report_lacking(["strokes"], lines, lines, said.append)
+    lines, said = LinesRecipe(alphabet=" abcdeá"), list[str]()  # the accent is drawn on the hand's own letter
+    adapting._report_lacking(adapting._composed(lines, [f"folder:{tmp_path}"], lines), 1, said.append)
+    assert said == ["the hand's glyphs lack d e, which strokes draws"]
+    adapting._report_lacking(adapting._composed(lines, ["strokes"], lines), 1, said.append)
     assert len(said) == 1
 
 

@@ -149,6 +149,12 @@ def test_page_coordinates_follow_the_size_of_the_image(tmp_path: Path) -> None:
          r"a\.xml has no page image b\.png"),
         ({"a.xml": "<alto><MeasurementUnit>mm10</MeasurementUnit></alto>"}, r"a\.xml measures in mm10"),
         ({"a.xml": "<alto><Page/><Page/></alto>"}, r"a\.xml has 2 pages"),
+        ({"a.xml": "<PcGts><Page><TextLine id='q'><TextEquiv index='x'/></TextLine></Page></PcGts>"},
+         r"a\.xml line q has index='x', which is no number"),
+        ({"a.xml": "<PcGts><Page imageWidth='nan'/></PcGts>"}, r"a\.xml has imageWidth='nan', which is no number"),
+        ({"a.xml": "<PcGts><Page><TextLine><Coords points='1,nan'/></TextLine></Page></PcGts>"}, r"points '1,nan'"),
+        ({"a.xml": "<?xml version='1.0' encoding='none'?><PcGts/>"}, r"a\.xml is XML that cannot be read"),
+        ({"a.xml": ""}, r"a\.xml line 1 is not XML"),
     ],
 )  # fmt: skip
 def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], message: str, tmp_path: Path) -> None:
@@ -156,6 +162,42 @@ def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], mess
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         open_labelled_lines(tmp_path)
+
+
+def test_line_separators_of_unicode_do_not_divide_a_row(tmp_path: Path) -> None:
+    """U+2028 and U+0085 are space in a text, not the end of a row."""
+    cv2.imwrite(str(tmp_path / "a.png"), draw_page())
+    text = "one\u2028two\u0085three"
+    for name, content in (
+        ("labels.tsv", f"a.png\t{text}\n"), ("metadata.csv", f"file_name,text\na.png,{text}\n"),
+        ("metadata.jsonl", json.dumps({"file_name": "a.png", "text": text}, ensure_ascii=False)), ("a.gt.txt", text),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        assert [line.text for line in open_labelled_lines(tmp_path).lines] == ["one two three"], name
+        (tmp_path / name).unlink()
+
+
+def test_suffixes_of_images_and_xml_may_be_in_capitals(tmp_path: Path) -> None:
+    ground_truth(tmp_path)
+    for path in [*tmp_path.glob("book/*.png")]:
+        path.rename(path.with_name(path.name.replace(".bin.png", ".Bin.Png").replace(".png", ".PNG")))
+    assert len(open_labelled_lines(tmp_path).lines) == 3
+    for path in tmp_path.glob("book/*.gt.txt"):
+        path.unlink()
+    page_xml(tmp_path)
+    (tmp_path / "p.png").rename(tmp_path / "p.PNG")
+    (tmp_path / "page" / "p.xml").rename(tmp_path / "page" / "scan.XML")
+    assert open_labelled_lines(tmp_path).lines[0].image().size > 0
+
+
+@pytest.mark.parametrize("space", ["", "<SP/>"])
+@pytest.mark.parametrize(("sign", "text"), [("-", "a wo-"), ("\u00ad", "a wo-"), ("\u2e17", "a wo\u2e17")])
+def test_hyphen_of_a_divided_word_is_part_of_its_alto_line(space: str, sign: str, text: str, tmp_path: Path) -> None:
+    alto(tmp_path)
+    path = tmp_path / "p.alto.xml"
+    line = f'<String CONTENT="a"/>{space}<String CONTENT="wo" SUBS_CONTENT="word"/><HYP CONTENT="{sign}"/>'
+    path.write_text(path.read_text(encoding="utf-8").replace('<String CONTENT="plain"/>', line), encoding="utf-8")
+    assert open_labelled_lines(tmp_path).lines[-1].text == text
 
 
 def test_outline_follows_a_curved_baseline_and_a_rotated_line() -> None:

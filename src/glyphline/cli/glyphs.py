@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +15,37 @@ from glyphline.cli.terminal import print_status, progress_bar
 from glyphline.errors import DataError, ImageError, UserError
 
 if TYPE_CHECKING:
+    from glyphline.composing.hand import Hand
     from glyphline.composing.sheet import Sheet
+    from glyphline.composing.sheet_photos import Cut, FoundPage
 
 DEFINITION_BYTES = 64 * 2**20  # larger files are not looked into for a sheet's definition
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph that shows a page of a sheet."""
+
+    path: Path
+    number: int  # of the page of the document, from 0
+    name: str  # for messages
+    found: FoundPage
+
+
+class Refusals:
+    """Names the photographs that cannot be used, and counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def catch(self, name: str = "") -> Iterator[None]:
+        """Print an ImageError of the block instead of raising it. name: what its message lacks."""
+        try:
+            yield
+        except ImageError as error:
+            print_status(f"{name} {error}".lstrip())
+            self.count += 1
 
 
 def glyphs(
@@ -30,69 +60,129 @@ def glyphs(
     """Cut the characters out of photographs of a filled sheet.
 
     The folder receives a folder of images for each character, glyphs.tsv with their sizes, the copied lines with
-    labels.tsv, and contact-sheet.png to check. It is a glyph source: folder:FOLDER. What is empty or strays over its
-    box is named and left out. A photograph that cannot be used is named, the others are used, and the exit code is 2.
+    labels.tsv, and contact-sheet.png to check. It is a glyph source: folder:FOLDER. An empty box or line and a
+    character that strays over its box are named and left out; a line that strays is named and kept. A photograph that
+    cannot be used is named, the others are used, and the exit code is 2. Of photographs of several sheets those of the
+    sheet of --sheet or of the folder are used, or else of the sheet that most of them show.
     """
-    from glyphline.composing.hand import CONTACT_SHEET, HandFolder
+    from glyphline.composing.hand import HandFolder
     from glyphline.composing.label_fonts import LabelFonts
     from glyphline.composing.sheet import load_sheet
-    from glyphline.composing.sheet_photos import check_page, cut_page, find_page
+    from glyphline.composing.sheet_photos import cut_page
     from glyphline.imaging.documents import Document, image_paths
 
     paths = [path for path in image_paths(photos) if not _is_definition(path)]
     if not paths:
         raise UserError("these files are sheets to print, not photographs of a filled one: photograph its pages")
+    fonts = LabelFonts(font)
     definition = load_sheet(sheet) if sheet else None
-    hand: HandFolder | None = None
-    photo_of: dict[int, str] = {}  # page -> the photograph it was cut from
-    refused = 0
-    for path in progress_bar(paths, "cutting", len(paths)):
+    refusals = Refusals()
+    photographs = _find_pages(paths, refusals)
+    definition = definition or _choose_sheet(photographs, out, dict.fromkeys(path.parent for path in paths))
+    usable = _photograph_of_each_page(photographs, definition, refusals)
+    used = 0
+    if definition is not None and usable:
+        hand = HandFolder(out, definition)
         try:
-            with Document(path) as document:
-                for number in range(len(document)):
+            for photograph in progress_bar(usable, "cutting", len(usable)):
+                with refusals.catch(), Document(photograph.path) as document:
+                    cuts = cut_page(document.colour(photograph.number), photograph.found, definition)
+                    hand.add_page(photograph.found.page, photograph.path.name, cuts)
+                    used += 1
+                    _report_page(photograph, cuts, definition)
+        finally:  # an aborted call leaves tables and a contact sheet of the pages that were cut
+            result = hand.finish(fonts)
+        _report_hand(result, out, definition)
+    if refusals.count:
+        raise UserError(f"{refusals.count} of {used + refusals.count} photographs could not be used, see above")
+
+
+def _find_pages(paths: Sequence[Path], refusals: Refusals) -> list[Photograph]:
+    """The photographs on which a page of a sheet was found, in their order."""
+    from glyphline.composing.sheet_photos import check_version, find_page
+    from glyphline.imaging.documents import Document
+
+    photographs = []
+    for path in progress_bar(paths, "finding the pages", len(paths)):
+        with refusals.catch(), Document(path) as document:
+            for number in range(len(document)):
+                with refusals.catch():
                     name, image = document.page_name(number), document.colour(number)
-                    with _naming(name):
+                    with refusals.catch(name):
                         found = find_page(image)
-                        definition = definition or _find_definition(found.identity, [out, *{p.parent for p in paths}])
-                        check_page(found, definition)
-                        if other := photo_of.get(found.page):
-                            raise ImageError(f"shows page {found.page} again, which {other} shows: leave one out")
-                    hand = hand or HandFolder(out, definition)
-                    cuts = cut_page(image, found, definition)
-                    hand.add_page(found.page, path.name, cuts)
-                    photo_of[found.page] = name
-                    turned = {0: "", 180: ", upside down"}.get(found.turned, f", turned by {found.turned} degrees")
-                    print_status(f"{name}: page {found.page} of {definition.page_count}{turned}")
-                    for cut in cuts:
-                        if cut.fault:
-                            print_status(f"{name}: {cut.slot.place} {cut.fault}")
-        except ImageError as error:
-            print_status(str(error))
-            refused += 1
-    if hand is not None and definition is not None:
-        result = hand.finish(LabelFonts(font))
-        few = [c for c, count in result.glyph_counts.items() if count < min(3, definition.copies)]
+                        check_version(found)
+                        photographs.append(Photograph(path, number, name, found))
+    return photographs
+
+
+def _choose_sheet(photographs: Iterable[Photograph], out: Path, folders: Iterable[Path]) -> Sheet | None:
+    """The sheet of the hand in `out`; without one, of the sheets with a definition, the one that most photographs show.
+
+    folders: that may hold the definitions. None where there is none. Raises what `load_sheet` raises for that of `out`.
+    """
+    from glyphline.composing.hand import DEFINITION, RECORD
+    from glyphline.composing.sheet import load_sheet
+
+    if (out / RECORD).exists():
+        return load_sheet(out / DEFINITION)
+    counts = Counter(photograph.found.identity for photograph in photographs)
+    definitions = (_find_definition(identity, folders) for identity, _ in counts.most_common())
+    return next(filter(None, definitions), None)
+
+
+def _photograph_of_each_page(
+    photographs: Iterable[Photograph], definition: Sheet | None, refusals: Refusals
+) -> list[Photograph]:
+    """The photographs that can be used: of the sheet, and the first one of each page."""
+    from glyphline.composing.sheet_photos import check_page
+
+    by_page: dict[int, Photograph] = {}
+    for photograph in photographs:
+        found = photograph.found
+        with refusals.catch(photograph.name):
+            if definition is None:
+                raise ImageError(
+                    f"shows sheet {found.identity:05d}, but no sheet.json or sheet.pdf of it lies beside the "
+                    "photographs or here: give it with --sheet"
+                )
+            check_page(found, definition)
+            if other := by_page.get(found.page):
+                raise ImageError(f"shows page {found.page} again, which {other.name} shows: leave one out")
+            by_page[found.page] = photograph
+    return list(by_page.values())
+
+
+def _report_page(photograph: Photograph, cuts: Sequence[Cut], definition: Sheet) -> None:
+    """Say which page a photograph shows, and what is wrong on it."""
+    name, found = photograph.name, photograph.found
+    turned = {0: "", 180: ", upside down"}.get(found.turned, f", turned by {found.turned} degrees")
+    print_status(f"{name}: page {found.page} of {definition.page_count}{turned}")
+    for cut in cuts:
+        if cut.fault:
+            print_status(f"{name}: {cut.slot.place} {cut.fault}")
+    empty = sum(cut.fault == "is empty" for cut in cuts)
+    if empty > len(cuts) / 2:
         print_status(
-            f"{out}: {sum(result.glyph_counts.values())} glyphs of {len(result.glyph_counts) - len(few)} characters, "
-            f"{result.line_count} lines, x-height {result.x_height:.1f} mm, {result.faults} places with a fault; "
-            f"check {out / CONTACT_SHEET}"
+            f"{name}: {empty} of {len(cuts)} places are empty; if they are not, the pen is red or very light, which "
+            "cannot be seen: write with a blue or black one"
         )
-        if result.missing_pages:
-            pages = ", ".join(map(str, result.missing_pages))
-            print_status(f"no photograph shows page {pages}: run the command with it to add it")
-        if few:
-            print_status(f"fewer than {min(3, definition.copies)} glyphs: {' '.join(few)}")
-    if refused:
-        raise UserError(f"{refused} of {len(paths)} photographs could not be used, see above")
 
 
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Put the name of a photograph before the message of an ImageError."""
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(f"{name} {error}") from None
+def _report_hand(result: Hand, out: Path, definition: Sheet) -> None:
+    """Say what the folder holds now, and what it lacks."""
+    from glyphline.composing.hand import CONTACT_SHEET
+
+    few = [c for c, count in result.glyph_counts.items() if count < min(3, definition.copies)]
+    print_status(
+        f"{out}: {sum(result.glyph_counts.values())} glyphs of {len(result.glyph_counts) - len(few)} characters, "
+        f"{result.line_count} lines, x-height {result.x_height:.1f} mm, {result.faults} places with a fault; "
+        f"check {out / CONTACT_SHEET}"
+    )
+    if result.missing_pages:
+        pages = ", ".join(map(str, result.missing_pages))
+        print_status(f"no photograph shows page {pages}: run the command with it to add it")
+    if few:
+        print_status(f"fewer than {min(3, definition.copies)} glyphs: {' '.join(few)}")
 
 
 def _is_definition(path: Path) -> bool:
@@ -105,8 +195,8 @@ def _is_definition(path: Path) -> bool:
         return False
 
 
-def _find_definition(identity: int, folders: Iterable[Path]) -> Sheet:
-    """The sheet of an identity among the .json and .pdf files of folders and of the current one. Raises DataError."""
+def _find_definition(identity: int, folders: Iterable[Path]) -> Sheet | None:
+    """The sheet of an identity among the .json and .pdf files of folders and of the current one; None without one."""
     from glyphline.composing.sheet import load_sheet
 
     for folder in (*folders, Path()):
@@ -116,7 +206,4 @@ def _find_definition(identity: int, folders: Iterable[Path]) -> Sheet:
                     return found
             except (DataError, OSError):
                 continue
-    raise DataError(
-        f"the photographs show sheet {identity:05d}, but no sheet.json or sheet.pdf of it lies beside them or here: "
-        "give it with --sheet"
-    )
+    return None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glyphline.cli.terminal import print_status, write_output
-from glyphline.errors import UserError
+from glyphline.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from glyphline.composing.sheet import Sheet
 
 
 def sheet(
@@ -32,28 +37,67 @@ def sheet(
     """Make a sheet of paper to write on.
 
     Print it, write each character into its box and copy the lines, photograph the pages, and run `glyphline glyphs`.
-    Any scale of printing will do. The same options give the same sheet.
+    Any scale of printing will do. The same options give the same sheet. A sheet of other options that is there already
+    is not overwritten: it may be printed, and its photographs need it.
     """
     from glyphline.alphabet import Alphabet
     from glyphline.composing.label_fonts import LabelFonts
     from glyphline.composing.sentences import read_sentences
+    from glyphline.composing.shaping import can_join
     from glyphline.composing.sheet import Sheet, choose_lines
     from glyphline.composing.sheet_drawing import render_sheet
 
     if out.suffix.lower() != ".pdf":
         raise UserError(f"{out}: a sheet is a PDF; name it something.pdf")
-    characters = Alphabet.from_name(alphabet).characters.replace(" ", "")
+    characters = Alphabet.from_name(unicodedata.normalize("NFC", alphabet)).characters.replace(" ", "")
     lines = choose_lines(read_sentences(sentences or f"built-in:{language}"), characters)
     definition = Sheet(characters, copies, lines, paper.lower())
+    joining = list(filter(can_join, characters))
+    if len(joining) == len(characters) and not lines:
+        raise UserError(
+            f"{_describe_joining(joining)}, and no sentence consists of these characters: give lines to copy with "
+            "--sentences text:FILE and an --alphabet that has all of their characters"
+        )
+    json_path = out.with_suffix(".json")
+    _check_free(out, json_path, definition)
     pdf = render_sheet(definition, LabelFonts(font))
     write_output(out, pdf)
-    write_output(out.with_suffix(".json"), definition.to_json().encode() + b"\n")
+    write_output(json_path, definition.to_json().encode() + b"\n")
     print_status(
         f"{out}: sheet {definition.identity:05d}, {definition.page_count} pages, {len(characters)} characters, "
-        f"{copies} boxes each, {len(lines)} lines to copy; print it, fill it, and keep {out.with_suffix('.json').name}"
+        f"{copies} boxes each, {len(lines)} lines to copy; print it, fill it, and keep {json_path.name}"
     )
     if not lines:
         print_status(
             "no sentence consists of these characters, so there are no lines to copy: give some with --sentences "
             "text:FILE"
         )
+    if joining:
+        print_status(f"{_describe_joining(joining)}; readers learn them from copied lines: glyphline adapt --lines")
+
+
+def _describe_joining(characters: Sequence[str]) -> str:
+    """What a writer must know of characters that join or combine: their number, examples, and what helps."""
+    examples = " ".join(characters[:8])
+    return (
+        f"{len(characters)} characters join or combine with others in writing ({examples}): no line can be composed of "
+        "their boxes, only of a font (fonts:FOLDER)"
+    )
+
+
+def _check_free(pdf: Path, json: Path, sheet: Sheet) -> None:
+    """Raise UserError where one of the two files to write is there and holds anything else than the sheet."""
+    from glyphline.composing.sheet import load_sheet
+
+    for path in (pdf, json):
+        if not path.exists():
+            continue
+        try:
+            other = load_sheet(path)
+        except DataError:
+            raise UserError(f"{path} holds something else than a sheet: choose another --out") from None
+        if other != sheet:
+            raise UserError(
+                f"{path} holds sheet {other.identity:05d}, which its photographs need if it is printed: choose another "
+                f"--out, or delete {pdf} and {json}"
+            )

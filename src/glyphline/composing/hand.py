@@ -3,7 +3,7 @@
 U+0061/p1-r2-c3.png   a glyph: dark ink on white, named by its page, row and column
 glyphs.tsv            file, character, top and bottom of the ink in x-heights, for the glyph source folder:FOLDER
 lines/labels.tsv      file<TAB>text of the lines that were copied
-contact-sheet.png     all glyphs, to check
+contact-sheet.png     all glyphs and lines, to check
 hand.json             the measures in mm and the faults; a later call adds pages to it
 sheet.json            the definition of the sheet
 """
@@ -23,18 +23,31 @@ from PIL import Image, ImageDraw
 from glyphline.composing.glyphs.folder import METRICS, format_metrics
 from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.line_sets import LABELS
-from glyphline.composing.sheet import BOX_BASELINE, BOX_HEIGHT, BOX_WIDTH, X_HEIGHT, Sheet, load_sheet
+from glyphline.composing.sheet import (
+    AREA_BASELINE,
+    AREA_HEIGHT,
+    BOX_BASELINE,
+    BOX_HEIGHT,
+    BOX_WIDTH,
+    SIDE_MARGIN,
+    X_HEIGHT,
+    Sheet,
+    Slot,
+    load_sheet,
+)
 from glyphline.composing.sheet_photos import RESOLUTION, Cut
 from glyphline.errors import DataError
 from glyphline.files import write_atomically
-from glyphline.imaging.documents import GreyImage, load
+from glyphline.imaging.documents import ColourImage, load
+from glyphline.writing_direction import has_rtl_letters
 
 RECORD, DEFINITION, LINES, CONTACT_SHEET = "hand.json", "sheet.json", "lines", "contact-sheet.png"
 BORDER = 4  # px of white around the ink of a stored image
 X_LETTERS = "acemnorsuvwxz"  # their height is the x-height, and they stand on the baseline
 MIN_X_LETTERS = 5  # glyphs of X_LETTERS that measure a writer; with fewer the hints of the sheet count
 X_HEIGHTS = (0.4, 2.0)  # of the hint; a measured x-height outside is not believed
-CELL = 4  # px a mm, of a box on the contact sheet
+CELL, LINE_CELL = 4, 3  # px a mm, of a box and of a line on the contact sheet
+LINE_TEXT = 18  # px an em, of the text of a line there
 SHEET_WIDTH = 1300  # px of the contact sheet, about
 
 
@@ -75,7 +88,7 @@ class HandFolder:
             raise DataError(f"{folder} holds something else: choose an empty or a new folder for --out")
 
     def add_page(self, page: int, photo: str, cuts: Sequence[Cut]) -> None:
-        """Write the images of a page and record them; `finish` must follow."""
+        """Write the images and the tables of a page; `finish`, for the contact sheet, must follow."""
         record: list[dict[str, Any]] = []
         try:
             self._write_record()  # first, so that an interrupted call leaves a folder that a later one continues
@@ -103,79 +116,111 @@ class HandFolder:
                     white = np.pad(255 - cut.ink, BORDER, constant_values=255)
                     write_atomically(self.folder / name, cv2.imencode(".png", white)[1].tobytes())
             new = {row["file"] for row in record}
-            for row in self._pages.get(page, []):
-                if row["file"] and row["file"] not in new:
-                    (self.folder / row["file"]).unlink(missing_ok=True)
+            old = [row["file"] for row in self._pages.get(page, []) if row["file"] and row["file"] not in new]
             self._pages[page] = record
             self._write_record()
+            self._write_tables()
+            for name in old:  # last, so that the tables never name an image that is gone
+                (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise DataError(f"cannot write to {self.folder}: {error.strerror or error}") from None
 
     def _write_record(self) -> None:
+        """Write the definition and the measures; the folder is made if it is not there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / DEFINITION, self.sheet.to_json().encode() + b"\n")
         record = {str(page): self._pages[page] for page in sorted(self._pages)}
         write_atomically(self.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
 
-    def finish(self, fonts: LabelFonts | None = None) -> Hand:
-        """Write the tables and the contact sheet. fonts: print the characters on the contact sheet."""
-        rows = [row for page in sorted(self._pages) for row in self._pages[page]]
-        glyphs = [row for row in rows if row["file"] and not row["line"]]
-        lines = [row for row in rows if row["file"] and row["line"]]
+    def _rows(self) -> list[dict[str, Any]]:
+        """The places of all pages so far, in the order of writing."""
+        return [row for page in sorted(self._pages) for row in self._pages[page]]
+
+    def _write_tables(self) -> tuple[float, int]:
+        """Write METRICS, and LABELS of the lines. Returns the x-height, mm, and the number of lines."""
+        glyphs = [row for row in self._rows() if row["file"] and not row["line"]]
+        lines = [row for row in self._rows() if row["file"] and row["line"]]
         unit, baseline = _measure_writing(glyphs)
         metrics = format_metrics(
             (row["file"], row["text"], (row["top"] - baseline) / unit, (row["bottom"] - baseline) / unit)
             for row in glyphs
         )
+        write_atomically(self.folder / METRICS, metrics.encode())
+        if lines:
+            labels = "".join(f"{Path(row['file']).name}\t{row['text']}\n" for row in lines)
+            write_atomically(self.folder / LINES / LABELS, labels.encode())
+        else:
+            (self.folder / LINES / LABELS).unlink(missing_ok=True)
+        return unit, len(lines)
+
+    def finish(self, fonts: LabelFonts | None = None) -> Hand:
+        """Write the tables and the contact sheet. fonts: print the characters and the lines on the contact sheet."""
         try:
-            if lines:
-                labels = "".join(f"{Path(row['file']).name}\t{row['text']}\n" for row in lines)
-                write_atomically(self.folder / LINES / LABELS, labels.encode())
-            write_atomically(self.folder / METRICS, metrics.encode())
+            self._write_record()
+            unit, line_count = self._write_tables()
             sheet = cv2.imencode(".png", cv2.cvtColor(self._draw_contact_sheet(fonts), cv2.COLOR_RGB2BGR))[1]
             write_atomically(self.folder / CONTACT_SHEET, sheet.tobytes())
         except OSError as error:
             raise DataError(f"cannot write to {self.folder}: {error.strerror or error}") from None
         counts = dict.fromkeys(self.sheet.characters, 0)
-        for row in glyphs:
-            counts[row["text"]] += 1
+        for row in self._rows():
+            if row["file"] and not row["line"]:
+                counts[row["text"]] += 1
+        faults = sum(bool(row["fault"]) for row in self._rows())
         missing = tuple(page for page in range(1, self.sheet.page_count + 1) if page not in self._pages)
-        return Hand(unit, counts, len(lines), sum(bool(row["fault"]) for row in rows), missing)
+        return Hand(unit, counts, line_count, faults, missing)
 
-    def _draw_contact_sheet(self, fonts: LabelFonts | None) -> GreyImage:
-        """All boxes of the sheet with what was cut, a group for each character: uint8 (H, W, 3).
+    def _draw_contact_sheet(self, fonts: LabelFonts | None) -> ColourImage:
+        """All places of the sheet with what was cut: uint8 (H, W, 3).
 
-        A box with a fault is red, one of a page that is on no photograph grey.
+        A group of boxes for each character, then the lines, each below its text. A place with a fault is red, one of a
+        page that is on no photograph grey.
         """
         fonts = fonts or LabelFonts()
-        by_place = {
-            (page, row["row"], row["column"]): row for page, rows in self._pages.items() for row in rows
-            if not row["line"]
-        }  # fmt: skip
         box = round(BOX_WIDTH * CELL), round(BOX_HEIGHT * CELL)
+        area = round((self.sheet.size[0] - 2 * SIDE_MARGIN) * LINE_CELL), round(AREA_HEIGHT * LINE_CELL)
         group = 40 + self.sheet.copies * (box[0] + 4) + 12  # px: the character in print, its boxes, a gap
         across = max(1, SHEET_WIDTH // group)
-        down = -(-len(self.sheet.characters) // across)
-        image = Image.new("RGB", (across * group, down * (box[1] + 8)), "white")
+        width = max(across * group, area[0] + 12)
+        beside = width // (area[0] + 12)  # lines
+        lines_top = -(-len(self.sheet.characters) // across) * (box[1] + 8)
+        pitch = LINE_TEXT + 12 + area[1]  # px from a line to the next below it
+        height = lines_top + -(-len(self.sheet.lines) // beside) * pitch
+        image = Image.new("RGB", (width, height), "white")
         draw = ImageDraw.Draw(image)
         boxes = [slot for slot in self.sheet.slots if not slot.is_line]
         for number, character in enumerate(self.sheet.characters):
             x, y = number % across * group, number // across * (box[1] + 8) + 4
             fonts.draw(draw, (x + 20, y + 40), character, 26, "ms")
             for copy, slot in enumerate(boxes[number * self.sheet.copies : (number + 1) * self.sheet.copies]):
-                row = by_place.get((slot.page, slot.row, slot.column))
-                left = x + 40 + copy * (box[0] + 4)
-                paper = (225, 225, 225) if row is None else (255, 190, 180) if row["fault"] else (246, 246, 240)
-                draw.rectangle((left, y, left + box[0] - 1, y + box[1] - 1), paper)
-                baseline = y + round(BOX_BASELINE * CELL)
-                draw.line((left, baseline, left + box[0] - 1, baseline), (190, 200, 230))
-                if row is not None and row["file"]:
-                    ink = load(self.folder / row["file"])[BORDER:-BORDER, BORDER:-BORDER]
-                    size = tuple(max(1, round(side * CELL / RESOLUTION)) for side in ink.shape[::-1])
-                    mask = Image.fromarray(255 - cv2.resize(ink, size, interpolation=cv2.INTER_AREA))
-                    top = baseline - round(row["top"] * CELL)
-                    image.paste((20, 20, 60), (left + (box[0] - size[0]) // 2, top), mask)
+                self._draw_slot(image, slot, (x + 40 + copy * (box[0] + 4), y), box, round(BOX_BASELINE * CELL), CELL)
+        for number, slot in enumerate(slot for slot in self.sheet.slots if slot.is_line):
+            x, y = number % beside * (area[0] + 12) + 6, lines_top + number // beside * pitch + LINE_TEXT + 4
+            corner, anchor = (x + area[0], "rs") if has_rtl_letters(slot.text) else (x, "ls")
+            fonts.draw(draw, (corner, y - 5), slot.text, LINE_TEXT, anchor)
+            self._draw_slot(image, slot, (x, y), area, round(AREA_BASELINE * LINE_CELL), LINE_CELL)
         return np.asarray(image, np.uint8)
+
+    def _draw_slot(
+        self, image: Image.Image, slot: Slot, corner: tuple[int, int], size: tuple[int, int], baseline: int, scale: int
+    ) -> None:
+        """Draw a place and the ink that was cut from it, in the middle.
+
+        corner: the upper left one, px. size: width and height, px. baseline: px below the corner. scale: px a mm.
+        """
+        rows = self._pages.get(slot.page, [])
+        row = next((r for r in rows if (r["row"], r["column"]) == (slot.row, slot.column)), None)
+        paper = (225, 225, 225) if row is None else (255, 190, 180) if row["fault"] else (246, 246, 240)
+        draw = ImageDraw.Draw(image)
+        left, top = corner
+        draw.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), paper)
+        draw.line((left, top + baseline, left + size[0] - 1, top + baseline), (190, 200, 230))
+        if row is not None and row["file"]:
+            ink = load(self.folder / row["file"])[BORDER:-BORDER, BORDER:-BORDER]
+            shape = tuple(max(1, round(side * scale / RESOLUTION)) for side in ink.shape[::-1])
+            mask = Image.fromarray(255 - cv2.resize(ink, shape, interpolation=cv2.INTER_AREA))
+            place = left + (size[0] - shape[0]) // 2, top + baseline - round(row["top"] * scale)
+            image.paste((20, 20, 60), place, mask)
 
 
 def _measure_writing(glyphs: Sequence[dict[str, Any]]) -> tuple[float, float]:

@@ -32,6 +32,7 @@ MM = DPI / 25.4  # px
 GUIDE = (255, 176, 160)
 GUIDE_WIDTH = 0.2  # mm
 DASH, GAP = 1.0, 1.0  # mm, of the baseline
+LABEL_GAP = 1.9  # mm from the print of a character to its box; a blurred g or j then is no ink on the line of the box
 DOT, DOT_GAP = 0.3, 1.7  # mm, of the line at the x-height
 
 
@@ -57,7 +58,7 @@ def draw_page(sheet: Sheet, page: int, fonts: LabelFonts) -> ColourImage:
     advice = (
         "Copy each line below its print, in your usual writing."
         if slots[0].is_line
-        else "Write each character into its box, on the dashed line, in your usual writing and with a dark pen."
+        else "Write each character into its box, on the dashed line, in your usual writing, with a blue or black pen."
     )
     for y, text, size in (
         (MARK_MARGIN + 4, f"glyphline sheet {sheet.identity:05d}", 3.4),
@@ -71,7 +72,7 @@ def draw_page(sheet: Sheet, page: int, fonts: LabelFonts) -> ColourImage:
             fonts.draw(draw, (x * MM, (slot.top - 1.8) * MM), slot.text, round(3.6 * MM), anchor)
         else:
             x = (slot.left + slot.right) / 2 * MM
-            fonts.draw(draw, (x, (slot.top - 1.3) * MM), slot.text, round(0.8 * LABEL_HEIGHT * MM), "ms")
+            fonts.draw(draw, (x, (slot.top - LABEL_GAP) * MM), slot.text, round(0.8 * LABEL_HEIGHT * MM), "ms")
     return np.asarray(image, np.uint8)
 
 

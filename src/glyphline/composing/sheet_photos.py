@@ -28,6 +28,7 @@ DETECTION_SIDES = (1600, 2400)  # px; marks are searched on photographs shrunk t
 MIN_PX_PER_MM = 4.0  # of the photograph; below it strokes of a pen are about one pixel wide
 MAX_PX_PER_MM = 15.0  # larger photographs are shrunk before they are flattened
 SIMILAR_MARKS = 0.35  # smallest side of a mark, of the largest; smaller ones are chance patterns
+MAX_MARK_ERROR = 3.0  # mm between the corners of the marks and their places on one flat page; more are of two pages
 SEARCH = 3.0  # mm around its place in which a printed box is searched
 MIN_MATCH = 0.2  # correlation with the printed box, -1..1, below which its place is not trusted
 OUTLIER = 0.8  # mm from the smooth displacement beyond which the place of a box is not trusted
@@ -36,6 +37,9 @@ GUIDE_LEVEL = 0.25  # darkness above which ink is cut off before boxes are searc
 SMOOTHING = 0.07  # mm, sigma of the blur that takes noise away before ink is separated
 GUIDE_QUANTILE = 0.97  # of the darkness on printed boxes: what is taken away there; writing covers less than the rest
 MIN_FLOOR = 0.05  # darkness below which nothing is ink; the paper's noise raises it
+#: darkness of the darkest tenth of the ink on a page, below which it is none: only parts of such a pen are seen. On
+#: photographs by simulated_sheets.py a pencil has 0.57 and more, pens with a red channel of 200 and more 0.29 and less.
+MIN_DARKNESS = 0.3
 FULL_INK = 0.7  # of the darkest tenth of the ink on a page: what counts as full ink
 EDGE = 0.35  # mm on either side of the line of a box that belong to it
 BOX_MARGIN, AREA_MARGIN = 1.0, 1.6  # mm beyond the line in which ink of the slot is still searched
@@ -71,49 +75,56 @@ def find_page(image: ColourImage) -> FoundPage:
     """Find the four marks of a page on a photograph, uint8 (H, W, 3).
 
     Raises ImageError, which begins with a verb and lacks the file's name, for a photograph without marks, with fewer
-    than four, or with more than one page, and for one on which the page is too small.
+    than four, or with more than one page, and for one on which a corner of the page is too small.
     """
-    marks: dict[int, Points] = {}
+    marks: list[tuple[int, Points]] = []
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     for attempt, side in enumerate(DETECTION_SIDES):
         scale = min(1.0, side / max(grey.shape))
         shrunk = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-        for mark_id, corners in _detect_marks(_even_light(shrunk) if attempt else shrunk):
-            marks.setdefault(mark_id, corners / scale)
+        for mark_id, detected in _detect_marks(_even_light(shrunk) if attempt else shrunk):
+            if not any(mark_id == known_id and _is_near(detected / scale, known) for known_id, known in marks):
+                marks.append((mark_id, detected / scale))
         if len(marks) >= len(CORNERS):
             break  # the second attempt is for photographs with deep shadows and small pages
-    largest = max((_side(corners) for corners in marks.values()), default=0.0)
-    marks = {k: corners for k, corners in marks.items() if _side(corners) >= SIMILAR_MARKS * largest}
+    largest = max((_side(mark) for _, mark in marks), default=0.0)
+    marks = [(mark_id, mark) for mark_id, mark in marks if _side(mark) >= SIMILAR_MARKS * largest]
     if not marks:
         raise ImageError("shows no corner mark of a sheet: photograph the whole page, sharp and in even light")
-    of_corner = [[k for k in marks if k // VALUES == corner] for corner in range(len(CORNERS))]
-    if any(len(ids) > 1 for ids in of_corner):
+    of_corner = [[(k, mark) for k, mark in marks if k // VALUES == corner] for corner in range(len(CORNERS))]
+    if any(len(found) > 1 for found in of_corner):  # the pages of a sheet have three of their four ids in common
         raise ImageError("shows the marks of more than one page: photograph each page alone")
-    if missing := [name for name, ids in zip(CORNERS, of_corner, strict=True) if not ids]:
+    if missing := [name for name, found in zip(CORNERS, of_corner, strict=True) if not found]:
         raise ImageError(
             f"shows only {len(marks)} of 4 corner marks, the {' and the '.join(missing)} is missing: photograph the "
             "whole page, sharp and in even light"
         )
-    values = [ids[0] % VALUES for ids in of_corner]
-    corners = np.stack([marks[ids[0]] for ids in of_corner])
-    density = largest / MARK
-    if density < MIN_PX_PER_MM:
+    values = [found[0][0] % VALUES for found in of_corner]
+    corners = np.stack([found[0][1] for found in of_corner])
+    densities = [_side(mark) / MARK for mark in corners]
+    farthest = int(np.argmin(densities))
+    if densities[farthest] < MIN_PX_PER_MM:
         raise ImageError(
-            f"shows the page at {density:.1f} px a mm, at least {MIN_PX_PER_MM:g} are needed: go closer, or take a "
-            "larger picture"
+            f"shows the {CORNERS[farthest]} corner of the page at {densities[farthest]:.1f} px a mm, at least "
+            f"{MIN_PX_PER_MM:g} are needed: go closer, hold the camera level above the page, or take a larger picture"
         )
     across = corners[1, 0] - corners[0, 0]
     turned = round(float(np.degrees(np.arctan2(across[1], across[0]))) / 90) % 4 * 90
     return FoundPage(values[0], values[1] * VALUES + values[2], values[3], corners, turned)
 
 
-def check_page(found: FoundPage, sheet: Sheet) -> None:
-    """Raise ImageError, which begins with a verb, for a page that is not one of the sheet's."""
+def check_version(found: FoundPage) -> None:
+    """Raise ImageError, which begins with a verb, for a page of another version of sheets."""
     if found.version != VERSION:
         raise ImageError(
             f"shows a sheet of version {found.version}, this glyphline knows version {VERSION}: install the glyphline "
             "that made it, or print and fill a new sheet"
         )
+
+
+def check_page(found: FoundPage, sheet: Sheet) -> None:
+    """Raise ImageError, which begins with a verb, for a page that is not the sheet's, and for marks of two pages."""
+    check_version(found)
     if found.identity != sheet.identity:
         raise ImageError(
             f"shows a page of sheet {found.identity:05d}, not of sheet {sheet.identity:05d}: give the photographs of "
@@ -123,6 +134,8 @@ def check_page(found: FoundPage, sheet: Sheet) -> None:
         raise ImageError(
             f"shows page {found.page}, but the sheet has {sheet.page_count}: give photographs of its pages"
         )
+    if _mark_error(found, sheet) > MAX_MARK_ERROR:
+        raise ImageError("shows corner marks that do not fit one flat page: photograph each page alone, lying flat")
 
 
 def cut_page(image: ColourImage, found: FoundPage, sheet: Sheet) -> list[Cut]:
@@ -167,6 +180,21 @@ def _detect_marks(grey: GreyImage) -> Iterable[tuple[int, Points]]:
 def _side(corners: Points) -> float:
     """The mean side of a mark, px."""
     return float(np.linalg.norm(np.roll(corners, 1, axis=0) - corners, axis=1).mean())
+
+
+def _mark_error(found: FoundPage, sheet: Sheet) -> float:
+    """The largest distance, mm, of a mark's corner from its place on a flat page that is seen in perspective."""
+    places = sheet.mark_corners().reshape(-1, 2)
+    transform, _ = cv2.findHomography(found.corners.reshape(-1, 2), places)
+    if transform is None:
+        return np.inf
+    on_page = cv2.perspectiveTransform(found.corners.reshape(1, -1, 2), transform)[0]
+    return float(np.linalg.norm(on_page - places, axis=1).max())
+
+
+def _is_near(corners: Points, others: Points) -> bool:
+    """Whether two marks are at one place, so that both are the same mark, detected twice."""
+    return float(np.linalg.norm(corners.mean(axis=0) - others.mean(axis=0))) < _side(others)
 
 
 # ---------------------------------------------------------------------------------------------------------- flatness
@@ -304,7 +332,7 @@ def separate_ink(flat: ColourImage, slots: list[Slot], mask: Plane) -> GreyImage
     """The ink of a flat page at RESOLUTION: uint8 (H, W), bright on 0, without paper, shadows and printed boxes.
 
     slots: of the page. mask: from `guide_mask`. Ink is scaled by the darkest tenth of all ink on the page, so that a
-    pencil gives full ink too.
+    pencil gives full ink too. A page on which this is fainter than MIN_DARKNESS, as of a red pen, has no ink.
     """
     smooth = cv2.GaussianBlur(flat, (0, 0), SMOOTHING * RESOLUTION)
     dark = _darkness(smooth[..., 0])
@@ -319,8 +347,10 @@ def separate_ink(flat: ColourImage, slots: list[Slot], mask: Plane) -> GreyImage
     middle = float(np.median(on_paper))
     floor = max(MIN_FLOOR, middle + 3 * 1.48 * float(np.median(np.abs(on_paper - middle))))
     strokes = on_paper[on_paper > 1.5 * floor]
-    full = float(np.quantile(strokes, 0.9)) if len(strokes) > 100 else 1.0
-    full = max(FULL_INK * full, 2 * floor)
+    darkness = float(np.quantile(strokes, 0.9)) if len(strokes) > 100 else 1.0
+    if darkness < MIN_DARKNESS:
+        return np.zeros(dark.shape, np.uint8)
+    full = max(FULL_INK * darkness, 2 * floor)
     return np.asarray(((dark - floor) / (full - floor) * 255).clip(0, 255), np.uint8)
 
 

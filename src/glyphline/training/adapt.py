@@ -151,12 +151,16 @@ def adapt(
     old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
     own = _own_lines(common, base.lines, glyphs, labelled)
     if glyphs:
-        _report_lacking(glyphs, common, own, report)
+        _report_lacking(_composed(own, glyphs, common), len(glyphs), report)
     usable = _without_misfits(_without_faults(labelled, own, network.steps, report), old_reader, report)
     trained, kept_out = _divide(usable, held_out, seed)
     if lines:
         report(f"{len(usable)} labelled lines: {len(trained)} to train on, {len(kept_out)} kept out")
         _check_counts(len(trained), len(kept_out), has_glyphs=bool(glyphs), measured=held_out > 0, report=report)
+    if not held_out:
+        kept_out = []
+    undivided = not glyphs or len(kept_out) >= FEW_LINES // 2  # written lines measure: all glyphs may teach
+    own = dataclasses.replace(own, glyphs=_own_shares(glyphs, common, undivided))
     state = _open_state(work, settings, _fingerprint(network, glyphs, labelled), report)
     if trained:
         _write_labelled(trained, work / "lines")
@@ -165,10 +169,7 @@ def adapt(
     _train_for(recipe, work, state, minutes, report)
 
     report("comparing the new reader with the old one")
-    others = tuple(dataclasses.replace(share, weight=0.0) for share in common.glyphs)  # for characters it lacks
-    hand = (*_hand_shares(glyphs, 1.0), *others) if glyphs else ()
-    own_composed = dataclasses.replace(own, glyphs=hand, labelled=()) if glyphs else None
-    folds, kind = _folds(own_composed, kept_out if held_out else [], base.lines, seed)
+    folds, kind = _folds(None if undivided else _composed(own, glyphs, common), kept_out, base.lines, seed)
     choice_lines, common_lines = (
         LineSet(common, split, seed).canonical_batch(range(MEASURED_LINES)) for split in ("val", "test")
     )
@@ -276,23 +277,23 @@ def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
     return common, note
 
 
-def _report_lacking(
-    glyphs: Sequence[str], common: LinesRecipe, own: LinesRecipe, report: Callable[[str], None]
-) -> None:
-    """Say which characters of the alphabet the hand's glyphs lack, and whose glyphs draw them."""
-    hand, others = (
-        open_glyph_pool(dataclasses.replace(own, glyphs=shares), "train")
-        for shares in (_hand_shares(glyphs, 1.0), common.glyphs)
-    )
-    lacking = [c for c in Alphabet.from_name(own.alphabet).characters if c != " " and not hand.draws(c)]
+def _report_lacking(composed: LinesRecipe, count: int, report: Callable[[str], None]) -> None:
+    """Say which characters of the alphabet the hand's glyphs lack, and whose glyphs draw them.
+
+    composed: lines in the hand's glyphs, of which the first `count` sources are the hand's.
+    """
+    pool = open_glyph_pool(composed, "train")
+    characters = Alphabet.from_name(composed.alphabet).characters.replace(" ", "")
+    places = {c: pool.source_for(c, 0) if pool.draws(c) else None for c in characters}
+    lacking = [c for c, place in places.items() if place is None or place >= count]
     if not lacking:
         return
     common_first = sorted(lacking, key=lambda c: not (c.isascii() and c.isalnum()))
     more = f" and {len(lacking) - NAMED_CHARACTERS} more" if len(lacking) > NAMED_CHARACTERS else ""
-    drawn = [others.sources[others.source_for(c, 0)].name for c in lacking if others.draws(c)]
+    names = dict.fromkeys("nothing" if (k := places[c]) is None else pool.sources[k].name for c in lacking)
     report(
-        f"the hand's glyphs lack {' '.join(common_first[:NAMED_CHARACTERS])}{more}: "
-        f"{', '.join(dict.fromkeys(drawn)) or 'nothing'} draws them"
+        f"the hand's glyphs lack {' '.join(common_first[:NAMED_CHARACTERS])}{more}, which {', '.join(names)} "
+        f"{'draw' if len(names) > 1 else 'draws'}"
     )
 
 
@@ -385,14 +386,30 @@ def _check_counts(
         raise UserError(f"none of the {count} labelled lines is left to train on: give more, or --glyphs of the hand")
 
 
-def _hand_shares(glyphs: Sequence[str], weight: float) -> tuple[GlyphShare, ...]:
-    return tuple(GlyphShare(source, weight / len(glyphs)) for source in glyphs)
+def _own_shares(glyphs: Sequence[str], common: LinesRecipe, undivided: bool) -> tuple[GlyphShare, ...]:
+    """The glyphs to train on: OWN_SHARE of the weights is the hand's. undivided: see `_hand_shares`."""
+    total = sum(share.weight for share in common.glyphs)
+    own_share = OWN_SHARE if glyphs else 0.0
+    shares = [dataclasses.replace(share, weight=(1 - own_share) * share.weight / total) for share in common.glyphs]
+    return (*_hand_shares(glyphs, OWN_SHARE, undivided), *shares)
+
+
+def _hand_shares(glyphs: Sequence[str], weight: float, undivided: bool) -> tuple[GlyphShare, ...]:
+    """The hand's glyphs with a weight in all, and accents drawn from them. undivided: those of folders all teach."""
+    sources = [f"undivided:{source}" if undivided and source.startswith("folder:") else source for source in glyphs]
+    return tuple(GlyphShare(f"derived:{source}", weight / len(sources)) for source in sources)
+
+
+def _composed(own: LinesRecipe, glyphs: Sequence[str], common: LinesRecipe) -> LinesRecipe:
+    """Lines in the hand's glyphs alone, and in everybody's for characters that it lacks."""
+    others = (dataclasses.replace(share, weight=0.0) for share in common.glyphs)
+    return dataclasses.replace(own, glyphs=(*_hand_shares(glyphs, 1.0, False), *others), labelled=())
 
 
 def _own_lines(
     common: LinesRecipe, base: LinesRecipe, glyphs: Sequence[str], labelled: Sequence[LabelledLine]
 ) -> LinesRecipe:
-    """The lines to train on: OWN_SHARE of them in the hand's glyphs, and the alphabet with the hand's characters.
+    """Everybody's lines with the characters of the hand in their alphabet.
 
     These are the characters of the labelled lines and of the hand's sheets (`Folder`). Other glyphs, such as fonts,
     have many more characters than are asked for. The direction of the lines stays that of the reader.
@@ -403,14 +420,9 @@ def _own_lines(
         if isinstance(source, Folder):
             characters |= set(source.characters("train"))
     new = "".join(sorted(c for c in characters if c not in alphabet and not c.isspace()))
-    total = sum(share.weight for share in common.glyphs)
-    shares = tuple(dataclasses.replace(s, weight=(1 - OWN_SHARE) * s.weight / total) for s in common.glyphs)
-    if glyphs:
-        shares = (*_hand_shares(glyphs, OWN_SHARE), *shares)
     return dataclasses.replace(
-        common, glyphs=shares, alphabet=alphabet + new if new else base.alphabet,
-        direction=resolve_direction(base.direction, alphabet),
-    )  # fmt: skip
+        common, alphabet=alphabet + new if new else base.alphabet, direction=resolve_direction(base.direction, alphabet)
+    )
 
 
 def _write_labelled(lines: Sequence[LabelledLine], folder: Path) -> None:
@@ -479,16 +491,14 @@ def _folds(
 ) -> tuple[list[tuple[Lines, Lines]], str]:
     """Pairs of lines that choose the share and lines that measure it, and what the latter are; [] without any.
 
-    Labelled lines measure where there are enough of them, and composed lines of the hand choose. Without glyphs each
-    half of the labelled lines measures the share that the other half has chosen.
+    composed: lines of the hand, of glyphs that were not trained on; None: each half of the labelled lines that were
+    held out measures the share that the other half has chosen.
     """
-    if composed is None:
-        halves = [_canonical(held_out[k::2], base) for k in range(2)]
-        return ([(halves[0], halves[1]), (halves[1], halves[0])], "labelled") if held_out else ([], "")
-    own = LineSet(composed, "val", seed).canonical_batch(range(MEASURED_LINES))
-    if len(held_out) >= FEW_LINES // 2:
-        return [(own, _canonical(held_out, base))], "labelled"
-    return [(own, LineSet(composed, "test", seed).canonical_batch(range(MEASURED_LINES)))], "composed"
+    if composed is not None:
+        own, test = (LineSet(composed, split, seed).canonical_batch(range(MEASURED_LINES)) for split in ("val", "test"))
+        return [(own, test)], "composed"
+    halves = [_canonical(held_out[k::2], base) for k in range(2)]
+    return ([(halves[0], halves[1]), (halves[1], halves[0])], "labelled") if held_out else ([], "")
 
 
 def _read(reader: LineReader, lines: Lines) -> list[str]:
@@ -519,7 +529,7 @@ class Mixtures:
         def choose(chosen: Sequence[int]) -> float:
             truths = [text for k in chosen for text in folds[k][0][1]]
             cers = {s: score(truths, [text for k in chosen for text in read[k]]).cer for s, read in texts.items()}
-            return min(permitted, key=lambda share: cers[share])
+            return min(permitted, key=lambda share: (cers[share], share))
 
         self.shares = [choose([k]) for k in range(len(folds))]
         self.share = choose(range(len(folds))) if folds else min(permitted)

@@ -9,9 +9,12 @@ torch.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import math
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -32,7 +35,10 @@ from glyphline.reading.detection.regions import Corners, minimum_area_rectangle
 
 GROUND_TRUTH = ".gt.txt"
 BINARY_SUFFIXES = (".bin.png", ".nrm.png", ".dew.png")  # ocropus and kraken name binarized line images so
+IMAGE_SUFFIXES = (*SUFFIXES, *BINARY_SUFFIXES)
 TEXT_COLUMNS = ("text", "transcription", "sentence")  # of metadata.csv and metadata.jsonl, the first that is there
+HYPHENS = {"\u00ad": "-", "\u00ac": "-"}  # signs by which ALTO marks a visible hyphen at the end of a line
+JOINERS = "\u200c\u200d"  # they decide how letters join
 BASELINE_POSITIONS = 33  # positions along a baseline at which its height is measured
 EDGE_QUANTILE = 0.9  # of the heights of a polygon along its baseline: the height of the line
 Rows = Iterator[tuple[str, str, Callable[[], GreyImage]]]
@@ -66,6 +72,8 @@ def open_labelled_lines(folder: Path) -> LabelledLines:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: give a folder of labelled lines")
+    for listing in (_images_in, _root_name):
+        listing.cache_clear()  # files may have been added or corrected since the last call
     kind = next((name for name, (recognises, _, _) in KINDS.items() if recognises(folder)), None)
     if kind is None:
         kinds = "; ".join(help_text for _, _, help_text in KINDS.values())
@@ -85,10 +93,13 @@ def open_labelled_lines(folder: Path) -> LabelledLines:
 def clean_text(text: str) -> str:
     """The text in NFC, with single spaces for tabs, line breaks and runs of space, and none at its ends.
 
-    >>> clean_text(" Cafe\\u0301\\tau  lait\\r\\n")
+    Characters without a shape are left out, such as direction marks and soft hyphens, but for the joiners of words.
+
+    >>> clean_text(" Cafe\\u0301\\tau  lait\\u200b\\r\\n")
     'Café au lait'
     """
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    spaced = " ".join(unicodedata.normalize("NFC", text).split())
+    return "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf") or c in JOINERS)
 
 
 def read_text(path: Path) -> str:
@@ -136,7 +147,7 @@ def _read_metadata(folder: Path) -> Rows:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)  # rows end at \n and \r alone
     try:
         for row in reader:
             yield reader.line_num, row
@@ -164,14 +175,25 @@ def _read_ground_truth(folder: Path) -> Rows:
     """The pairs of an image and a .gt.txt file with its text (ocropus, kraken, tesstrain), in subfolders too."""
     for path in sorted(folder.rglob(f"*{GROUND_TRUTH}")):
         stem = path.name.removesuffix(GROUND_TRUTH)
-        candidates = (path.with_name(stem + suffix) for suffix in (*SUFFIXES, *BINARY_SUFFIXES))
-        image = next((candidate for candidate in candidates if candidate.is_file()), None)
+        images = _images_in(path.parent)
+        image = next((images[stem, suffix] for suffix in IMAGE_SUFFIXES if (stem, suffix) in images), None)
         if image is None:
             raise DataError(f"{path} has no image beside it, such as {stem}.png: add it or remove the text")
         text = read_text(path)
-        if len(text.strip().splitlines()) > 1:
+        if "\n" in text.strip():
             raise DataError(f"{path} line 2 is one too many: a line image has one line of text")
         yield str(image.relative_to(folder)), text, partial(load, image)
+
+
+@lru_cache(maxsize=64)
+def _images_in(folder: Path) -> dict[tuple[str, str], Path]:
+    """The images of a folder by their names: what is before one of IMAGE_SUFFIXES, and the suffix in lower case."""
+    images: dict[tuple[str, str], Path] = {}
+    for path in sorted(folder.iterdir()):
+        for suffix in IMAGE_SUFFIXES:
+            if path.name.lower().endswith(suffix) and path.is_file():
+                images.setdefault((path.name[: -len(suffix)], suffix), path)
+    return images
 
 
 # ------------------------------------------------------------------------------------------------- images of pages
@@ -179,18 +201,28 @@ def _read_ground_truth(folder: Path) -> Rows:
 
 def _xml_files(folder: Path, root: str) -> list[Path]:
     """The XML files of a folder and its subfolders whose root element has this name, in any namespace."""
-    return [path for path in sorted(folder.rglob("*.xml")) if _root_name(path) == root]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".xml" and path.is_file())
+    return [path for path in paths if _root_name(path) == root]
 
 
 @lru_cache(maxsize=4096)
 def _root_name(path: Path) -> str:
+    with _naming_xml_errors(path), path.open("rb") as file:
+        _, root = next(iter(ElementTree.iterparse(file, ("start",))))
+        return _name(root)
+
+
+@contextmanager
+def _naming_xml_errors(path: Path) -> Iterator[None]:
+    """Turn what reading a file as XML raises into a DataError with its name and the line."""
     try:
-        with path.open("rb") as file:
-            for _, element in ElementTree.iterparse(file, ("start",)):
-                return _name(element)
-    except (ElementTree.ParseError, OSError, ValueError):  # a damaged file has no root; `_parse` names it
-        pass
-    return ""
+        yield
+    except ElementTree.ParseError as error:
+        raise DataError(f"{path} line {error.position[0]} is not XML ({error}): export it again") from None
+    except (LookupError, ValueError) as error:  # of an encoding that the parser does not know
+        raise DataError(f"{path} is XML that cannot be read ({error}): export it in UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
 
 
 def _name(element: ElementTree.Element) -> str:
@@ -207,23 +239,24 @@ def _descendants(element: ElementTree.Element, name: str) -> list[ElementTree.El
 
 
 def _parse(path: Path) -> ElementTree.Element:
-    try:
+    with _naming_xml_errors(path):
         return ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise DataError(f"{path} line {error.position[0]} is not XML ({error}): export it again") from None
 
 
 def _page_image(xml: Path, name: str | None) -> Path:
     """The image of a page: where the XML says, or beside it or one folder up, or there with the name of the XML."""
     folders = (xml.parent, xml.parent.parent)  # Transkribus puts the XML into a folder page/
-    named = [folder / Path(name).name for folder in folders] if name else []
-    stem = xml.name.removesuffix(".xml")
-    for candidate in [*([xml.parent / name] if name else []), *named, *(
-        folder / (base + suffix) for folder in folders for base in dict.fromkeys((stem, stem.partition(".")[0]))
-        for suffix in SUFFIXES
-    )]:  # fmt: skip
-        if candidate.is_file():
-            return candidate
+    for named in [xml.parent / name, *(folder / Path(name).name for folder in folders)] if name else []:
+        if named.is_file():
+            return named
+    stem = xml.stem
+    names = dict.fromkeys((Path(name).stem if name else stem, stem, stem.partition(".")[0]))
+    for folder in folders:
+        images = _images_in(folder)
+        for base in names:
+            for suffix in SUFFIXES:
+                if (base, suffix) in images:
+                    return images[base, suffix]
     raise DataError(f"{xml} has no page image {name or stem} beside it: add it, or correct its name in the file")
 
 
@@ -275,17 +308,23 @@ def line_outline(polygon: Points, baseline: Points) -> Corners | CurvedOutline:
 def _points(text: str | None, where: str) -> Points:
     """The points of "x,y x,y" or "x y x y"; none for a missing text. Raises DataError that begins with `where`."""
     try:
-        values = [float(value) for value in (text or "").replace(",", " ").split()]
-        return np.array(values, np.float64).reshape(-1, 2)
+        points = np.array([float(value) for value in (text or "").replace(",", " ").split()], np.float64).reshape(-1, 2)
+        if np.isfinite(points).all():
+            return points
+        raise ValueError
     except ValueError:
         raise DataError(f"{where} has the points {text!r}: write them as x,y x,y") from None
 
 
 def _number(element: ElementTree.Element, attribute: str, where: str) -> float:
+    """An attribute as a number, 0 where it is missing or empty. Raises DataError that begins with `where`."""
+    text = element.get(attribute) or "0"
     try:
-        return float(element.get(attribute, 0))
+        if math.isfinite(value := float(text)):
+            return value
+        raise ValueError
     except ValueError:
-        raise DataError(f"{where} has {attribute}={element.get(attribute)!r}, which is no number") from None
+        raise DataError(f"{where} has {attribute}={text!r}, which is no number: correct it") from None
 
 
 def _has_page_xml(folder: Path) -> bool:
@@ -300,7 +339,8 @@ def _read_page_xml(folder: Path) -> Rows:
             image: Path | None = None
             for number, line in enumerate(_descendants(page, "TextLine"), 1):
                 where = f"{xml.relative_to(folder)} line {line.get('id', number)}"
-                text = _page_text(line) or " ".join(filter(None, map(_page_text, _children(line, "Word"))))
+                words = (_page_text(word, where) for word in _children(line, "Word"))
+                text = _page_text(line, where) or " ".join(filter(None, words))
                 shapes = [_points(child.get("points"), where) for child in _children(line, "Coords")[:1]]
                 baselines = [_points(child.get("points"), where) for child in _children(line, "Baseline")[:1]]
                 if not shapes or len(shapes[0]) < 2:
@@ -313,9 +353,9 @@ def _read_page_xml(folder: Path) -> Rows:
                 )
 
 
-def _page_text(element: ElementTree.Element) -> str:
-    """The text of a PAGE element: of several versions that with the lowest index."""
-    versions = sorted(_children(element, "TextEquiv"), key=lambda version: int(version.get("index") or 0))
+def _page_text(element: ElementTree.Element, where: str) -> str:
+    """The text of a PAGE element: of several versions that with the lowest index. where: for messages."""
+    versions = sorted(_children(element, "TextEquiv"), key=lambda version: _number(version, "index", where))
     return "".join(unit.text or "" for version in versions[:1] for unit in _children(version, "Unicode"))
 
 
@@ -324,7 +364,7 @@ def _has_alto(folder: Path) -> bool:
 
 
 def _read_alto(folder: Path) -> Rows:
-    """The text lines of ALTO files: the CONTENT of their strings, with spaces between them."""
+    """The text lines of ALTO files."""
     for xml in _xml_files(folder, "alto"):
         root = _parse(xml)
         units = [unit.text or "" for unit in _descendants(root, "MeasurementUnit")]
@@ -339,19 +379,33 @@ def _read_alto(folder: Path) -> Rows:
             image: Path | None = None
             for number, line in enumerate(_descendants(page, "TextLine"), 1):
                 where = f"{xml.relative_to(folder)} line {line.get('ID', number)}"
-                parts = (" " if _name(part) == "SP" else part.get("CONTENT", "") for part in line)
-                text = "".join(parts) if _children(line, "SP") else " ".join(
-                    part.get("CONTENT", "") for part in _children(line, "String")
-                )  # fmt: skip
                 x, y, w, h = (_number(line, name, where) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
                 box = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)])
                 polygons = [shape.get("POINTS") for child in _children(line, "Shape") for shape in child]
                 polygon = _points(polygons[0], where) if polygons else box
                 baseline = line.get("BASELINE", "")
                 image = image or _page_image(xml, names[0].strip() if names else None)
-                yield where, text, partial(
+                yield where, _alto_text(line), partial(
                     _crop, image, size, polygon, _points(baseline if len(baseline.split()) > 1 else "", where)
                 )  # fmt: skip
+
+
+def _alto_text(line: ElementTree.Element) -> str:
+    """The text of a line of ALTO: its strings with spaces between them, and the hyphen (HYP) of a word that is divided.
+
+    The spaces are those of the SP elements; a line without any has one between two strings.
+    """
+    has_spaces = bool(_children(line, "SP"))
+    text = ""
+    for part in line:
+        name, content = _name(part), part.get("CONTENT", "")
+        if name == "SP" or (name == "String" and text and not has_spaces):
+            text += " "
+        if name == "String":
+            text += content
+        elif name == "HYP":
+            text += HYPHENS.get(content, content)
+    return text
 
 
 #: name -> (whether a folder is of this kind, function that yields its lines, what it consists of), in the order in

@@ -16,6 +16,7 @@ from glyphline.composing.glyphs.emnist import EMNIST_SPLITS, Emnist
 from glyphline.composing.glyphs.folder import Folder
 from glyphline.composing.glyphs.fonts import Fonts
 from glyphline.composing.glyphs.strokes import Strokes
+from glyphline.composing.glyphs.undivided import Undivided
 from glyphline.errors import DataError, nearest
 
 #: first word of a spec -> (function that opens the source from the text after / or :, one line of help)
@@ -25,6 +26,7 @@ GLYPHS: dict[str, tuple[Callable[[str], GlyphSource], str]] = {
     "fonts": (lambda rest: Fonts(resolve_path(rest)), Fonts.help),
     "folder": (lambda rest: Folder(resolve_path(rest)), Folder.help),
     "derived": (lambda rest: Derived(open_glyphs(rest)), Derived.help),
+    "undivided": (lambda rest: Undivided(open_glyphs(rest)), Undivided.help),
 }
 
 
@@ -43,7 +45,7 @@ def resolve_path(name: str) -> Path:
 
 def open_glyphs(spec: str) -> GlyphSource:
     """Open the glyph source that a spec names: "emnist/byclass", "strokes", "fonts:FOLDER", "folder:FOLDER",
-    "derived:SOURCE".
+    "derived:SOURCE", "undivided:SOURCE".
 
     "emnist" alone is emnist/byclass. Raises DataError for an unknown source, for a missing path and for missing or
     damaged data, ImageError for a damaged image in a folder. The files of emnist and single fonts are opened, and their
@@ -81,6 +83,7 @@ __all__ = [
     "GlyphSource",
     "Strokes",
     "TileBank",
+    "Undivided",
     "check_disjoint",
     "ink_boxes",
     "open_glyphs",

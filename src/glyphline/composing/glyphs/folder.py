@@ -44,7 +44,7 @@ def read_metrics(path: Path) -> dict[str, list[tuple[Path, float, float]]]:
     """
     by_character: dict[str, list[tuple[Path, float, float]]] = {}
     try:
-        rows = path.read_text(encoding="utf-8-sig").splitlines()
+        rows = path.read_text(encoding="utf-8-sig").split("\n")  # a name may hold U+2028, at which splitlines breaks
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): convert it first") from None
     for number, row in enumerate(rows, 1):
