@@ -714,6 +714,28 @@ def test_teaching_the_reader_and_going_back(open_page: OpenPage, teaching_app: s
     assert lines_of(page) == TEXTS  # by the reader that was taught: the stand-in kept the bundled one
 
 
+def test_the_reader_that_was_taught_before_can_be_used_again(open_page: OpenPage) -> None:
+    page = open_page()
+    taught = {"time": "2026-11-28T15:00:00+00:00", "result": stand_in_adapt.result(kept=True)}
+    before = {**taught, "time": "2025-03-02T09:00:00+00:00"}
+    state = {"state": "idle", "in_use": "mine", "readers": ["original", "mine", "previous"], "taught": taught,
+             "taught_before": before, "step": None, "folder": "/srv/hand", "min_lines": 8}  # fmt: skip
+
+    def use(route: Any) -> None:
+        state["in_use"] = route.request.post_data_json["reader"]
+        route.fulfill(json=state)
+
+    page.route("**/api/teach", lambda route: route.fulfill(json=state))
+    page.route("**/api/teach/use", use)
+    add_corrections(page, 8)
+    open_teaching(page)
+    page.click("text=/Use the reader that learned on .*2025/")
+    wait_until(page, "document.getElementById('teach-status').textContent.includes('taught before is in use')")
+    assert page.is_hidden("#use-previous") and page.evaluate("document.activeElement.id") == "teaching-title"
+    page.click("text=Use my reader")
+    wait_until(page, "document.getElementById('teach-status').textContent === 'Your reader is in use.'")
+
+
 def test_teaching_that_fails_says_why(open_page: OpenPage) -> None:
     page = open_page()
     state = {"state": "idle", "in_use": "original", "readers": ["original"], "taught": None, "step": None,
