@@ -28,6 +28,24 @@ def test_failed_write_keeps_the_previous_file(tmp_path: Path, error: BaseExcepti
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_processes_write_the_same_file(tmp_path: Path) -> None:
+    """As the processes of an actor that is cut off and of its replacement do: neither disturbs the other."""
+    path = tmp_path / "a.txt"
+    with replace_atomically(path) as first:
+        first.write_bytes(b"first, wh")
+        write_atomically(path, b"second, whole")
+        assert path.read_bytes() == b"second, whole"
+        first.write_bytes(b"first, whole")
+    assert path.read_bytes() == b"first, whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'🙂' * 62}.txt.gz"  # of 255 bytes
+    write_atomically(path, b"x")
+    assert path.read_bytes() == b"x"
+
+
 def test_failed_replacement_raises_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError):

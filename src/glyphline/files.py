@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NAME_CHARACTERS = 60  # of a name in that of its temporary file: filesystems allow 255 bytes, UTF-8 takes up to four
 
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`. When the block ends, the file there replaces `path`.
 
-    The block must write that file. Its name is that of `path` and ".tmp", so two processes must not write `path` at the
-    same time. If the block raises, the temporary file is deleted and `path` stays as it was. Raises OSError if the
-    block wrote no file or `path` cannot be replaced.
+    The block must write that file. Each call has its own, named NAME.RANDOM.tmp, so several processes, also of several
+    machines, may write `path` at the same time: the last one counts. If the block raises, the temporary file is deleted
+    and `path` stays as it was. A process that is killed leaves the file. Raises OSError if the block wrote no file or
+    `path` cannot be replaced.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    # random, because containers of one machine may share the name of the host and have the same process numbers
+    temporary = path.with_name(f"{path.name[:NAME_CHARACTERS]}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)

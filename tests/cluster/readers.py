@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,3 +50,15 @@ def open_page_reader_for_test(options: Any) -> PageReader:
     """Replaces `glyphline.cli.read.open_page_reader`; the option --model is LOG|SECONDS."""
     log, _, seconds = options.model.partition("|")
     return open_noting_reader(log, float(seconds))
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from cluster import readers
+from glyphline.cli import main, read
+read.open_page_reader = readers.open_page_reader_for_test
+main()
+"""
+#: `glyphline read` with the reader of `open_page_reader_for_test`
+READ_COMMAND = [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[1]), "read"]

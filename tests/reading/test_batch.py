@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def write_image(path: Path, width: int = 40, pages: int = 1) -> Path:
 
 
 def read_results(folder: Path) -> dict[str, bytes]:
-    """The bytes of each result in a folder, by relative path."""
-    paths = (p for p in folder.rglob("*") if p.is_file() and p.name != SETTINGS_FILE)
+    """The bytes of each result in a folder, by relative path; a temporary file, which a kill leaves, is none."""
+    paths = (p for p in folder.rglob("*") if p.is_file() and p.name != SETTINGS_FILE and p.suffix != ".tmp")
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(paths)}
 
 
@@ -119,11 +120,12 @@ def test_folder_is_read_in_parallel_and_resumed(scans: Path, tmp_path: Path, rea
 
     times_before = modification_times(out_2)
     (out_2 / "b.jpg.txt").unlink()  # as after a kill during writing
-    (out_2 / "b.jpg.txt.tmp").write_text("50")
+    (out_2 / "b.jpg.txt.0.tmp").write_text("50")
     write_image(scans / "one/a.png", 61)
     os.utime(scans / "one/a.png", ns=(0, times_before["one/a.png.txt"] + 10**7))  # newer than its result
     assert "6 images, 2 to read" in read(scans, "--out", out_2, "--jobs", 2)[1]
-    assert read_results(out_2) == {**read_results(out_1), "one/a.png.txt": b"61 px\n"}  # no temporary file is left
+    assert read_results(out_2) == {**read_results(out_1), "one/a.png.txt": b"61 px\n"}
+    assert [path.name for path in out_2.rglob("*.tmp")] == ["b.jpg.txt.0.tmp"]  # that of the kill, and no other
     changed = {name for name, time_ns in modification_times(out_2).items() if time_ns != times_before[name]}
     assert changed == {"b.jpg.txt", "one/a.png.txt"}
 
@@ -219,8 +221,7 @@ def test_killed_or_interrupted_run_is_resumed(tmp_path: Path, read: Any) -> None
     process.communicate()
     assert has_ended(process.pid)
     times_before = {**modification_times(out), **times_before}  # finished results are not written again
-    times = {name: time_ns for name, time_ns in modification_times(out).items() if not name.endswith(".tmp")}
-    assert times.items() <= times_before.items()
+    assert modification_times(out).items() <= times_before.items()
 
     process = start_read(folder, out, 6, 2)
     interrupted_at = time.monotonic()
@@ -231,7 +232,7 @@ def test_killed_or_interrupted_run_is_resumed(tmp_path: Path, read: Any) -> None
     assert times_before.items() <= modification_times(out).items()
     assert len(times_before) + 6 <= len(read_results(out)) < 90
 
-    times_before = {name: time_ns for name, time_ns in modification_times(out).items() if not name.endswith(".tmp")}
+    times_before = modification_times(out)
     assert f"{90 - len(times_before)} to read" in read(folder, "--out", out, "--jobs", 2)[1]
     assert times_before.items() <= modification_times(out).items()
     assert read_results(out) == {f"slow-{k}.png.txt": f"{40 + k} px\n".encode() for k in range(90)}
@@ -336,15 +337,16 @@ def test_wrong_option_makes_no_folder(tmp_path: Path, read: Any) -> None:
     assert code == 2 and output == 'glyphline: no model "nothing"\n' and not (tmp_path / "out").exists()
 
 
-def test_unwritable_folder_is_refused(tmp_path: Path, read: Any) -> None:
+def test_unwritable_folder_is_refused(tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "0")  # in the names of temporary files
     write_image(tmp_path / "a.png")
     (tmp_path / "file").write_text("")
-    (tmp_path / "taken" / f"{SETTINGS_FILE}.tmp").mkdir(parents=True)
+    (tmp_path / "taken" / f"{SETTINGS_FILE}.0.tmp").mkdir(parents=True)
     for out in ("file", "file/out", "taken"):
         code, output = read(tmp_path / "a.png", "--out", tmp_path / out)
         assert code == 2 and str(tmp_path / out) in output and output.count("\n") == 1
     assert "a folder" in read(tmp_path / "a.png", "--out", tmp_path / "out", "--overlay", tmp_path / "o.png")[1]
-    (tmp_path / "full" / "a.png.txt.tmp").mkdir(parents=True)
+    (tmp_path / "full" / "a.png.txt.0.tmp").mkdir(parents=True)
     code, output = read(tmp_path / "a.png", "--out", tmp_path / "full")
     assert code == 2 and "a.png.txt cannot be written" in output
 

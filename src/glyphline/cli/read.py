@@ -138,7 +138,9 @@ def read(
     from glyphline.reading.batch import plan_tasks
     from glyphline.reading.formats import open_format
 
-    if cluster is None or format_name != "parquet":
+    if format_name == "parquet" and cluster is None:
+        raise UserError("--format parquet is written by a Ray cluster: give --cluster local for this machine")
+    if format_name != "parquet":
         output_format = open_format(format_name)
     if cluster is not None and not (out and _is_folder(out)):
         raise UserError("--cluster writes one file a document: give --out FOLDER, or an address such as s3://texts")

@@ -6,12 +6,12 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from glyphline.cluster.connection import connect
+from glyphline.cluster.connection import Connection, connect
 from glyphline.errors import GlyphlineError, UserError
 from glyphline.recipe import Recipe
 from glyphline.training.distribution import Distribution
@@ -45,7 +45,7 @@ def train_on_cluster(
     folder = folder.absolute()
     if not resume and ((folder / LAST_CHECKPOINT).exists() or (folder / RESULT_FILE).exists()):
         raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
-    with connect(address, workers):
+    with connect(address, workers) as cluster:
         import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
@@ -60,9 +60,10 @@ def train_on_cluster(
             "command": shlex.join(sys.argv), "messages": messages,
         }  # fmt: skip
         errors: list[tuple[int, str]] = []
+        failure: Exception | None = None
         try:
-            with print_messages(messages, report, errors):
-                TorchTrainer(
+            with print_messages(cluster, messages, report, errors):
+                trainer = TorchTrainer(
                     _train_in_worker,
                     train_loop_config=settings,
                     scaling_config=ScalingConfig(num_workers=workers, use_gpu=resources.get("GPU", 0) >= workers),
@@ -71,17 +72,30 @@ def train_on_cluster(
                         storage_path=str(folder),
                         failure_config=FailureConfig(max_failures=RESTARTS),
                     ),
-                ).fit()
-        except Exception as error:  # Ray's own kinds
-            if not errors:
-                reason = " ".join(str(error).split())[-300:]
-                raise GlyphlineError(
-                    f"training on {address} stopped ({reason}): continue it with --resume from the last epoch"
-                ) from None
-    if errors:
-        code, message = errors[-1]
-        raise (UserError if code == UserError.exit_code else GlyphlineError)(message)
+                )
+                cluster.wait_for(trainer.fit)
+        except Exception as error:  # that of `wait_for`, or Ray's own kinds
+            failure = error
+    if (final := choose_error(errors, failure, address)) is not None:
+        raise final
     return json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def choose_error(errors: Sequence[tuple[int, str]], failure: Exception | None, address: str) -> GlyphlineError | None:
+    """The error that training has ended with, None where it has ended well.
+
+    errors: exit code and message of each error of a worker. failure: what `fit` has raised. Ray repeats an attempt that
+    failed, so the errors of workers count only where Ray has failed in the end. A UserError is not repeated and always
+    counts.
+    """
+    if messages := [message for code, message in errors if code == UserError.exit_code]:
+        return UserError(messages[-1])
+    if failure is None or isinstance(failure, GlyphlineError):
+        return failure
+    if errors:
+        return GlyphlineError(errors[-1][1])
+    reason = " ".join(str(failure).split())[-300:]
+    return GlyphlineError(f"training on {address} stopped ({reason}): continue it with --resume from the last epoch")
 
 
 def _train_in_worker(settings: dict[str, Any]) -> None:
@@ -112,20 +126,31 @@ def _train_in_worker(settings: dict[str, Any]) -> None:
 
 
 @contextmanager
-def print_messages(messages: Any, report: Callable[[str], None], errors: list[tuple[int, str]]) -> Iterator[None]:
-    """During the block, report the lines that workers send, and collect their errors: exit code and message."""
+def print_messages(
+    cluster: Connection, messages: Any, report: Callable[[str], None], errors: list[tuple[int, str]]
+) -> Iterator[None]:
+    """During the block, report the lines that workers send, and collect their errors: exit code and message.
+
+    messages: a queue of Ray, whose actor may be lost during the block. Raises what `Connection.wait_for` raises.
+    """
+    from ray.exceptions import RayError
 
     def listen() -> None:
-        while (message := messages.get()) is not None:
-            if isinstance(message, tuple):
-                errors.append(message)
-            else:
-                report(message)
+        with suppress(RayError):
+            while (message := messages.get()) is not None:
+                if isinstance(message, tuple):
+                    errors.append(message)
+                else:
+                    report(message)
+
+    def end_listening() -> None:
+        with suppress(RayError):
+            messages.put(None)
+        listener.join()
 
     listener = Thread(target=listen, daemon=True)
     listener.start()
     try:
         yield
     finally:
-        messages.put(None)
-        listener.join()
+        cluster.wait_for(end_listening)

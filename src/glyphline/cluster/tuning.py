@@ -15,7 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glyphline.cluster.connection import connect
+from glyphline.cluster.connection import Connection, connect
 from glyphline.cluster.training import RAY_FOLDER, RESTARTS, print_messages
 from glyphline.errors import DataError, GlyphlineError, UserError
 from glyphline.files import write_atomically
@@ -54,8 +54,8 @@ def sweep_on_cluster(
         if (out / SWEEP_RESULT).exists() and not (out / DECISIONS_FILE).exists():
             raise UserError(f"the sweep in {out} runs without a cluster: leave out --cluster, or choose another --out")
         arms = 1 + len(sweep.arms)
-        with connect(address, max(threads, min(arms * threads, os.cpu_count() or 1))):
-            return _ClusterSweepRun(sweep, base, out, trackers, report, show, address, threads).run()
+        with connect(address, max(threads, min(arms * threads, os.cpu_count() or 1))) as cluster:
+            return _ClusterSweepRun(sweep, base, out, trackers, report, show, cluster, threads).run()
 
 
 class _ClusterSweepRun(SweepRun):
@@ -63,10 +63,10 @@ class _ClusterSweepRun(SweepRun):
 
     def __init__(
         self, sweep: SweepRecipe, base: Recipe, out: Path, trackers: Sequence[str], report: Callable[[str], None],
-        show: Show, address: str, threads: int,
+        show: Show, cluster: Connection, threads: int,
     ) -> None:  # fmt: skip
         super().__init__(sweep, base, out, trackers, report, show)
-        self.address, self.threads = address, threads
+        self.cluster, self.threads = cluster, threads
         self.decisions = self._read_decisions()
         self.next_look = 0.0  # time.monotonic
 
@@ -161,7 +161,9 @@ class _ClusterSweepRun(SweepRun):
         resources = ray.cluster_resources()
         cpus = int(resources.get("CPU", 1))
         if self.threads > cpus:
-            raise UserError(f"{self.threads} threads are more than the {cpus} CPUs of {self.address}: give --threads 1")
+            raise UserError(
+                f"{self.threads} threads are more than the {cpus} CPUs of {self.cluster.address}: give --threads 1"
+            )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it would log is raised below
         messages = Queue(actor_options={"num_cpus": 0})
         settings = ArmSettings(os.getcwd(), shlex.join(sys.argv), self.threads, tuple(self.trackers))
@@ -177,8 +179,8 @@ class _ClusterSweepRun(SweepRun):
         lost = ""
         try:
             # Ray prints to stdout that a process was lost, but stdout is for results
-            with print_messages(messages, self.report, errors), redirect_stdout(sys.stderr):
-                results = tune.Tuner(
+            with print_messages(self.cluster, messages, self.report, errors), redirect_stdout(sys.stderr):
+                tuner = tune.Tuner(
                     trainable,
                     param_space={"job": tune.grid_search(list(range(len(jobs))))},
                     tune_config=tune.TuneConfig(
@@ -192,7 +194,8 @@ class _ClusterSweepRun(SweepRun):
                         callbacks=[DriverCallback(lambda: self._look(running), self._collect)],
                         verbose=0,
                     ),
-                ).fit()
+                )
+                results = self.cluster.wait_for(tuner.fit)
             lost = str(results.errors[0]) if results.errors else ""
         except Exception as error:  # of Ray, or of what Ray calls here, then perhaps as a cause
             own = error if isinstance(error, GlyphlineError) else error.__cause__
@@ -207,7 +210,7 @@ class _ClusterSweepRun(SweepRun):
         if lost:
             reason = " ".join(lost.split())[-300:]
             raise GlyphlineError(
-                f"the sweep on {self.address} stopped ({reason}): the same command goes on from the last epochs"
+                f"the sweep on {self.cluster.address} stopped ({reason}): the same command goes on from the last epochs"
             )
         self.next_look = 0.0
         self._look(running)
