@@ -469,11 +469,12 @@ def format_misfits(results: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     return [
         "## Labels of other pictures",
-        f"""Command: `python benchmarks/misfits.py`, which states the data. The share of lines that are named because
-        their text is less probable than the reading by more nats a character than the limit, with the text that belongs
-        to them, which should not be named, and with that of the next line. `glyphline adapt` takes
-        {results["limit"]:g}.""",
-        format_table(("lines", "number", "CER", "text", *(f"limit {limit}" for limit in limits)), rows),
+        f"""Command: `python benchmarks/misfits.py`, which states the data. The share of lines that are named, with the
+        text that belongs to them, which should not be, and with that of the next line. Gap: their text is less probable
+        than the reading by more nats a character. Lead: the text of one of the lines beside it has a gap that is
+        smaller by more. `glyphline adapt` takes a gap of {results["limits"]["gap"]:g} or a lead of
+        {results["limits"]["lead"]:g}.""",
+        format_table(("lines", "number", "CER", "text", *limits), rows),
     ]
 
 
@@ -771,21 +772,27 @@ def format_tuned_sweep(sweep: dict[str, Any]) -> list[str]:
     if tuned is None:
         return []
     arms = {arm["name"]: arm for arm in tuned["arms"]}
-    rows = [
-        (
-            arm["name"], format_cer(arm), format_cer(arms[arm["name"]]),
-            max(seed["epochs"] for seed in arms[arm["name"]]["seeds"]),
-        )
-        for arm in sorted(sweep["arms"], key=lambda arm: float(arm["cer"])) if arm["name"] in arms
-    ]  # fmt: skip
-    best = [min(results["arms"], key=lambda arm: float(arm["cer"]))["name"] for results in (sweep, tuned)]
-    winner = f"{best[0]} is the best in both" if best[0] == best[1] else f"the best are {best[0]} and {best[1]}"
+    rows = []
+    for arm in sorted(sweep["arms"], key=lambda arm: float(arm["cer"])):
+        if there := arms.get(arm["name"]):
+            epochs, seeds = max(seed["epochs"] for seed in there["seeds"]), len(there["seeds"])
+            rows.append((arm["name"], len(arm["seeds"]), format_cer(arm), seeds, format_cer(there), epochs))
+    lowest = [min(results["arms"], key=lambda arm: float(arm["cer"]))["name"] for results in (sweep, tuned)]
+    order = f"{lowest[0]} has it in both" if lowest[0] == lowest[1] else f"{lowest[0]} has it above, {lowest[1]} here"
     protocol = tuned["protocol"]
+    seeds_above, seeds_here = (
+        f"{p['seeds']} and {'up to ' if p['extra_seeds'] else 'no'}{p['extra_seeds'] or ''} more"
+        for p in (sweep["protocol"], protocol)
+    )
+    note = "One seed cannot show the spread between seeds: its intervals hold the chance of the lines alone."
+    note = note if protocol["seeds"] + protocol["extra_seeds"] == 1 else ""
     return [
         f"""The same sweep through Ray Tune: `glyphline sweep recipes/sweep.yaml --out runs/sweep-ray --epochs
         {protocol["epochs"]} --seeds {protocol["seeds"]} --extra-seeds {protocol["extra_seeds"]} --cluster
-        127.0.0.1:6379`, two trainings at a time, and early stopping by ASHA. Of all arms, {winner}.""",
-        format_table(("arm", "test CER", "test CER through Ray Tune", "epochs there"), rows),
+        127.0.0.1:6379`, two trainings at a time, and early stopping by ASHA. Its seeds are {seeds_here} for each arm,
+        those of the sweep above {seeds_above}. {note} The lowest CER: {order}. That is the order
+        of the estimates without a test; the verdicts above say what can be told.""",
+        format_table(("arm", "seeds", "test CER", "seeds there", "test CER through Ray Tune", "epochs there"), rows),
     ]
 
 

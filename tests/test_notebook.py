@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def test_notebook_is_short_and_shows_its_outputs() -> None:
     assert not [output for output in outputs if output.output_type == "error"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 4
     assert "/root" not in NOTEBOOK.read_text(encoding="utf-8") and "/work" not in NOTEBOOK.read_text(encoding="utf-8")
+
+
+def test_text_names_the_decoder_of_the_code() -> None:
+    text = ""
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        text = cell.source if cell.cell_type == "markdown" else text
+        for decoder in re.findall(r'open_line_reader\(.*"(\w+)"\)', cell.source):
+            assert decoder in text
 
 
 @pytest.mark.slow

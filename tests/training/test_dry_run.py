@@ -15,10 +15,11 @@ import torch
 
 from glyphline.cli import main
 from glyphline.composing.line_sets import LineSet
-from glyphline.errors import RecipeError
+from glyphline.composing.stored_lines import write_parquet
+from glyphline.errors import DataError, RecipeError, UserError
 from glyphline.recipe import Recipe
 from glyphline.training import dry_run as dry_run_module
-from glyphline.training.data import Batch, LineBatchDataset, LineBatchSampler, make_batch
+from glyphline.training.data import CHECKED_LINES, Batch, LineBatchDataset, LineBatchSampler, make_batch
 from glyphline.training.dry_run import DryRun, dry_run, suggest_learning_rate
 from glyphline.training.network import Network
 from glyphline.training.trackers import Trackers
@@ -135,7 +136,63 @@ def test_command_prints_json_and_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
-@pytest.mark.parametrize("options, message", [(["--dry-run", "--resume"], "leave out --resume"), ([], "give --out")])
+def test_stored_lines_are_read_and_not_composed(
+    tiny_recipe: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow", reason='needs pip install "glyphline[cluster]"')
+    recipe = tiny_recipe(training__stored_lines=str(tmp_path))
+    write_parquet(LineSet(recipe.lines, "train", recipe.training.seed), CHECKED_LINES, tmp_path)
+    with pytest.raises(DataError, match=f"holds {CHECKED_LINES} lines, but 400 are needed"):
+        dry_run(tiny_recipe(training__stored_lines=str(tmp_path), training__epoch_lines=100))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a line was composed")
+
+    monkeypatch.setattr(LineSet, "canonical_batch", refuse)
+    monkeypatch.setattr(dry_run_module, "FINDER_STEPS", 2)
+    assert dry_run(recipe).epoch_steps == 10
+
+
+def test_range_test_starts_from_the_initial_weights(
+    tiny_recipe: TinyRecipe, finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_run_module, "FINDER_STEPS", 2)
+    notes: list[str] = []
+    trained = dry_run(tiny_recipe(training__initial_weights=str(finished_run)), report=notes.append)
+    assert trained.losses[0][1] < dry_run(tiny_recipe()).losses[0][1] - 1  # nats a character
+    assert f"starts from the weights of {finished_run}" in notes
+
+
+@pytest.mark.slow
+def test_workers_share_each_batch_and_take_the_steps_of_one_process(tiny_recipe: TinyRecipe) -> None:
+    recipe = tiny_recipe(network__dropout=0.0, training__gradient_accumulation=2, training__batch=8)
+    alone, shared = dry_run(recipe), dry_run(recipe, workers=2)
+    assert (alone.batch_shape[0], shared.batch_shape[0], shared.workers) == (4, 2, 2)
+    count = min(len(alone.losses), len(shared.losses), 30)  # later, at high rates, rounding errors grow
+    assert [loss for _, loss in shared.losses[:count]] == pytest.approx(
+        [loss for _, loss in alone.losses[:count]], rel=1e-3
+    )
+    assert not torch.distributed.is_initialized()
+    with pytest.raises(RecipeError, match="too few for 8 workers"):
+        dry_run(recipe, workers=8)
+
+
+def test_more_workers_than_gpus_are_refused(tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"is_available": True, "current_accelerator": torch.device("cuda"), "device_count": 1}
+    for name, value in found.items():
+        monkeypatch.setattr(torch.accelerator, name, lambda value=value: value)
+    with pytest.raises(UserError, match="2 workers need a GPU each, this machine has 1"):
+        dry_run(tiny_recipe(), workers=2)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--dry-run", "--resume"], "leave out --resume"),
+        (["--dry-run", "--cluster", "local"], "leave out --cluster"),
+        ([], "give --out"),
+    ],
+)
 def test_wrong_options_are_refused(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["train", "recipes/tiles.yaml", *options])

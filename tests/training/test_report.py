@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,36 @@ def test_damaged_files_of_a_run_are_named(finished_run: Path, tmp_path: Path) ->
     assert "Missing: the network" in html and "Missing: the predictions" in html and "CER of the validation" in html
 
 
-def test_page_that_grows_too_large_leaves_out_pictures(finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = parse(build_report([finished_run])).images
+def test_page_that_grows_too_large_says_what_it_leaves_out(
+    finished_run: Path, other_run: Path, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("glyphline.training.report.MAX_BYTES", 60_000)
-    assert parse(build_report([finished_run])).images < whole
+    reports: list[str] = []
+    smaller = build_report([finished_run], report=reports.append)
+    assert parse(smaller).images < parse(page).images and '<section id="run-0"' in smaller
+    (note,) = reports
+    assert re.search(r"it shows \d+ predictions of each run$", note) and note[1:] in smaller and note[1:] not in page
+    both = build_report([finished_run, other_run], report=reports.append)
+    parse(both)
+    assert "shows 0 predictions of each run and has no section of other" in reports[1] and reports[1][1:] in both
+    assert both.count('<section id="run-') == 1 and 'href="#run-1"' not in both
+    assert len(smaller.encode()) <= 60_000 and len(both.encode()) <= 60_000
+    monkeypatch.setattr("glyphline.training.report.MAX_BYTES", 5_000)
+    with pytest.raises(UserError, match=r"a page of 2 runs has .*: give fewer runs"):
+        build_report([finished_run, other_run])
+
+
+def test_settings_changed_on_resume_are_shown(finished_run: Path, page: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run, folder)
+    history = [{"file": "recipe-1.yaml", "until_epoch": 3, "changes": {"training.epochs": [3, 4]}}]
+    (folder / "recipes.json").write_text(json.dumps(history * 2))  # the second entry is that of a kill
+    html = build_report([folder])
+    row = '<tr><th scope="row">training.epochs</th><td>3</td><td>4</td><td class="n">4</td></tr>'
+    parse(html)
+    assert html.count(row) == 1 and "changed when the run was resumed" not in page
+    (folder / "recipes.json").write_text("[{]")
+    assert "Missing: the changes of the recipe (recipes.json is damaged" in build_report([folder])
 
 
 def test_texts_are_escaped(finished_run: Path, tmp_path: Path) -> None:
@@ -208,6 +235,23 @@ def test_sweep_is_a_table_with_the_runs_of_its_arms(finished_run: Path, other_ru
     assert html.count('<section id="run-') == 2
 
 
+def test_published_sweep_is_shown_with_its_differences_and_its_protocol(tmp_path: Path) -> None:
+    published = Path(__file__).parents[2] / "benchmarks" / "results" / "sweep" / "sweep.json"
+    shutil.copy(published, tmp_path)
+    sweep = json.loads(published.read_text())
+    html = build_report([tmp_path])
+    parse(html)
+    section = html[html.index('<section id="sweep-0"') : html.index("</section>")]
+    assert "CER of the test lines" in section and "validation lines" not in section
+    assert "rungs: 3;" in section and "cannot" not in section[: section.index("<table>")]
+    assert "lines.glyphs=[emnist/byclass]" in section and "training.distinct_lines=null" in section
+    for note in (*sweep["protocol"]["rules"], *sweep["protocol"]["cannot_tell"]):
+        assert f"<li>{escape(note)}</li>".replace("&#x27;", "&#39;") in section
+    for arm in sweep["arms"][1:]:
+        low, high = arm["difference_interval"]
+        assert f"<td>{100 * low:+.2f} to {100 * high:+.2f}</td>" in section
+
+
 def test_damaged_sweep_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text('{"arms": [{}]}')
     with pytest.raises(DataError, match=r"sweep\.json is no complete sweep"):
@@ -245,6 +289,14 @@ def test_runs_lists_finished_and_unfinished_runs(
     assert cells["a/done"]["CER"] == f"{result['best']['val_cer']:.2%}" and cells["a/done"]["state"] == "finished"
     assert cells["begun"]["state"] == "no epoch yet" and cells["begun"]["CER"] == "-"
     assert run_main(["runs", str(tmp_path / "nowhere")]) == 2
+
+
+def test_runs_are_not_searched_for_further_runs(finished_run: Path, tmp_path: Path) -> None:
+    copied_recipe = tmp_path / "a" / "run" / "mlflow-artifacts" / "id" / "artifacts" / "run" / "recipe.yaml"
+    copied_recipe.parent.mkdir(parents=True)
+    for path in (copied_recipe, tmp_path / "a" / "run" / "recipe.yaml"):
+        shutil.copy(finished_run / "recipe.yaml", path)
+    assert [run.folder for run in find_runs(tmp_path)] == [tmp_path / "a" / "run"]
 
 
 def test_runs_of_an_empty_folder_say_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,13 +24,13 @@ from glyphline.recipe import Recipe, apply_changes, changed_keys
 from glyphline.training import sweep as sweep_module
 from glyphline.training.evaluate import evaluate
 from glyphline.training.export import open_run
-from glyphline.training.sweep import COMBINATION, TrialStatus, load_sweep, make_trial, run_sweep
+from glyphline.training.sweep import COMBINATION, SweepRun, TrialStatus, load_sweep, make_trial, run_sweep
 from glyphline.training.train import DivergedError
-from glyphline.training.trials import Trial, measure_trial, read_progress, run_trial
-from glyphline.training.verdicts import TestErrors
+from glyphline.training.trials import Trial, check_run_folder, measure_trial, read_progress, run_trial
 
 TinyRecipe = Callable[..., Recipe]
 ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "benchmarks" / "results" / "sweep"
 ARMS = {
     "sgd": {"changes": {"training.optimizer": "sgd"}},
     "bilstm": {"about": "both directions", "changes": {"network.context": "bilstm"}},
@@ -103,10 +104,14 @@ def test_set_options_change_the_base_of_all_arms(sweep_file: Path) -> None:
 
 
 class ImaginedTrials:
-    """Replaces training by curves: the CER of an arm after each epoch, and its errors on the test lines."""
+    """Replaces training by curves: the CER of an arm after each epoch, and its errors on the test lines.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cers: dict[str, float], slow: tuple[str, ...] = ()) -> None:
-        self.cers, self.slow = cers, slow
+    The test lines are read where training stops, into the file from which the real `measure_trial` takes them: as
+    there, a trial that has gone on cannot be measured at an earlier epoch any more.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cers: dict[str, float]) -> None:
+        self.cers = cers
         self.trained: list[tuple[str, int, int, int]] = []  # arm, seed, from epoch, to epoch
         monkeypatch.setattr(sweep_module, "run_trial", self.run_trial)
         monkeypatch.setattr(sweep_module, "measure_trial", self.measure_trial)
@@ -115,20 +120,26 @@ class ImaginedTrials:
         return self.cers[trial.arm] + 1 / (epoch + 1) + 0.001 * trial.seed
 
     def run_trial(self, trial: Trial, until: int, *, on_epoch: Callable[[int, float], None], **_: Any) -> None:
+        check_run_folder(trial)
         done = read_progress(trial).epochs
+        if until <= done:
+            return
         trial.folder.mkdir(parents=True, exist_ok=True)
+        (trial.folder / "recipe.yaml").write_text(trial.recipe.to_yaml())
         for epoch in range(done + 1, until + 1):
             rows = {str(e): {"cer": self.cer(trial, e), "seconds": 2.0} for e in range(1, epoch + 1)}
             (trial.folder / "trial.json").write_text(json.dumps({"epochs": rows}))
             on_epoch(epoch, self.cer(trial, epoch))
-        if until > done:
-            self.trained.append((trial.arm, trial.seed, done, until))
-            (trial.folder / "result.json").write_text(json.dumps({"epochs": until}))
+        self.trained.append((trial.arm, trial.seed, done, until))
+        (trial.folder / "result.json").write_text(json.dumps({"epochs": until}))
 
-    def measure_trial(self, trial: Trial, epoch: int, lines: Path, count: int) -> TestErrors:
-        rng = np.random.default_rng([trial.seed, len(trial.arm), epoch])
-        rate = self.cer(trial, epoch) / 4
-        return TestErrors(rng.binomial(100, rate, count), np.full(count, 100))
+    def measure_trial(self, trial: Trial, epoch: int, lines: Path, count: int) -> Any:
+        path = trial.folder / f"test-{epoch}.json"
+        if not path.exists() and read_progress(trial).last_epoch == epoch:
+            rng = np.random.default_rng([trial.seed, len(trial.arm), epoch])
+            errors = rng.binomial(100, self.cer(trial, epoch) / 4, count).tolist()
+            path.write_text(json.dumps({"lines": count, "errors": errors, "lengths": [100] * count}))
+        return measure_trial(trial, epoch, lines, count)
 
 
 CERS = {"baseline": 0.2, "sgd": 0.9, "bilstm": 0.1, "wide": 0.05, "attention": 0.8, COMBINATION: 0.02}
@@ -174,7 +185,8 @@ def test_all_that_helped_is_combined_and_the_better_of_two_that_conflict(
     together = arm_of(result, COMBINATION)
     assert together["combines"] == ["wide", "attention"] and together["leaves_out"] == ["bilstm"]
     assert together["changes"] == {"network.features": 32, "network.context": "attention"}
-    assert "leaves out bilstm" in together["verdict"] and "better than wide alone" in together["verdict"]
+    assert "leaves out bilstm" in together["verdict"]
+    assert "better than wide, the best other arm (CER -" in together["verdict"]
     assert arm_of(result, "wide")["verdict"].endswith("worth it") and result["baseline"] == "baseline"
 
 
@@ -187,6 +199,7 @@ def test_two_ideas_together_go_before_a_better_one_that_excludes_both(
     cers = {**CERS, "whole": -0.02, "wide": 0.0, "attention": 0.05, "bilstm": 0.9}
     together = arm_of(run_imagined(sweep_file, monkeypatch, cers)[0], COMBINATION)
     assert together["combines"] == ["wide", "attention"] and together["leaves_out"] == ["whole"]
+    assert "whole, the best other arm" in together["verdict"]  # not wide, the better one of those that it combines
 
 
 def test_nothing_is_combined_where_one_idea_helped(sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +225,128 @@ def test_sweep_that_is_called_again_trains_only_what_is_missing(
     wider, further = run_imagined(sweep_file, monkeypatch, CERS, seeds=3)
     assert {seed for _, seed, _, _ in further.trained} == {2}
     assert [seed["seed"] for seed in arm_of(wider, "wide")["seeds"]] == [0, 1, 2]
+
+
+def test_more_seeds_or_arms_stop_nothing_that_is_past_its_rung(
+    sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cers = {**CERS, "bilstm": 0.2, "attention": 0.3, "wide": 0.5}
+    content = yaml.safe_load(sweep_file.read_text()) | {"rungs": [0.25]}
+    sweep_file.write_text(yaml.safe_dump(content))
+    run_imagined(sweep_file, monkeypatch, cers)
+    further_seed = sweep_file.parent / "out" / "runs" / "baseline-2"  # was never measured at the rung
+    assert [path.name for path in further_seed.glob("test-*")] == ["test-8.json"]
+    for name, features in (("better", 48), ("best", 64)):  # with these, attention is no longer among the best half
+        content["arms"][name] = {"changes": {"network.features": features}}
+    sweep_file.write_text(yaml.safe_dump(content))
+    result, further = run_imagined(
+        sweep_file, monkeypatch, {**cers, "better": 0.19, "best": 0.15}, seeds=3, extra_seeds=0
+    )
+    stops = {arm["name"]: arm["seeds"][0]["stopped_at_epoch"] for arm in result["arms"]}
+    assert {arm for arm, stop in stops.items() if stop} == {"sgd", "wide"}
+    assert not [run for run in further.trained if run[0] == "attention" and run[1] < 2]
+    attention = arm_of(result, "attention")
+    assert [seed["epochs"] for seed in attention["seeds"]] == [8, 8, 8] and attention["difference"] is not None
+    assert arm_of(result, "sgd")["difference"] is not None  # beside the two seeds of the baseline that were measured
+
+
+def test_rung_at_which_the_baseline_was_not_measured_stops_no_arm(
+    sweep_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load(sweep_file.read_text())
+    sweep_file.write_text(yaml.safe_dump({**content, "rungs": []}))
+    run_imagined(sweep_file, monkeypatch, CERS)
+    content["arms"]["late"] = {"changes": {"network.features": 48}}
+    sweep_file.write_text(yaml.safe_dump(content))
+    late = arm_of(run_imagined(sweep_file, monkeypatch, {**CERS, "late": 0.95})[0], "late")
+    assert late["seeds"][0]["stopped_at_epoch"] is None and late["verdict"].endswith("not worth it")
+
+
+def test_further_arm_that_helps_makes_another_combination(sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cers = {**CERS, "wide": 0.0, "attention": 0.9}
+    first, _ = run_imagined(sweep_file, monkeypatch, cers)
+    assert arm_of(first, COMBINATION)["combines"] == ["wide", "bilstm"]
+    content = yaml.safe_load(sweep_file.read_text())
+    content["arms"]["deep"] = {"changes": {"network.layers": 2}}
+    sweep_file.write_text(yaml.safe_dump(content))
+    name = f"{COMBINATION}-2"
+    again, trials = run_imagined(sweep_file, monkeypatch, {**cers, "deep": 0.02, name: -0.05})
+    assert {arm for arm, *_ in trials.trained} == {"deep", name}
+    assert arm_of(again, name)["combines"] == ["wide", "deep", "bilstm"]
+    assert "the best other arm" in arm_of(again, name)["verdict"]
+    _, trials = run_imagined(sweep_file, monkeypatch, {**cers, "deep": 0.02, name: -0.05})
+    assert not trials.trained
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A copy of the published sweep, whose runs have no weights."""
+    return Path(shutil.copytree(PUBLISHED, tmp_path / "published"))
+
+
+def test_published_sweep_goes_on_with_further_seeds(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command of docs/try-ideas.md: glyphline sweep recipes/sweep.yaml --out runs/sweep --epochs 6 --seeds 3."""
+    before = {arm["name"]: arm for arm in json.loads((published / "sweep.json").read_text())["arms"]}
+    runs = {path.name for path in (published / "runs").iterdir()}
+    sweep, base = load_sweep(ROOT / "recipes" / "sweep.yaml", ["training.epochs=6"])
+    trials = ImaginedTrials(monkeypatch, {name: 4 * arm["cer"] - 1 / 7 for name, arm in before.items()})
+    result = run_sweep(sweep_module.with_settings(sweep, seeds=3), base, published, report=ignore)
+    assert trials.trained and not runs & {f"{arm}-{seed}" for arm, seed, _, _ in trials.trained}
+    assert [arm["name"] for arm in result["arms"]] == list(before)
+    for arm in result["arms"]:
+        stops = [seed["stopped_at_epoch"] for seed in arm["seeds"]]
+        assert len(stops) >= 3 and set(stops) == {3 if arm["name"] == "sgd" else None}
+        measured = {seed["run"]: seed["cer"] for seed in before[arm["name"]]["seeds"]}
+        assert {seed["run"]: seed["cer"] for seed in arm["seeds"]}.items() >= measured.items()
+
+
+def test_stated_duration_is_the_sum_of_the_measured_epochs() -> None:
+    arms = {arm["name"]: arm for arm in json.loads((PUBLISHED / "sweep.json").read_text())["arms"]}
+    seconds = {name: arm["seconds_per_epoch"] for name, arm in arms.items()}
+    together = seconds.pop(COMBINATION)
+    sweep, base = load_sweep(ROOT / "recipes" / "sweep.yaml")
+    epochs = base.training.epochs
+    hours = [
+        sweep.seeds * epochs * sum(seconds.values()) / 3600,
+        sweep.seeds * epochs / 2 * seconds["sgd"] / 3600,
+        sweep.seeds * epochs * together / 3600,
+        epochs * seconds["report"] / 3600,
+    ]
+    first = hours[0] - hours[1] + hours[2]
+    text = " ".join((ROOT / "docs" / "try-ideas.md").read_text().split())
+    assert f"takes {sum(seconds.values()):.0f} s together, so two seeds and 30 epochs take {hours[0]:.1f} hours" in text
+    assert f"{hours[1]:.1f} hours less" in text and f"adds {hours[2]:.1f} hours" in text
+    assert f"a third seed {hours[3]:.1f} hours" in text
+    most = first + epochs * sum(seconds[arm] for arm in ("report", "byclass", "schedule", "streamed")) / 3600
+    assert f"takes {first + hours[3]:.0f} to {most:.0f} hours" in text
+    short = (8 * (sum(seconds.values()) + together) - 4 * seconds["sgd"]) / 3600
+    assert f"The second command takes {short:.1f} hours" in text
+    ran = sum(len(arm["seeds"]) * arm["seeds"][0]["epochs"] * arm["seconds_per_epoch"] for arm in arms.values())
+    assert f"which is {ran / 3600:.1f} hours by the same sum" in text
+
+
+def test_published_verdicts_are_those_of_the_measured_errors(published: Path) -> None:
+    sweep, base = load_sweep(ROOT / "recipes" / "sweep.yaml", ["training.epochs=6"])
+    SweepRun(sweep, base, published, (), ignore, ignore).judge_again()
+    for name in ("sweep.json", "sweep.md"):
+        assert (published / name).read_text() == (PUBLISHED / name).read_text()
+
+
+def test_sweep_is_judged_again_as_it_was_judged(sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = run_imagined(sweep_file, monkeypatch, {**CERS, "attention": 0.19})
+    sweep, base = load_sweep(sweep_file)
+    again = SweepRun(sweep, base, sweep_file.parent / "out", (), ignore, ignore).judge_again()
+    assert again["arms"] == result["arms"]
+    assert again["protocol"]["rules"][:-1] == result["protocol"]["rules"]
+
+
+def test_chance_counts_every_look_at_an_interval(sweep_file: Path) -> None:
+    sweep, base = load_sweep(sweep_file)
+
+    for seeds, extra_seeds, text in ((2, 0, "up to 19% of such"), (2, 1, "up to 34% of such"), (1, 0, "of one seed")):
+        settings = sweep_module.with_settings(sweep, seeds=seeds, extra_seeds=extra_seeds)
+        run = SweepRun(settings, base, sweep_file.parent / "out", (), ignore, ignore)
+        assert text in run._describe_chance()
 
 
 def test_result_has_the_keys_that_the_report_page_reads(sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,8 +427,7 @@ def test_trial_goes_on_epoch_by_epoch_and_is_measured_as_evaluate_does(short_tri
     last = measure_trial(short_trial, 2, recipe, 20)
     reader = open_line_reader(open_run(short_trial.folder), "greedy")
     assert last and last.cer == evaluate(str(recipe), reader, count=20).score.cer
-    with pytest.raises(UserError, match="was not measured on 30 lines at epoch 1"):
-        measure_trial(short_trial, 1, recipe, 30)
+    assert measure_trial(short_trial, 1, recipe, 30) is None  # its network of that epoch is gone
     other = make_trial(*load_sweep(tmp_path / "sweep.yaml"), "baseline", {}, 0, tmp_path)
     with pytest.raises(UserError, match=r"run of another sweep \(training\.epochs is 2, now 8\)"):
         run_trial(other, 8)
@@ -362,12 +496,13 @@ def test_killed_sweep_goes_on_to_the_same_result(
 
 
 @pytest.mark.slow
-def test_sweep_finds_that_a_network_that_cannot_learn_is_not_worth_it(sweep_file: Path, tmp_path: Path) -> None:
-    arms = {"frozen": {"changes": {"training.learning_rate": 1e-9}}}
-    sweep = {"base": "tiny.yaml", "arms": arms, "test_lines": 60, "extra_seeds": 0, "rungs": []}
-    sweep_file.write_text(yaml.safe_dump(sweep))
-    loaded, base = load_sweep(sweep_file, ["training.epochs=6"])
+def test_sweep_finds_that_a_network_that_hardly_learns_is_not_worth_it(sweep_file: Path, tmp_path: Path) -> None:
+    arms = {"blank": {"changes": {"training.learning_rate": 2e-4}}}  # only learns to output blanks
+    changes = {"training.learning_rate": 0.02, "training.epoch_lines": 800, "network.dropout": 0.0}
+    settings = {"seeds": 3, "test_lines": 60, "extra_seeds": 0, "rungs": []}
+    sweep_file.write_text(yaml.safe_dump({"base": "tiny.yaml", "changes": changes, "arms": arms, **settings}))
+    loaded, base = load_sweep(sweep_file, ["training.epochs=2"])
     result = run_sweep(loaded, base, tmp_path / "out", report=ignore)
-    frozen = arm_of(result, "frozen")
-    assert frozen["verdict"].endswith("points, not worth it") and frozen["difference_interval"][0] > 0
-    assert frozen["cer"] > arm_of(result, "baseline")["cer"] > 0
+    blank = arm_of(result, "blank")
+    assert blank["verdict"].endswith("points, not worth it") and blank["difference_interval"][0] > 0
+    assert blank["cer"] > arm_of(result, "baseline")["cer"] > 0

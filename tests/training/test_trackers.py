@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -23,12 +26,27 @@ import pytest
 from glyphline.errors import UserError
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.runs import LAST_CHECKPOINT
-from glyphline.training.trackers import TRACKERS, CsvTracker, Metrics, Prediction, RunInfo, Tracker, Trackers
+from glyphline.training.sweep import ArmRecipe, SweepRecipe, make_trial
+from glyphline.training.trackers import (
+    TRACKERS,
+    CsvTracker,
+    Metrics,
+    Prediction,
+    RunInfo,
+    Tracker,
+    Trackers,
+    TrialInfo,
+)
 from glyphline.training.trackers.contract import confusion_matrix
+from glyphline.training.trackers.wandb import PACKAGE_FOLDER
 from glyphline.training.train import train
+from glyphline.training.trials import describe_trial, run_trial
 from glyphline.training.validation import ErrorSummary, summarize_errors
+from wandb_records import find_run_files, read_history, read_records
+from wandb_server import serve_wandb_until
 
 TinyRecipe = Callable[..., Recipe]
+ROOT = Path(__file__).parents[2]
 
 PREDICTIONS = [
     Prediction(np.zeros((28, 60), np.uint8), "a|b", "a b", 1 / 3),
@@ -39,10 +57,11 @@ PREDICTIONS = [
 ERRORS = summarize_errors(["ab", "a"], ["aa", ""])
 
 
-def make_run_info(folder: Path, resumed_at: int = 0) -> RunInfo:
-    recipe = recipe_from({"name": "tiny", "lines": {"length": [4, 6]}})
+def make_run_info(folder: Path, resumed_at: int = 0, trial: TrialInfo | None = None, epochs: int = 60) -> RunInfo:
+    recipe = recipe_from({"name": "tiny", "lines": {"length": [4, 6]}, "training": {"epochs": epochs}})
     data = {"glyphs": {"strokes": 94}, "sentences": {"train": [500, "0123456789abcdef"]}}
-    return RunInfo(folder, recipe, "glyphline train tiny.yaml", {"python": "3", "git": "abc"}, data, resumed_at)
+    command = f"glyphline train tiny.yaml --set training.epochs={epochs}"
+    return RunInfo(folder, recipe, command, {"python": "3", "git": "abc"}, data, resumed_at, trial)
 
 
 def track_run(trackers: Trackers, run: RunInfo, model: Path, first_step: int = 1) -> None:
@@ -54,7 +73,7 @@ def track_run(trackers: Trackers, run: RunInfo, model: Path, first_step: int = 1
     trackers.log_metrics(first_step + 39, {"loss": 3.0})  # after the last checkpoint
     trackers.log_summary({"best_val_cer": 0.5, "steps": first_step + 19})
     trackers.log_errors(first_step + 19, ERRORS)
-    trackers.log_artifact(model)
+    trackers.log_artifact(first_step + 19, model)
     trackers.finish(completed=True)
 
 
@@ -117,6 +136,36 @@ def test_missing_package_is_reported_with_the_install_command(
     assert len(reports) == 1 and f'pip install "glyphline[{extra}]"' in reports[0]
 
 
+# ------------------------------------------------------------------------------------------------------ runs of a sweep
+
+
+def test_trial_is_grouped_by_its_sweep_and_found_by_arm_and_seed(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
+    sweep = SweepRecipe("tiny.yaml", {"sgd-2": ArmRecipe({"training.optimizer": "sgd"})}, name="ideas")
+    trial = make_trial(sweep, tiny_recipe(), "sgd-2", sweep.arms["sgd-2"].changes, 1, tmp_path)
+    assert describe_trial(trial) == TrialInfo("ideas", "sgd-2", 1)
+    run = make_run_info(trial.folder, trial=describe_trial(trial))
+    assert (run.group, run.job_type, run.tags[-2:]) == ("ideas", "sgd-2", ["arm:sgd-2", "seed:1"])
+    assert run.settings["trial"] == {"sweep": "ideas", "arm": "sgd-2", "seed": 1}
+    alone = make_run_info(trial.folder)
+    assert (alone.group, alone.job_type) == ("tiny", "train") and "trial" not in alone.settings
+
+
+def test_trackers_of_a_trial_are_told_its_place_in_the_sweep(
+    tiny_recipe: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[RunInfo] = []
+
+    class StartTracker(Tracker):
+        def start(self, run: RunInfo) -> None:
+            runs.append(run)
+
+    monkeypatch.setitem(TRACKERS, "start", StartTracker)
+    sweep = SweepRecipe("tiny.yaml", {"sgd": ArmRecipe({"training.optimizer": "sgd"})}, name="ideas")
+    trial = make_trial(sweep, tiny_recipe(training__epochs=1), "sgd", {}, 0, tmp_path)
+    run_trial(trial, 1, trackers=["start"], report=lambda text: None)
+    assert [run.trial for run in runs] == [TrialInfo("ideas", "sgd", 0)]
+
+
 # ------------------------------------------------------------------------------------------------------------------ csv
 
 
@@ -174,6 +223,15 @@ class RecordingTracker(Tracker):
     def log_metrics(self, step: int, metrics: Metrics) -> None:
         self.calls.append((step, metrics))
 
+    def log_summary(self, summary: Metrics) -> None:
+        self.calls.append("summary")
+
+    def log_errors(self, step: int, errors: ErrorSummary) -> None:
+        self.calls.append(("errors", step))
+
+    def log_artifact(self, step: int, path: Path) -> None:
+        self.calls.append(("artifact", step))
+
     def finish(self, completed: bool) -> None:
         self.calls.append("finish")
 
@@ -199,7 +257,7 @@ def test_failing_tracker_is_dropped_with_one_message(
     assert "failing" in reports[0] and "the server is gone" in reports[0]
     assert isinstance(failing, FailingTracker) and isinstance(recording, RecordingTracker)
     assert [recording.calls[0], recording.calls[-1]] == [("start", tmp_path.name), "finish"]
-    assert failing.calls == recording.calls[:3]  # no calls after the failure
+    assert failing.calls == [*recording.calls[:3], "finish"]  # no other call after the failure
 
 
 def test_interrupt_in_a_tracker_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +297,49 @@ def test_records_wait_for_the_checkpoint_where_a_tracker_cannot_rewind(monkeypat
     assert recording.calls == [(1, {"loss": 1.0}), (2, {"loss": 2.0}), "finish"]  # type: ignore[attr-defined]
 
 
+def test_record_of_a_runs_end_is_logged_once_for_each_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ended at step 20 is continued without a better epoch to step 40, then to step 60 with one."""
+    monkeypatch.setitem(TRACKERS, "recording", RecordingTracker)
+    monkeypatch.setitem(TRACKERS, "added", RecordingTracker)
+    records: dict[str, list[Any]] = {"recording": [], "added": []}
+    for names, resumed_at, steps, best in (
+        (["recording", "csv"], 0, 20, 10), (["recording"], 20, 20, 10), (["recording", "added"], 20, 40, 10),
+        (["recording", "added"], 40, 60, 50),
+    ):  # fmt: skip
+        trackers = Trackers(names)
+        with trackers.track(make_run_info(tmp_path, resumed_at)):
+            trackers.log_summary({"steps": steps})
+            trackers.log_errors(best, ERRORS)
+            trackers.log_artifact(best, tmp_path / "best.pt")
+        for name, member in trackers.members.items():
+            if isinstance(member, RecordingTracker):
+                records[name] += member.calls[1:-1]
+    last = ["summary", ("errors", 50), ("artifact", 50)]
+    assert records["added"] == ["summary", ("errors", 10), ("artifact", 10), *last]
+    assert records["recording"] == ["summary", ("errors", 10), ("artifact", 10), "summary", *last]
+    assert "csv" not in json.loads((tmp_path / "tracked.json").read_text())
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), RuntimeError("a fault")])
+def test_trackers_are_finished_however_a_run_ends(
+    error: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[bool] = []
+
+    class EndTracker(Tracker):
+        def finish(self, completed: bool) -> None:
+            ends.append(completed)
+
+    monkeypatch.setitem(TRACKERS, "end", EndTracker)
+    with (
+        nullcontext() if error is None else pytest.raises(type(error)),
+        Trackers(["end"]).track(make_run_info(tmp_path)),
+    ):
+        if error is not None:
+            raise error
+    assert ends == [error is None]
+
+
 def test_confusion_matrix_counts_every_character_once() -> None:
     truths, texts = ["abc a", "bcd"], ["abd a", "bbcd"]
     names, counts = confusion_matrix(summarize_errors(truths, texts))
@@ -274,30 +375,35 @@ def test_tensorboard_files_hold_everything_and_no_step_twice(tmp_path: Path, mod
     assert {"cer_of_length/001-001", "cer_of_length/002-002"} <= set(events.Tags()["scalars"])
 
 
-def wandb_records(path: Path) -> Iterator[Any]:
-    """The records of an offline run: protocol buffers in the framing of LevelDB's log."""
-    internal = pytest.importorskip("wandb.proto.wandb_internal_pb2")
-    data, position, record = path.read_bytes(), 7, b""
-    while position + 7 <= len(data):
-        if 32768 - position % 32768 < 7:  # the rest of a block is too short for a header
-            position += 32768 - position % 32768
-            continue
-        length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
-        record += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # a whole record, or the last part of one
-            yield internal.Record.FromString(record)
-            record = b""
+@pytest.fixture
+def fake_wandb(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    """A package wandb whose calls are recorded."""
+    wandb = MagicMock()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    return wandb
 
 
-def wandb_history(folder: Path) -> list[tuple[int, str]]:
-    """(step, name) of every metric in all offline runs of a run folder."""
-    rows = []
-    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
-        for record in wandb_records(path):
-            items = {"/".join([i.key] if i.key else i.nested_key): i.value_json for i in record.history.item}
-            rows += [(int(items["_step"]), name) for name in items if name[0] != "_" and "/" not in name]
-    return rows
+def test_wandb_added_on_resume_records_the_data_once(fake_wandb: MagicMock, tmp_path: Path) -> None:
+    for count, resumed_at in enumerate([20, 30, 40], 1):  # csv alone until step 20
+        Trackers(["wandb"]).start(make_run_info(tmp_path, resumed_at))
+        assert [call.kwargs["type"] for call in fake_wandb.Artifact.call_args_list] == ["dataset"]
+        assert fake_wandb.init.call_count == fake_wandb.init.return_value.log_code.call_count == count
+    assert len({call.kwargs["id"] for call in fake_wandb.init.call_args_list}) == 1
+
+
+def test_wandb_gets_the_place_of_a_trial_and_no_tag_that_it_refuses(fake_wandb: MagicMock, tmp_path: Path) -> None:
+    run = make_run_info(tmp_path, trial=TrialInfo("ideas", "a" * 80, 1))
+    Trackers(["wandb"]).start(run)
+    options = fake_wandb.init.call_args.kwargs
+    assert (options["group"], options["job_type"]) == ("ideas", "a" * 80) and "seed:1" in options["tags"]
+    assert max(map(len, options["tags"])) == 64
+
+
+def test_wandb_that_does_not_start_leaves_nothing_behind(fake_wandb: MagicMock, tmp_path: Path) -> None:
+    before = dict(os.environ)
+    fake_wandb.init.side_effect = RuntimeError("timed out")
+    Trackers(["wandb"], lambda text: None).start(make_run_info(tmp_path))
+    assert dict(os.environ) == before and not (tmp_path / "wandb-id").exists()
 
 
 @pytest.mark.slow
@@ -313,8 +419,8 @@ def test_copied_offline_wandb_run_is_complete(tmp_path: Path, model: Path) -> No
     shutil.copytree(folder, copy)
     shutil.rmtree(folder)
     model.unlink()
-    (path,) = copy.glob("wandb/offline-run-*/*.wandb")
-    records = list(wandb_records(path))
+    (path,) = find_run_files(copy)
+    records = list(read_records(path))
     kinds = Counter(record.WhichOneof("record_type") for record in records)
     assert kinds["run"] == kinds["exit"] == 1 and kinds["history"] == 2
     run = next(record.run for record in records if record.WhichOneof("record_type") == "run")
@@ -330,6 +436,11 @@ def test_copied_offline_wandb_run_is_complete(tmp_path: Path, model: Path) -> No
     contents = {record.artifact.type: {entry.path for entry in record.artifact.manifest.contents} for record in records
                 if record.artifact.type in ("dataset", "model")}  # fmt: skip
     assert contents == {"dataset": {"lines.json"}, "model": {"best.pt", "recipe.yaml"}}
+    uses = {record.artifact.type: record.artifact.use_after_commit for record in records if record.artifact.type}
+    assert uses == {"code": False, "dataset": True, "model": False, "run_table": False}  # the data are an input
+    (code,) = (r.artifact for r in records if r.artifact.type == "code")
+    sources = {str(path.relative_to(PACKAGE_FOLDER)) for path in PACKAGE_FOLDER.rglob("*.py")}
+    assert {entry.path for entry in code.manifest.contents} == sources
     tables = [a for a in (r.artifact for r in records) if a.type == "run_table"]
     names = {name.removeprefix(f"run-{run.run_id}-") for name in (table.name for table in tables)}
     assert names == {"predictions", "errors_by_length", "errors_by_character", "confusions_table"}
@@ -354,40 +465,75 @@ class InterruptingTracker(Tracker):
             raise KeyboardInterrupt
 
 
+def recorded_rows(name: str, folder: Path) -> list[tuple[int, str]]:
+    """(step, name) of every metric, table and image that a tracker has recorded of a run."""
+    if name == "csv":
+        return [row[:2] for row in read_rows(folder)]
+    if name == "wandb":
+        return read_history(folder)
+    if name == "tensorboard":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(folder / "tensorboard"))
+        events.Reload()
+        rows = [(e.step, tag) for tag in events.Tags()["scalars"] for e in events.Scalars(tag)]
+        rows += [(e.step, tag) for tag in events.Tags()["images"] for e in events.Images(tag)]
+        texts = [tag for tag in events.Tags()["tensors"] if tag != "run/text_summary"]  # that is of a start
+        return rows + [(e.step, tag) for tag in texts for e in events.Tensors(tag)]
+    from mlflow.tracking import MlflowClient
+
+    client, run = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}"), (folder / "mlflow-id").read_text()
+    metrics = client.get_run(run).data.metrics
+    return [(m.step, metric) for metric in metrics for m in client.get_metric_history(run, metric)]
+
+
+NEEDED_PACKAGES = {"wandb": ["wandb"], "tensorboard": ["tensorboard"], "mlflow": ["mlflow", "sqlalchemy"]}
+RECORDING_TRACKERS = [
+    name for name in TRACKERS if name != "none" and all(map(find_spec, NEEDED_PACKAGES.get(name, ())))
+]
+
+
 @pytest.mark.slow
 def test_no_step_is_logged_twice_after_an_interruption_within_an_epoch(
     tiny_recipe: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     monkeypatch.setitem(TRACKERS, "interrupting", InterruptingTracker)
     monkeypatch.setattr("glyphline.training.train.LOG_INTERVAL", 5)
-    folder, names = tmp_path / "run", ["csv", "tensorboard", "wandb"]
-    if find_spec("mlflow") and find_spec("sqlalchemy"):
-        names.append("mlflow")
+    folder = tmp_path / "run"
     options: dict[str, Any] = {"progress": False, "report": lambda text: None}
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        train(tiny_recipe(), folder, trackers=[*names, "interrupting"], **options)
-    assert (folder / LAST_CHECKPOINT).exists() and (25, "loss") in [row[:2] for row in read_rows(folder)]
-    train(tiny_recipe(), folder, trackers=names, resume=True, **options)
+        train(tiny_recipe(), folder, trackers=[*RECORDING_TRACKERS, "interrupting"], **options)
+    assert (folder / LAST_CHECKPOINT).exists() and (25, "loss") in recorded_rows("csv", folder)
+    train(tiny_recipe(), folder, trackers=RECORDING_TRACKERS, resume=True, **options)
     expected = {(step, "loss") for step in (1, 5, 10, 15, 20, 25, 30, 35, 40)}
     expected |= {(step, "val_cer") for step in (10, 20, 30, 40)} | {(s, "gradient_norm") for s, _ in expected}
+    assert len(find_run_files(folder)) == 2
+    for name in RECORDING_TRACKERS:
+        rows = recorded_rows(name, folder)
+        assert len(set(rows)) == len(rows) and expected <= set(rows), name
 
-    def check(rows: list[tuple[int, str]]) -> None:
-        assert len(set(rows)) == len(rows) and expected <= set(rows)
 
-    check([row[:2] for row in read_rows(folder)])
-    assert len(list(folder.glob("wandb/offline-run-*"))) == 2
-    check(wandb_history(folder))
-    events = accumulator.EventAccumulator(str(folder / "tensorboard"))
-    events.Reload()
-    check([(e.step, name) for name in events.Tags()["scalars"] for e in events.Scalars(name)])
-    if "mlflow" in names:
-        from mlflow.tracking import MlflowClient
-
-        client, run = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}"), (folder / "mlflow-id").read_text()
-        metrics = client.get_run(run).data.metrics
-        check([(m.step, name) for name in metrics for m in client.get_metric_history(run, name)])
+@pytest.mark.slow
+def test_no_step_is_logged_twice_when_a_finished_run_is_continued(
+    tiny_recipe: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is continued without a better epoch, then with no epoch left. An added tracker gets the errors of the best."""
+    monkeypatch.setattr("glyphline.training.train.ctc_loss", lambda log_probs, *_: log_probs.sum() * 0 + 1)
+    first_trackers = [name for name in RECORDING_TRACKERS if name != "tensorboard"]
+    reports: list[str] = []
+    for trackers, epochs in ((first_trackers, 1), (RECORDING_TRACKERS, 2), (RECORDING_TRACKERS, 2)):
+        train(
+            tiny_recipe(training__epochs=epochs), tmp_path, resume=trackers is RECORDING_TRACKERS, trackers=trackers,
+            progress=False, report=reports.append,
+        )  # fmt: skip
+    assert not [text for text in reports if "stopped" in text]
+    for name in RECORDING_TRACKERS:
+        rows = recorded_rows(name, tmp_path)
+        assert len(set(rows)) == len(rows), name
+        assert {(20, "val_cer")} <= set(rows) and ((10, "val_cer") in rows) == (name != "tensorboard")
+    assert {step for step, name in recorded_rows("tensorboard", tmp_path) if name == "confusions"} == {10}
+    tables = [row for row in recorded_rows("wandb", tmp_path) if row[1].startswith("errors_by_")]
+    assert tables == [(10, "errors_by_character"), (10, "errors_by_length")]
 
 
 # --------------------------------------------------------------------------------------------------------------- mlflow
@@ -400,8 +546,8 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def mlflow_server(tmp_path: Path) -> Iterator[str]:
-    """The address of an MLflow server with an SQLite store."""
+def mlflow_process(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address and the process of an MLflow server with an SQLite store."""
     for package in ("mlflow", "flask", "sqlalchemy", "pandas"):
         pytest.importorskip(package, reason='needs an MLflow server: pip install "glyphline[dev]"')
     requests = pytest.importorskip("requests")
@@ -421,10 +567,17 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
                 except (OSError, AssertionError):
                     assert server.poll() is None, (tmp_path / "server.log").read_text()
                     time.sleep(0.5)
-            yield address
+            yield address, server
         finally:
-            os.killpg(server.pid, 15)
-            server.wait(20)
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGTERM)
+                server.wait(20)
+
+
+@pytest.fixture
+def mlflow_server(mlflow_process: tuple[str, subprocess.Popen[bytes]]) -> str:
+    """The address of an MLflow server."""
+    return mlflow_process[0]
 
 
 @pytest.mark.slow
@@ -439,7 +592,8 @@ def test_mlflow_server_holds_everything(
     (folder / "recipe.yaml").write_text("name: tiny\n")
     reports: list[str] = []
     track_run(Trackers(["mlflow"], reports.append), make_run_info(folder), model)
-    track_run(Trackers(["mlflow"], reports.append), make_run_info(folder, resumed_at=20), model, 21)
+    (folder / "recipe-1.yaml").write_text("name: tiny\n")
+    track_run(Trackers(["mlflow"], reports.append), make_run_info(folder, resumed_at=20, epochs=80), model, 21)
     assert reports == []
     client = MlflowClient(mlflow_server)
     experiment = client.get_experiment_by_name("glyphline")
@@ -447,6 +601,9 @@ def test_mlflow_server_holds_everything(
     assert run.info.run_name == "run" and run.info.status == "FINISHED"
     assert run.data.params["lines.length"] == "[4, 6]" and run.data.params["network.encoder"] == "conv"
     assert run.data.tags["group"] == "tiny" and run.data.tags["mlflow.source.git.commit"] == "abc"
+    assert (run.data.params["training.epochs"], run.data.tags["resumed.training.epochs"]) == ("60", "80")
+    assert [tag for tag in run.data.tags if tag.startswith("resumed.")] == ["resumed.training.epochs"]
+    assert [text[-2:] for text in run.data.tags["mlflow.note.content"].split("\n\n")] == ["60", "80"]
     history = client.get_metric_history(run.info.run_id, "loss")
     assert sorted((m.step, m.value) for m in history) == [(1, 3.5), (21, 3.5)]
     assert {"val_cer", "summary/best_val_cer", "cer_of_length/001-001"} <= run.data.metrics.keys()
@@ -455,11 +612,35 @@ def test_mlflow_server_holds_everything(
     artifacts = {file.path for part in ("data", "run", "predictions", "errors", "model")
                  for file in client.list_artifacts(run.info.run_id, part)}  # fmt: skip
     assert artifacts == {
-        "data/lines.json", "run/recipe.yaml", "predictions/step-0000020.html", "predictions/step-0000040.html",
+        "data/lines.json", "run/recipe.yaml", "run/recipe-1.yaml",
+        "predictions/step-0000020.html", "predictions/step-0000040.html",
         "errors/errors.json", "errors/confusions.png", "model/best.pt",
     }  # fmt: skip
     page = Path(client.download_artifacts(run.info.run_id, "predictions/step-0000020.html", str(tmp_path)))
     assert page.read_text().count("data:image/png;base64,") == len(PREDICTIONS)
+
+
+@pytest.mark.slow
+def test_mlflow_run_in_a_moved_folder_keeps_its_artifacts_there(tmp_path: Path, model: Path) -> None:
+    pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    from mlflow.tracking import MlflowClient
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    folder, moved = tmp_path / "run", tmp_path / "elsewhere" / "moved"
+    folder.mkdir()
+    reports: list[str] = []
+    track_run(Trackers(["mlflow"], reports.append), make_run_info(folder), model)
+    moved.parent.mkdir()
+    folder.rename(moved)
+    _artifact_repos_cache.clear()  # as in another process
+    track_run(Trackers(["mlflow"], reports.append), make_run_info(moved, resumed_at=20), model, 21)
+    assert reports == [] and not folder.exists()
+    client, run = MlflowClient(f"sqlite:///{moved / 'mlflow.db'}"), (moved / "mlflow-id").read_text()
+    files = {file.path for file in client.list_artifacts(run, "predictions")}
+    assert files == {"predictions/step-0000020.html", "predictions/step-0000040.html"}
+    (experiment,) = client.search_experiments(filter_string="name = 'glyphline'")
+    assert experiment.artifact_location == (moved / "mlflow-artifacts").as_uri()
 
 
 @pytest.mark.slow
@@ -484,3 +665,78 @@ def test_mlflow_server_that_does_not_answer_ends_tracking_within_seconds(
         "MLFLOW_TRACKING_URI); the run goes on without it"
     ]
     assert trackers.members == {}
+
+
+@pytest.mark.slow
+def test_training_goes_on_when_its_mlflow_server_goes_away(
+    mlflow_process: tuple[str, subprocess.Popen[bytes]],
+    tiny_recipe: TinyRecipe,
+    finished_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, server = mlflow_process
+
+    class ServerKiller(Tracker):
+        rewinds = True
+
+        def log_metrics(self, step: int, metrics: Metrics) -> None:
+            if step == 20 and server.poll() is None:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait(20)
+
+    monkeypatch.setitem(TRACKERS, "killer", ServerKiller)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    before, started, reports = dict(os.environ), time.monotonic(), list[str]()
+    result = train(
+        tiny_recipe(), tmp_path / "run", trackers=["mlflow", "killer"], progress=False, report=reports.append
+    )
+    assert time.monotonic() - started < 60 and dict(os.environ) == before
+    assert result["best"] == json.loads((finished_run / "result.json").read_text())["best"]
+    (line,) = (text for text in reports if "stopped" in text)
+    assert line.startswith("tracking with mlflow stopped (") and "\n" not in line
+
+
+# ---------------------------------------------------------------------------------------------------------------- wandb
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "last_request, reason",
+    [(None, "correct WANDB_BASE_URL"), ("file_stream", "did not respond in time"), ("-predictions", "`wandb sync ")],
+    ids=["is not there", "goes away at the start", "goes away after an epoch"],
+)
+def test_training_goes_on_without_its_wandb_server(
+    last_request: str | None, reason: str, tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("wandb")
+    folder, recipe = tmp_path / "run", tmp_path / "tiny.yaml"
+    recipe.write_text(tiny_recipe().to_yaml())
+    command = [sys.executable, "-m", "glyphline", "train", str(recipe), "--out", str(folder), "--track", "wandb"]
+    server = serve_wandb_until(last_request) if last_request else nullcontext(f"http://127.0.0.1:{free_port()}")
+    with server as address:
+        variables = {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": address}
+        environment = {**os.environ, **variables, "WANDB_FINISH_TIMEOUT": "3"}
+        done = subprocess.run(
+            [*command, "--threads", "1"], env=environment, capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == 0, done.stderr
+    best = json.loads((finished_run / "result.json").read_text())["best"]
+    assert json.loads((folder / "result.json").read_text())["best"] == best
+    (line,) = (line for line in done.stderr.splitlines() if "stopped" in line)
+    assert line.startswith("tracking with wandb stopped (") and reason in line
+
+
+@pytest.mark.slow
+def test_documented_contents_of_an_offline_wandb_run_are_those_of_a_training(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    script = [sys.executable, str(ROOT / "benchmarks" / "trackers.py")]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    def rows(text: str) -> set[str]:
+        """Without the numbers of the machine and of the package's files."""
+        rows = {re.sub(r"(source-ID \(\.py\)): \d+", r"\1", row) for row in text.splitlines()}
+        return {row for row in rows if row.startswith("| ") and not row.startswith("| machine")}
+
+    assert rows(done.stdout) <= rows((ROOT / "docs" / "track-a-run.md").read_text(encoding="utf-8"))

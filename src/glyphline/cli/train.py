@@ -54,6 +54,8 @@ def train(
     """
     if dry and resume:
         raise UserError("--dry-run starts no run: leave out --resume")
+    if dry and cluster is not None:
+        raise UserError("--dry-run tries the training on this machine: leave out --cluster, --workers may stay")
     if out is None and not dry:
         raise UserError("train writes a run folder: give --out FOLDER, or --dry-run to write nothing")
     require_training_packages("training")
@@ -66,7 +68,7 @@ def train(
         torch.set_num_threads(threads)
     loaded = load_recipe(recipe, change or ())
     if dry or out is None:
-        _print_dry_run(loaded)
+        _print_dry_run(loaded, workers)
         return
     default_trackers = ["csv", "wandb"] if find_spec("wandb") else ["csv"]
     distribution = on_this_machine(workers)
@@ -92,14 +94,16 @@ def train(
         print(json.dumps(result))
 
 
-def _print_dry_run(recipe: Recipe) -> None:
+def _print_dry_run(recipe: Recipe, workers: int) -> None:
     """Run the dry run of a recipe; print it as JSON on stdout, and as sentences on stderr."""
     from glyphline.training.dry_run import dry_run
 
     options = recipe.training
-    found = dry_run(recipe, progress_bar)
+    found = dry_run(recipe, progress_bar, workers=workers, report=print_status)
     lines, height, width = found.batch_shape
     part = "" if options.gradient_accumulation == 1 else f", one of {options.gradient_accumulation} parts of a batch"
+    part += "" if workers == 1 else f", the share of one of {workers} processes"
+    each = "" if workers == 1 else " in each process"
     peak = "" if found.peak_bytes is None else f"; the process has taken {_megabytes(found.peak_bytes)} so far"
     print_status(
         f"batch: {lines} lines of {height} x {width} px{part}\n"
@@ -109,7 +113,7 @@ def _print_dry_run(recipe: Recipe) -> None:
         f"{found.epoch_seconds:.0f} s an epoch of {found.epoch_steps} steps with validation; "
         f"{found.run_seconds / 3600:.1f} h for {options.epochs} epochs\n"
         f"memory: {_megabytes(found.line_bytes)} a line and {_megabytes(found.state_bytes)} for weights and optimizer, "
-        f"{_megabytes(found.line_bytes * lines + found.state_bytes)} in all{peak}"
+        f"{_megabytes(found.line_bytes * lines + found.state_bytes)} in all{each}{peak}"
     )
     if found.fitting_lines is not None and found.free_bytes is not None:
         print_status(

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from glyphline.addresses import open_path
 from glyphline.alphabet import Alphabet, min_ctc_steps
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.layouts import GlyphPool
 from glyphline.composing.line_sets import LineSet
 from glyphline.composing.sentences import AlphabetFitter, split_of_text
+from glyphline.composing.stored_lines import StoredLineSet
 from glyphline.errors import DataError, ImageError, RecipeError
 from glyphline.imaging.normalization import NORMALIZATIONS, canonical_line_image, pad_batch
-from glyphline.recipe import LinesRecipe
+from glyphline.recipe import LinesRecipe, Recipe
 from glyphline.training.labelled_lines import open_labelled_lines
 from glyphline.training.variation import vary
 from glyphline.writing_direction import LTR, to_visual
@@ -169,6 +171,20 @@ def open_lines(recipe: LinesRecipe, split: str, seed: int, glyph_split: str | No
     """
     lines = LineSet(recipe, split, seed, glyph_split=glyph_split)
     return MixedLines(lines) if recipe.labelled else lines
+
+
+def open_training_lines(recipe: Recipe) -> Lines:
+    """The training lines of a recipe: composed, or read from training.stored_lines.
+
+    Raises what `open_lines` raises, and what `StoredLineSet` raises for stored lines.
+    """
+    options = recipe.training
+    if options.stored_lines is None:
+        return open_lines(recipe.lines, "train", options.seed)
+    batches = options.epochs * max(1, options.epoch_lines // options.batch)
+    needed = max(CHECKED_LINES, options.distinct_lines or batches * options.batch)
+    stored = StoredLineSet(recipe.lines, "train", options.seed, open_path(options.stored_lines), needed)
+    return MixedLines(stored) if recipe.lines.labelled else stored
 
 
 class LineBatchDataset(Dataset[Batch]):

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import itertools
 import math
+import multiprocessing
+import os
+import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from glyphline import memory
 from glyphline.alphabet import min_ctc_steps
+from glyphline.composing.line_sets import normalization_of
+from glyphline.errors import GlyphlineError, UserError
+from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.recipe import Recipe, TrainingRecipe
 from glyphline.training.data import (
     BUCKET_BATCHES,
@@ -28,8 +38,9 @@ from glyphline.training.data import (
     Lines,
     check_time_steps,
     make_data_loader,
-    open_lines,
+    open_training_lines,
 )
+from glyphline.training.distribution import Distribution, share_batch_norms, share_width
 from glyphline.training.trackers import Trackers
 from glyphline.training.train import TrainingModule
 from glyphline.writing_direction import to_visual
@@ -45,6 +56,8 @@ MINIMUM_SHARE = 0.1  # of the learning rate with the lowest loss, which is near 
 #: the peak of the process over three steps: 1.2 to 1.8 on the recipes seed, tiles and natural, drawn with strokes.
 ACTIVATION_FACTOR = 2.0
 MEMORY_SHARE = 0.8  # of the free memory that a batch may take
+CONNECT_SECONDS = 300  # how long processes wait for one another, at the start for their imports
+JOIN_SECONDS = 10  # how long the others have to end after the process of rank 0
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]  # (steps, label, count) -> the same steps
 
 
@@ -53,6 +66,7 @@ class DryRun:
     """What a dry run found. Memory is in bytes, times are in seconds."""
 
     device: str
+    workers: int  # processes that share each batch; memory and shapes are those of one of them
     batch_shape: tuple[int, ...]  # (lines, height, width in px) of the widest of some batches, or of a part of it
     time_steps: int  # of its widest line
     needed_time_steps: int  # the most that CTC needs for a text of this batch
@@ -67,7 +81,8 @@ class DryRun:
     line_bytes: int  # that a training step needs for each line
     state_bytes: int  # weights, gradients and the optimizer's state
     free_bytes: int | None  # None where it is not known
-    fitting_lines: int | None  # lines of the largest batch, a power of two, that fits into MEMORY_SHARE of free_bytes
+    #: lines of the largest batch, a power of two, that fits into MEMORY_SHARE of free_bytes, in all processes together
+    fitting_lines: int | None
     learning_rate: float  # suggested by the range test, between the two below
     steepest_rate: float  # at which the loss falls fastest
     lowest_rate: float  # at which it is lowest
@@ -78,20 +93,82 @@ class DryRun:
         return asdict(self)
 
 
-def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: steps) -> DryRun:
+def dry_run(
+    recipe: Recipe, progress: Progress = lambda steps, label, count: steps, *, workers: int = 1,
+    report: Callable[[str], None] = lambda text: None,
+) -> DryRun:  # fmt: skip
     """Try a recipe for a minute or two without writing anything.
 
-    The times are means over the steps of the range test, in which lines are composed as in training: batches are wider
-    and narrower, and processes that compose take the cores that the network trains on. progress: wraps the steps to
-    show how many are done. Raises RecipeError when the lines are too long for CTC, and what `open_lines` and
-    `TrainingModule` raise.
+    The times are means over the steps of the range test, whose lines are composed, or read from training.stored_lines,
+    as in training: batches are wider and narrower, and processes that compose take the cores that the network trains
+    on. progress: wraps the steps to show how many are done. workers: processes of this machine that share each batch.
+    report: receives notes about lines and initial weights.
+    Raises RecipeError when the lines are too long for CTC, UserError for more workers than GPUs where there are any,
+    DataError for stored lines that do not suffice, and what `open_lines`, `TrainingModule` and its
+    `load_initial_weights` raise.
     """
+    Distribution(workers).check(recipe.training)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if workers == 1:
+        return _try_recipe(recipe, device or torch.device("cpu"), Distribution(), progress, report)
+    if device is not None and torch.accelerator.device_count() < workers:
+        raise UserError(f"{workers} workers need a GPU each, this machine has {torch.accelerator.device_count()}")
+    threads = torch.get_num_threads()
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        others = [context.Process(target=_join, args=(recipe, device, workers, k, store)) for k in range(1, workers)]
+        try:
+            for process in others:
+                process.start()
+            _connect(workers, 0, store)
+            found = _try_recipe(recipe, _device_of(device, 0), Distribution(workers), progress, report)
+            for process in others:
+                process.join(JOIN_SECONDS)
+            return found
+        finally:
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+            for process in others:
+                process.kill()
+            torch.set_num_threads(threads)
+
+
+def _join(recipe: Recipe, device: torch.device | None, workers: int, rank: int, store: Path) -> None:
+    """Take part in a dry run as the process of a rank. What goes wrong here goes wrong in that of rank 0 too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the process of rank 0, which ends this one
+    _connect(workers, rank, store)
+    with suppress(GlyphlineError):
+        _try_recipe(recipe, _device_of(device, rank), Distribution(workers, rank))
+
+
+def _connect(workers: int, rank: int, store: Path) -> None:
+    """Join the processes of a dry run. store: a file by which they find one another."""
+    if "OMP_NUM_THREADS" not in os.environ:  # Lightning shares the cores in the same way
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    timeout = timedelta(seconds=CONNECT_SECONDS)
+    distributed.init_process_group(init_method=store.as_uri(), timeout=timeout, world_size=workers, rank=rank)
+
+
+def _device_of(device: torch.device | None, rank: int) -> torch.device:
+    return torch.device("cpu") if device is None else torch.device(device.type, rank)
+
+
+def _try_recipe(
+    recipe: Recipe, device: torch.device, distribution: Distribution,
+    progress: Progress = lambda steps, label, count: steps, report: Callable[[str], None] = lambda text: None,
+) -> DryRun:  # fmt: skip
+    """The dry run of `dry_run` in one of its processes."""
     memory.keep_freed_memory()
     options = recipe.training
+    lines = open_training_lines(recipe)
+    for note in lines.notes:
+        report(note)
     module = TrainingModule(recipe, Trackers(["none"]))
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    device = device or torch.device("cpu")
-    lines = open_lines(recipe.lines, "train", options.seed)
+    if options.initial_weights is not None:
+        module.load_initial_weights(Path(options.initial_weights), report)
+    if distribution.workers > 1:
+        share_batch_norms(module.network)
     check_time_steps(lines, module.network.steps)
     module.to(device).train()
     optimizer = _optimizer_of(module)
@@ -99,8 +176,9 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     initial = {name: value.clone() for name, value in module.network.state_dict().items()}
 
     sampler = LineBatchSampler(
-        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation
-    )
+        lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation,
+        distribution.workers, distribution.rank,
+    )  # fmt: skip
     dataset, started = LineBatchDataset(lines), time.perf_counter()
     composed = [dataset[part] for part in itertools.islice(sampler, BUCKET_BATCHES)]  # narrow ones and wide ones
     compose_seconds = (time.perf_counter() - started) / len(composed) * options.gradient_accumulation
@@ -134,10 +212,11 @@ def dry_run(recipe: Recipe, progress: Progress = lambda steps, label, count: ste
     state_bytes = 4 * module.network.parameter_count() * {"sgd": 3}.get(options.optimizer, 4)
     fitting = None
     if free_bytes is not None:
-        room = max(1.0, (MEMORY_SHARE * free_bytes - state_bytes) / max(1.0, line_bytes))
+        free = MEMORY_SHARE * free_bytes * (1 if device.type == "cpu" else distribution.workers)
+        room = max(1.0, (free - distribution.workers * state_bytes) / max(1.0, line_bytes))
         fitting = 2 ** int(math.log2(room))
     return DryRun(
-        device=str(device), batch_shape=tuple(batch.lines.shape),
+        device=str(device), workers=distribution.workers, batch_shape=tuple(batch.lines.shape),
         time_steps=module.network.steps(int(batch.widths.max())),
         needed_time_steps=max(
             min_ctc_steps(lines.alphabet.encode(to_visual(text, lines.direction))) for text in batch.texts
@@ -189,11 +268,25 @@ def _step(module: TrainingModule, optimizer: torch.optim.Optimizer, parts: list[
     for part in parts:
         loss = _loss(module, _to_device(part, device))
         (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach()) / len(parts)
+        total += float(_mean_of_workers(loss.detach())) / len(parts)
+    if distributed.is_initialized():
+        gradients = [weight.grad for weight in module.network.parameters() if weight.grad is not None]
+        means = _mean_of_workers(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, mean in zip(gradients, torch.split(means, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
     if options.gradient_clip:
         torch.nn.utils.clip_grad_norm_(module.network.parameters(), options.gradient_clip)
     optimizer.step()
     return total
+
+
+def _mean_of_workers(values: Tensor) -> Tensor:
+    """The mean of a tensor over the processes of the dry run; with one process the tensor itself."""
+    if not distributed.is_initialized():
+        return values
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:
@@ -203,10 +296,16 @@ def _to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def _loss(module: TrainingModule, batch: Batch) -> Tensor:
-    """The loss in nats a character, in the precision of the recipe."""
+    """The loss in nats a character, in the precision of the recipe.
+
+    With several processes it is that of this one's lines, divided by the mean of their characters.
+    """
     is_bf16 = module.recipe.training.precision == "bf16"
+    if distributed.is_initialized():
+        padding_value = NORMALIZATIONS[normalization_of(module.recipe.lines)]
+        batch = replace(batch, lines=share_width(batch.lines, padding_value))
     with torch.autocast(batch.lines.device.type, torch.bfloat16, enabled=is_bf16):
-        return module.loss(batch) / batch.lengths.sum()
+        return module.loss(batch) / _mean_of_workers(batch.lengths.sum().float())
 
 
 def _count_kept_bytes(module: TrainingModule, batch: Batch) -> int:

@@ -36,10 +36,12 @@ from glyphline.training.validation import (
     make_validation,
     read_validation,
 )
+from glyphline.training.verdicts import format_value
 
 SWEEP_FILE = "sweep.json"
 TEMPLATE = "report.html"
-MAX_BYTES = 3 * 2**20  # of the page; pictures of predictions are left out beyond it
+MAX_BYTES = 3 * 2**20  # of the page; predictions, then the sections of runs are left out beyond it
+PREDICTIONS = 24  # with pictures, of each run
 CONFUSIONS, CHARACTERS = 30, 40  # rows of the tables
 #: metric -> (title of its chart, whether it is a fraction)
 CURVES = {
@@ -180,10 +182,8 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     path = folder / SWEEP_FILE
     try:
         sweep = json.loads(path.read_text(encoding="utf-8"))
-        arms = [
-            {"changes": {}, "seeds": [], "cer": None, "cer_interval": None, "verdict": "", **arm}
-            for arm in sweep["arms"]
-        ]
+        unmeasured = dict.fromkeys(("cer", "cer_interval", "difference", "difference_interval"))
+        arms = [{"changes": {}, "seeds": [], **unmeasured, "verdict": "", **arm} for arm in sweep["arms"]]
         for arm in arms:
             arm["name"] = str(arm["name"])
             arm["seeds"] = [
@@ -229,9 +229,11 @@ def build_report(
     """The HTML page about runs and sweeps.
 
     folders: run folders, also of runs that have not ended, and folders with sweep.json; at least one. line_count:
-    validation lines to read again for a run without validation.json. report: receives a line when that is done. A page
-    of more than MAX_BYTES has fewer pictures.
-    Raises UserError for a folder that holds neither a run nor a sweep, DataError for a damaged sweep.json.
+    validation lines to read again for a run without validation.json. report: receives a line when that is done, and
+    one that says what was left out: where the page would have more than MAX_BYTES, first predictions, then the sections
+    of the last runs. The page says it too.
+    Raises UserError for a folder that holds neither a run nor a sweep, and when the page is larger even so; DataError
+    for a damaged sweep.json.
     """
     import jinja2
 
@@ -246,20 +248,39 @@ def build_report(
     alphabets = {item.title: "".join(c for k, c in item.characters if k) for item in reports if item.characters}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.2%}"
+    environment.filters["value"] = format_value
+    environment.filters["points"] = lambda value: "-" if value is None else f"{100 * value:+.2f}"
     template = environment.from_string(resources.files("glyphline.training").joinpath(TEMPLATE).read_text("utf-8"))
 
-    def render(pictures: int) -> str:
+    def render(pictures: int, sections: int, left_out: str) -> str:
         return template.render(
             reports=reports, sweeps=sweeps, charts=[chart for chart in charts if chart[1]], pictures=pictures,
-            differences=differing_settings(recipes),
+            sections=sections, left_out=left_out, differences=differing_settings(recipes),
             different_alphabets=alphabets if len(set(alphabets.values())) > 1 else {},
             best_cer=min((item.run.best["val_cer"] for item in reports if "val_cer" in item.run.best), default=None),
             confusions=CONFUSIONS, letters=CHARACTERS,
         )  # fmt: skip
 
-    pictures = 24
-    page = render(pictures)
-    while len(page.encode()) > MAX_BYTES and pictures:
-        pictures //= 2
-        page = render(pictures)
+    pictures, sections, left_out = PREDICTIONS, len(reports), ""
+    while (size := len((page := render(pictures, sections, left_out)).encode())) > MAX_BYTES:
+        if pictures:
+            pictures //= 2
+        elif sections:
+            sections //= 2
+        else:
+            raise UserError(
+                f"a page of {len(reports)} runs has {size / 2**20:.1f} MB without their sections, and at most "
+                f"{MAX_BYTES / 2**20:g} MB are allowed: give fewer runs"
+            )
+        left_out = _describe_omissions(pictures, [item.title for item in reports[sections:]])
+    if left_out:
+        report(left_out)
     return page
+
+
+def _describe_omissions(pictures: int, titles: Sequence[str]) -> str:
+    """Say what a page leaves out. pictures: predictions shown of each run. titles: the runs without a section."""
+    text = f"so that the page stays below {MAX_BYTES / 2**20:g} MB, it shows {pictures} predictions of each run"
+    if titles:
+        text += f" and has no section of {', '.join(titles)}: a page of these runs alone shows more"
+    return text

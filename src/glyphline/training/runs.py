@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,17 @@ LAST_CHECKPOINT, BEST_WEIGHTS, RECIPE_FILE, RESULT_FILE = "last.ckpt", "best.pt"
 COMMAND_FILE, ENVIRONMENT_FILE, PACKAGES_FILE = "command.txt", "environment.json", "requirements.txt"
 METRICS_FILE, VALIDATION_FILE = "metrics.csv", "validation.json"
 RECIPE_HISTORY_FILE = "recipes.json"  # the earlier recipes of a run that was resumed with another one
+END_RECORDS_FILE = "tracked.json"  # tracker -> name of a record of the run's end -> the step whose record it has
+
+
+@dataclass(frozen=True)
+class RecipeChange:
+    """A setting of which a run was resumed with another value."""
+
+    until_epoch: int  # epochs that were trained with the earlier value
+    key: str
+    before: Any
+    now: Any
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,7 @@ class Run:
     environment: dict[str, str]
     metrics: dict[str, tuple[tuple[int, float], ...]]  # name -> (optimiser step, value), in the order of the steps
     result: dict[str, Any]  # of result.json; {} until the run has ended
+    changes: tuple[RecipeChange, ...]  # in their order; () for a run that had one recipe
     missing: tuple[str, ...]  # one phrase for each part that is not there
 
     @property
@@ -79,7 +92,7 @@ def read_run(folder: Path) -> Run:
         recipe = load_recipe(folder / RECIPE_FILE)
     except UserError as error:
         missing.append(f"the recipe ({error})")
-    result = _read_json(folder / RESULT_FILE)
+    result = read_json_object(folder / RESULT_FILE)
     if not result:
         missing.append(f"the result ({RESULT_FILE}): the run has not ended")
     metrics = _read_metrics(folder / METRICS_FILE)
@@ -89,11 +102,27 @@ def read_run(folder: Path) -> Run:
         missing.append(f"the network ({BEST_WEIGHTS}), which is written when the first epoch ends")
     command_file = folder / COMMAND_FILE
     commands = command_file.read_text(encoding="utf-8").splitlines() if command_file.is_file() else []
-    environment = {key: str(value) for key, value in _read_json(folder / ENVIRONMENT_FILE).items()}
-    return Run(folder, recipe, tuple(commands), environment, metrics, result, tuple(missing))
+    environment = {key: str(value) for key, value in read_json_object(folder / ENVIRONMENT_FILE).items()}
+    try:
+        changes = _read_recipe_changes(folder / RECIPE_HISTORY_FILE)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        changes = ()
+        missing.append(f"the changes of the recipe ({RECIPE_HISTORY_FILE} is damaged: {type(error).__name__})")
+    return Run(folder, recipe, tuple(commands), environment, metrics, result, changes, tuple(missing))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_recipe_changes(path: Path) -> tuple[RecipeChange, ...]:
+    """The changes in recipes.json; () where it is missing. Raises what damaged content raises."""
+    changes: list[RecipeChange] = []
+    for entry in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
+        for key, (before, now) in entry["changes"].items():
+            change = RecipeChange(int(entry["until_epoch"]), key, before, now)
+            if change not in changes:  # a kill while a run is resumed lists a change twice
+                changes.append(change)
+    return tuple(changes)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; {} where it is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -117,10 +146,17 @@ def _read_metrics(path: Path) -> dict[str, tuple[tuple[int, float], ...]]:
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """The runs in a folder and in its subfolders, sorted by path. Raises DataError for a folder that does not exist."""
+    """The runs in a folder and in its subfolders, sorted by path. A run folder is not searched for further runs.
+
+    Raises DataError for a folder that does not exist.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: give the folder that holds the run folders, such as runs")
-    paths = {path.parent for name in (RECIPE_FILE, RESULT_FILE) for path in folder.rglob(name)}
+    paths = []
+    for name, subfolders, _ in os.walk(folder):
+        if is_run(path := Path(name)):
+            paths.append(path)
+            subfolders.clear()  # MLflow keeps a recipe.yaml among its artifacts
     return [read_run(path) for path in sorted(paths)]
 
 

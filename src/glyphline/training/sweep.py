@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,28 @@ from glyphline.errors import RecipeError, UserError
 from glyphline.files import write_atomically
 from glyphline.recipe import Recipe, apply_changes, changed_keys, dataclass_from, load_recipe, parse_change, read_yaml
 from glyphline.score import FOLDS, check_fold
-from glyphline.training.trials import DECODER, Trial, mean_best_cer, measure_trial, read_progress, run_trial
-from glyphline.training.verdicts import Comparison, TestErrors, compare, count_seeds, describe_verdict, render_table
+from glyphline.training.trials import (
+    DECODER,
+    Trial,
+    check_run_folder,
+    mean_best_cer,
+    measure_trial,
+    read_progress,
+    run_trial,
+)
+from glyphline.training.verdicts import (
+    Comparison,
+    TestErrors,
+    compare,
+    count_seeds,
+    describe_verdict,
+    render_table,
+    t_quantile,
+)
 
 SWEEP_RESULT, SWEEP_TABLE = "sweep.json", "sweep.md"  # file names in the sweep's folder
-COMBINATION = "best-together"  # the arm that the sweep composes of those that helped
+#: the arm that the sweep composes of those that helped; a later call that composes another one adds a number
+COMBINATION = "best-together"
 #: file in the folder of a sweep that runs on a cluster: at which epochs ASHA stopped arms or let them go on
 DECISIONS_FILE = "asha.json"
 LOCK_FILE = ".sweep.lock"  # held by the process that runs the sweep of the folder; a kill releases it
@@ -75,10 +92,11 @@ class SweepRecipe:
             if violated:
                 raise RecipeError(f"the sweep {self.name}: {message}")
         for name, arm in self.arms.items():
-            if name in (self.baseline, COMBINATION) or not name.replace("-", "").replace("_", "").isalnum():
+            is_taken = name == self.baseline or name.startswith(COMBINATION)
+            if is_taken or not name.replace("-", "").replace("_", "").isalnum():
                 raise RecipeError(
                     f'the arm "{name}" of the sweep {self.name}: take another name, of letters, digits, - and _; '
-                    f"{self.baseline} and {COMBINATION} are taken"
+                    f"{self.baseline} is taken, and so is what begins with {COMBINATION}"
                 )
             for key in FIXED_KEYS:
                 if key in arm.changes:
@@ -149,7 +167,10 @@ class SweepRun:
         self.stopped_at: dict[str, int] = {}
         #: (arm, seed, rung or last epoch) -> errors on the test lines
         self.measured: dict[tuple[str, int, int], TestErrors] = {}
+        self.combination = COMBINATION
         self.combined: dict[str, list[str]] = {"combines": [], "leaves_out": []}
+        self.recipe = base.to_dict()  # of the baseline, as the result names it
+        self.is_judged_again = False
         self.statuses: dict[tuple[str, int], TrialStatus] = {}
         for key in self.trials:
             self.note(key, "waiting")
@@ -160,7 +181,7 @@ class SweepRun:
     def note(self, key: tuple[str, int], state: str, is_new_epoch: bool = False) -> None:
         """Update a trial's row of the live table and show the table."""
         trial, progress = self.trials[key], read_progress(self.trials[key])
-        epoch = max(progress.validation_cers, default=0)
+        epoch = progress.last_epoch
         paces = [p for p in (read_progress(t).seconds_per_epoch for t in (trial, *self.trials.values())) if p]
         if progress.is_finished:
             state = "diverged" if progress.diverged else state if state == "testing" else "finished"
@@ -183,7 +204,10 @@ class SweepRun:
         self.note(key, "training", True)
 
     def measure(self, arm: str, epoch: int) -> None:
-        """Read the test lines with the networks that the trials of an arm have after `epoch` epochs."""
+        """Read the test lines with the networks that the trials of an arm have after `epoch` epochs.
+
+        A trial that an earlier call trained past this epoch without measuring it there is left out.
+        """
         lines = self.write_test_recipe(arm)
         for key, trial in self.trials.items():
             if key[0] == arm and (*key, epoch) not in self.measured:
@@ -211,13 +235,18 @@ class SweepRun:
     def halve(self, rung: int) -> None:
         """Stop the arms that are behind the baseline at a rung and not among the best there, and measure them.
 
-        Arms are compared by the mean over their seeds of the lowest validation CER so far.
+        Arms are compared by the mean over their seeds of the lowest validation CER so far. An arm that an earlier call,
+        with fewer seeds or arms, has trained past the rung is not stopped; none is where no seed of the baseline was
+        measured at the rung.
         """
+        if not any((*key, rung) in self.measured for key in self.keys(self.sweep.baseline)):
+            return
         cers = {arm: mean_best_cer([self.trials[key] for key in self.keys(arm)], rung) for arm in self.alive}
         baseline_cer = cers.pop(self.sweep.baseline)
         ranked = sorted(cers, key=lambda arm: cers[arm])
         for arm in ranked[math.ceil(self.sweep.keep * len(ranked)) :]:
-            if cers[arm] > baseline_cer or math.isinf(cers[arm]):
+            is_past = any(read_progress(self.trials[key]).last_epoch > rung for key in self.keys(arm))
+            if not is_past and (cers[arm] > baseline_cer or math.isinf(cers[arm])):
                 self.stopped_at[arm] = rung
                 self.measure(arm, rung)
 
@@ -254,8 +283,33 @@ class SweepRun:
         self.run_to_the_end(self.alive)
         self.add_seeds([arm for arm in self.alive if arm != self.sweep.baseline])
         if self.combine():
-            self.run_to_the_end([COMBINATION])
-            self.add_seeds([COMBINATION])
+            self.run_to_the_end([self.combination])
+            self.add_seeds([self.combination])
+        return self.write_result()
+
+    def judge_again(self) -> dict[str, Any]:
+        """Bring the result up to date from the measured errors in the folder, without training, and return it.
+
+        The trials, the stopped arms and the combination are those of the folder's sweep.json, which this version or an
+        earlier one has written.
+        """
+        result = json.loads((self.out / SWEEP_RESULT).read_text(encoding="utf-8"))
+        self.recipe = result["protocol"]["recipe"]
+        self.trials, self.is_judged_again = {}, True
+        for arm in result["arms"]:
+            name = arm["name"]
+            self.changes[name] = arm["changes"]
+            if name.startswith(COMBINATION):
+                self.combination, self.combined = name, {key: arm[key] for key in self.combined}
+            for seed in arm["seeds"]:
+                key = name, seed["seed"] - self.base.training.seed
+                self.trials[key] = self._trial(*key)
+                if seed["stopped_at_epoch"] is not None:
+                    self.stopped_at[name] = seed["stopped_at_epoch"]
+        for name in self.changes:
+            self.measure(name, self.stopped_at.get(name, self.epochs))
+        for rung in set(self.stopped_at.values()):
+            self.measure(self.sweep.baseline, rung)
         return self.write_result()
 
     def add_seeds(self, arms: Sequence[str]) -> None:
@@ -284,9 +338,20 @@ class SweepRun:
         self.combined = {"combines": list(best), "leaves_out": [arm for arm in ranked if arm not in best]}
         if len(best) < 2:
             return False
-        self.changes[COMBINATION] = {key: value for arm in best for key, value in self.changes[arm].items()}
-        self.trials |= {(COMBINATION, seed): self._trial(COMBINATION, seed) for seed in range(self.sweep.seeds)}
+        self._name_combination({key: value for arm in best for key, value in self.changes[arm].items()})
+        self.trials |= {(self.combination, s): self._trial(self.combination, s) for s in range(self.sweep.seeds)}
         return True
+
+    def _name_combination(self, changes: dict[str, Any]) -> None:
+        """Add an arm with these changes, under a name that no combination of other changes has in the folder."""
+        for number in count(1):
+            self.combination = COMBINATION if number == 1 else f"{COMBINATION}-{number}"
+            self.changes[self.combination] = changes
+            try:
+                check_run_folder(self._trial(self.combination, 0))
+                return
+            except UserError:
+                del self.changes[self.combination]
 
     def _are_compatible(self, arms: Sequence[str]) -> bool:
         """Whether no key of these arms has two values, and the recipe accepts all of them together."""
@@ -319,14 +384,14 @@ class SweepRun:
         for key in self.keys(arm):
             progress = read_progress(self.trials[key])
             measured = self.measured.get((*key, stopped_at or self.epochs))
-            diverged_at = max(progress.validation_cers, default=1) if progress.diverged else diverged_at
+            diverged_at = max(1, progress.last_epoch) if progress.diverged else diverged_at
             paces += [progress.seconds_per_epoch] if progress.seconds_per_epoch else []
             seeds.append(
                 {
                     "seed": self.trials[key].recipe.training.seed,
                     "run": str(self.trials[key].folder.relative_to(self.out)),
                     "cer": measured.cer if measured else None,
-                    "epochs": max(progress.validation_cers, default=0), "stopped_at_epoch": stopped_at,
+                    "epochs": progress.last_epoch, "stopped_at_epoch": stopped_at,
                 }
             )  # fmt: skip
         if diverged_at:
@@ -348,14 +413,28 @@ class SweepRun:
         if comparison and arm != baseline:
             described["difference"] = comparison.difference
             described["difference_interval"] = list(comparison.difference_interval)
-        if arm == COMBINATION:
+        if arm == self.combination:
             described |= {"about": "all that helped: " + ", ".join(self.combined["combines"]), **self.combined}
-            if comparison and (best := self.compare(arm, self.combined["combines"][0])):
-                relation = {"better": "better than", "worse": "worse than", "open": "cannot be told from"}[best.outcome]
-                verdict += f"; {relation} {self.combined['combines'][0]} alone (CER {best.in_points})"
+            if beside := self._describe_best_other():
+                verdict += f"; {beside}"
             if self.combined["leaves_out"]:
                 verdict += f"; leaves out {', '.join(self.combined['leaves_out'])}, which set the same keys otherwise"
         return {**described, "verdict": verdict}
+
+    def _describe_best_other(self) -> str:
+        """The combination beside the arm that has the lowest CER of all others; empty while it is not measured."""
+        comparisons = {
+            arm: self.compare(arm, self.sweep.baseline) for arm in self.alive
+            if arm not in (self.combination, self.sweep.baseline)
+        }  # fmt: skip
+        cers = {arm: comparison.cer for arm, comparison in comparisons.items() if comparison}
+        best = min(cers, key=lambda arm: cers[arm], default=None)
+        beside = self.compare(self.combination, best) if best else None
+        if beside is None:
+            return ""
+        one_seed = " with this one seed" if beside.seeds == 1 else ""
+        relation = "cannot be told from" if beside.outcome == "open" else f"{beside.outcome}{one_seed} than"
+        return f"{relation} {best}, the best other arm (CER {beside.in_points})"
 
     def describe_stopping(self) -> str:
         """Say which arms are stopped early, where there are rungs."""
@@ -368,33 +447,58 @@ class SweepRun:
     def _describe_protocol(self) -> dict[str, Any]:
         """What was done, as data and in sentences, and what it cannot tell."""
         sweep, options = self.sweep, self.base.training
+        further = f", and up to {sweep.extra_seeds} more" if sweep.extra_seeds else ""
+        condition = ", one by one, as long as the interval of its difference holds 0" if further else ""
         rules = [
             f"Every arm has the same {self.epochs} epochs of {options.epoch_lines} lines and starts from random "
-            f"weights with {count_seeds(sweep.seeds)}; {sweep.extra_seeds} more where the interval of its difference "
-            "holds 0.",
+            f"weights with {count_seeds(sweep.seeds)}{further}{condition}.",
             f"CER: {sweep.test_lines} test lines, whose glyphs and sentences no training and no validation has seen, "
             "read by the function of `glyphline evaluate` with the best weights by validation loss; decoder "
             f"{DECODER}, {FOLDS[sweep.fold][1]}. Every seed reads the same lines.",
-            "Intervals: 95 % bootstrap over sentences and seeds; differences are paired by line and by seed.",
+            "Intervals: 95 %. The chance of the lines is a bootstrap over sentences, that of the seeds is Student's t, "
+            "which needs two seeds; both are combined by squares (Zou and Donner 2008). Differences are paired by line "
+            "and by seed.",
             self.describe_stopping() if self.rungs else "No arm is stopped early.",
         ]
+        if self.is_judged_again:
+            rules.append(
+                "The intervals and verdicts were computed again from the measured errors, after the sweep: which arms "
+                "have further seeds, and what was combined, was decided by the intervals of that time."
+            )
         cannot_tell = [
             f"What {self.epochs} epochs do not show: an idea that pays off later, such as one that delays overfitting, "
             "looks smaller than it is; so does one that was stopped early.",
-            f"Seeds: {count_seeds(sweep.seeds)} an arm, and {sweep.extra_seeds} more for some. One says nothing about "
-            "the spread between seeds; two or three say little, and a bootstrap over two understates that part of an "
-            "interval by about 30 %.",
-            f"Chance: were all {len(sweep.arms)} ideas without effect, {1 - 0.95 ** len(sweep.arms):.0%} of such "
-            "sweeps would still call at least one worth it or not worth it.",
+            f"Seeds: {count_seeds(sweep.seeds)} an arm{further}. One says nothing about the spread between seeds. With "
+            "more, an interval reaches at least "
+            + ", ".join(f"{t_quantile(n - 1) / math.sqrt(n):.1f}" for n in (2, 3, 5))
+            + " standard deviations between seeds to either side of the estimate for 2, 3 and 5 seeds: two seeds tell "
+            "large differences only. Whether seeds scatter normally, as Student's t assumes, so few cannot tell.",
+            self._describe_chance(),
             "Other hyperparameters: each idea is tried with one setting, mostly at the baseline's learning rate.",
             "An arm with other glyphs or another alphabet is tested on lines of its own: the same sentences, with "
             "other images of the characters.",
         ]
         return {
-            "base": self.base.name, "recipe": self.base.to_dict(), "epochs": self.epochs, "seeds": sweep.seeds,
+            "base": self.base.name, "recipe": self.recipe, "epochs": self.epochs, "seeds": sweep.seeds,
             "extra_seeds": sweep.extra_seeds, "rungs": self.rungs, "keep": sweep.keep, "test_lines": sweep.test_lines,
             "fold": sweep.fold, "decoder": DECODER, "rules": rules, "cannot_tell": cannot_tell,
         }  # fmt: skip
+
+    def _describe_chance(self) -> str:
+        """How often an idea without effect gets a verdict."""
+        ideas, looks = len(self.sweep.arms), 1 + self.sweep.extra_seeds
+        if self.sweep.seeds == 1:
+            return (
+                "Chance: the interval of one seed holds the chance of the lines alone. An idea without effect is found "
+                "better or worse wherever the two networks differ, as two seeds of one arm do."
+            )
+        again = f", and of up to {0.05 * looks:.0%} in {looks} looks" if looks > 1 else ""
+        return (
+            "Chance: an idea without effect has a chance of up to 5 % of a verdict each time that its interval is "
+            f"looked at{again}. Were all {ideas} ideas without effect, up to "
+            f"{1 - max(0.0, 1 - 0.05 * looks) ** ideas:.0%} of such sweeps would still call at least one worth it or "
+            "not worth it."
+        )
 
 
 def run_sweep(

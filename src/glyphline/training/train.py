@@ -30,10 +30,8 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from torch import Tensor
 from torch.nn import functional as F
 
-from glyphline.addresses import open_path
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.line_sets import normalization_of
-from glyphline.composing.stored_lines import StoredLineSet
 from glyphline.errors import DataError, GlyphlineError, RecipeError, UserError, nearest
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import NORMALIZATIONS
@@ -44,14 +42,13 @@ from glyphline.reading.recognition.directed_decoding import decode_line
 from glyphline.recipe import Recipe, TrainingRecipe, changed_keys, check_resumable, load_recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.data import (
-    CHECKED_LINES,
     Batch,
     LineBatchSampler,
     Lines,
-    MixedLines,
     check_time_steps,
     make_data_loader,
     open_lines,
+    open_training_lines,
 )
 from glyphline.training.distribution import Distribution, share_batch_norms, share_width
 from glyphline.training.labelled_lines import open_labelled_lines
@@ -75,7 +72,7 @@ from glyphline.training.runs import (
     RESULT_FILE,
     VALIDATION_FILE,
 )
-from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers
+from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers, TrialInfo
 from glyphline.training.validation import make_validation, read_validation, write_validation
 from glyphline.writing_direction import resolve_direction
 
@@ -587,6 +584,7 @@ def train(
     until_epoch: int | None = None,
     on_epoch: EpochListener | None = None,
     distribution: Distribution | None = None,
+    trial: TrialInfo | None = None,
 ) -> dict[str, Any]:
     """Train the network of a recipe into a run folder and return the content of its result.json.
 
@@ -602,7 +600,7 @@ def train(
     lines and notes about weights, changed keys and trackers. until_epoch: train no further than this number of epochs,
     counted from the start of the run; a later call with `resume` goes on. Learning rates are those of the recipe's
     epochs. on_epoch: see `EpochNotifier`. distribution: the processes that share the training, by default this one
-    alone; each calls this function with the same folder.
+    alone; each calls this function with the same folder. trial: the place of the run in a sweep, for the trackers.
 
     Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
     to resume, and for an unknown tracker; DataError when the checkpoint is damaged or of another version, or data are
@@ -631,14 +629,7 @@ def train(
         _check_resumed_recipe(folder, recipe, completed_epochs, report)
     options = recipe.training
     tracker = Trackers(trackers, report)
-    lines: Lines
-    if options.stored_lines is None:
-        lines = open_lines(recipe.lines, "train", options.seed)
-    else:
-        batches = options.epochs * max(1, options.epoch_lines // options.batch)
-        needed = max(CHECKED_LINES, options.distinct_lines or batches * options.batch)
-        stored = StoredLineSet(recipe.lines, "train", options.seed, open_path(options.stored_lines), needed)
-        lines = MixedLines(stored) if recipe.lines.labelled else stored
+    lines = open_training_lines(recipe)
     validation_lines = open_lines(recipe.lines, "val", options.seed, options.validation_glyphs)
     for note in (*lines.notes, *(validation_lines.notes if recipe.lines.labelled else ())):
         report(note)
@@ -654,7 +645,6 @@ def train(
     if is_first:
         _write_run_description(folder, recipe, command, environment, completed_epochs)
     data = describe_data(recipe, lines, validation_lines)
-    tracker.start(RunInfo(folder, recipe, command, environment, data, completed_steps))
 
     sampler = LineBatchSampler(
         lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation,
@@ -674,44 +664,41 @@ def train(
     elif on_epoch is None:
         callbacks.append(ProgressPrinter(report, options.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
-        trainer = pl.Trainer(
-            max_epochs=min(options.epochs, until_epoch or options.epochs), accelerator="auto", logger=False,
-            callbacks=callbacks, enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
-            gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
-            use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
-            default_root_dir=folder, **distribution.trainer_options,
-        )  # fmt: skip
-        try:
-            trainer.fit(
-                module,
-                make_data_loader(lines, sampler, options.workers),
-                make_data_loader(validation_lines, validation_batches),  # type: ignore[arg-type]
-                ckpt_path=last_checkpoint if resume else None,
-                weights_only=True if resume else None,
-            )
-        except SystemExit:  # Lightning ends an interrupted fit with SystemExit
-            if trainer.interrupted:
-                raise KeyboardInterrupt from None
-            raise
-        finally:
-            if sys.exc_info()[0]:
-                tracker.finish(completed=False)
-    result = {
-        "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
-        "epochs": trainer.current_epoch, "patience_exhausted": patience.is_exhausted, "best": checkpoints.best_metrics,
-        "minutes": (time.monotonic() - started) / 60,
-    }  # fmt: skip
-    if is_first:
-        write_atomically(folder / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
-        summary = {f"best_{name}": float(value) for name, value in checkpoints.best_metrics.items()}
-        sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
-        tracker.log_summary({**summary, **sizes})
-        validation_file = folder / VALIDATION_FILE
-        if validation_file.exists():  # a run that an older version began has none if no later epoch was better
-            validation = read_validation(validation_file)
-            tracker.log_errors(validation.step, validation.errors())
-    tracker.log_artifact(folder / BEST_WEIGHTS)
-    tracker.finish(completed=True)
+    with tracker.track(RunInfo(folder, recipe, command, environment, data, completed_steps, trial)):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
+            trainer = pl.Trainer(
+                max_epochs=min(options.epochs, until_epoch or options.epochs), accelerator="auto", logger=False,
+                callbacks=callbacks, enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
+                gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
+                use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
+                default_root_dir=folder, **distribution.trainer_options,
+            )  # fmt: skip
+            try:
+                trainer.fit(
+                    module,
+                    make_data_loader(lines, sampler, options.workers),
+                    make_data_loader(validation_lines, validation_batches),  # type: ignore[arg-type]
+                    ckpt_path=last_checkpoint if resume else None,
+                    weights_only=True if resume else None,
+                )
+            except SystemExit:  # Lightning ends an interrupted fit with SystemExit
+                if trainer.interrupted:
+                    raise KeyboardInterrupt from None
+                raise
+        result = {
+            "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
+            "epochs": trainer.current_epoch, "patience_exhausted": patience.is_exhausted,
+            "best": checkpoints.best_metrics, "minutes": (time.monotonic() - started) / 60,
+        }  # fmt: skip
+        if is_first:
+            write_atomically(folder / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
+            summary = {f"best_{name}": float(value) for name, value in checkpoints.best_metrics.items()}
+            sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
+            tracker.log_summary({**summary, **sizes})
+            validation_file = folder / VALIDATION_FILE
+            if validation_file.exists():  # a run that an older version began has none if no later epoch was better
+                validation = read_validation(validation_file)
+                tracker.log_errors(validation.step, validation.errors())
+            tracker.log_artifact(int(checkpoints.best_metrics["step"]), folder / BEST_WEIGHTS)
     return result

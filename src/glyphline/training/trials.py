@@ -25,6 +25,7 @@ from glyphline.score import FOLDS, edit_distance
 from glyphline.training.evaluate import evaluate
 from glyphline.training.export import open_run
 from glyphline.training.runs import LAST_CHECKPOINT, RECIPE_FILE, RESULT_FILE
+from glyphline.training.trackers import TrialInfo
 from glyphline.training.train import DivergedError, train
 from glyphline.training.verdicts import TestErrors
 
@@ -63,10 +64,20 @@ class TrialProgress:
         """The median over the epochs; None before the first one."""
         return statistics.median(self.seconds.values()) if self.seconds else None
 
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch with a validation CER, also one after which the process was killed; 0 before the first one."""
+        return max(self.validation_cers, default=0)
+
+
+def describe_trial(trial: Trial) -> TrialInfo:
+    """What the trackers of a trial are told about its place in the sweep. Its recipe is named SWEEP-ARM-SEED."""
+    return TrialInfo(trial.recipe.name.removesuffix(f"-{trial.arm}-{trial.seed}"), trial.arm, trial.seed)
+
 
 def check_run_folder(trial: Trial) -> None:
-    """Raise UserError when the folder of a trial holds a run of another recipe."""
-    if not (trial.folder / LAST_CHECKPOINT).exists():
+    """Raise UserError when the folder of a trial holds a run of another recipe, also a finished one without weights."""
+    if not any((trial.folder / name).exists() for name in (LAST_CHECKPOINT, RESULT_FILE)):
         return
     if changes := changed_keys(load_recipe(trial.folder / RECIPE_FILE), trial.recipe):
         key, (before, now) = next(iter(changes.items()))
@@ -142,7 +153,7 @@ def run_trial(
         train(
             trial.recipe, trial.folder, resume=(trial.folder / LAST_CHECKPOINT).exists(), trackers=trackers,
             progress=False, report=report, until_epoch=until_epoch, on_epoch=record_epoch,
-            command=command,
+            command=command, trial=describe_trial(trial),
         )  # fmt: skip
     except DivergedError as error:
         write_atomically(path, json.dumps({"epochs": rows, "diverged": str(error)}).encode())
@@ -154,18 +165,14 @@ def measure_trial(trial: Trial, epoch: int, lines: Path, count: int) -> TestErro
 
     lines: a recipe file that composes the lines, whatever the trial's seed. They are read as by `glyphline evaluate
     LINES --fold FOLD --decoder greedy`. The result is kept in the run folder. Returns None where training diverged
-    before there was any network. Raises UserError when the trial has gone on without having been measured at this
-    epoch, and what `evaluate` raises.
+    before there was any network, and where the trial has gone on without having been measured on these lines at this
+    epoch: its network of that time is gone. Raises what `evaluate` raises.
     """
     path = trial.folder / f"test-{epoch}.json"
     saved = _read_json(path)
     if saved.get("lines") != count:
-        trained = max(read_progress(trial).validation_cers, default=0)
-        if trained > epoch:
-            raise UserError(
-                f"{trial.folder} has trained {trained} epochs and was not measured on {count} lines at epoch {epoch}: "
-                "keep the rungs and the number of test lines of the first call, or choose another --out folder"
-            )
+        if read_progress(trial).last_epoch > epoch:
+            return None
         try:
             recognizer = open_run(trial.folder)
         except DataError:

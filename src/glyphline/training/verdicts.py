@@ -1,9 +1,11 @@
-"""Verdicts on the arms of a sweep: error rates, paired differences and their bootstrap intervals, in plain words."""
+"""Verdicts on the arms of a sweep: error rates, paired differences and their intervals, in plain words."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ class TestErrors:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An arm beside another one. Rates and differences are fractions; intervals are 95 % bootstrap intervals."""
+    """An arm beside another one. Rates and differences are fractions; intervals are 95 % intervals, see `compare`."""
 
     cer: float  # mean over the seeds
     cer_interval: Interval
@@ -54,9 +56,12 @@ class Comparison:
 def compare(arm: Sequence[TestErrors], other: Sequence[TestErrors], variants: int = 1, seed: int = 0) -> Comparison:
     """Compare the networks of two arms on the same test lines, one network a seed, paired by line and by seed.
 
-    The bootstrap (Efron 1979) resamples the seeds, and the lines in groups of `variants` consecutive ones, which show
-    the same sentence, with replacement; both arms get the same sample. arm, other: at least one network each, in the
-    order of the seeds; of the longer list the first ones are used. Raises ValueError when the numbers of lines differ.
+    An interval holds the chance of the lines and that of the seeds. That of the lines is a bootstrap (Efron 1979) over
+    groups of `variants` consecutive lines, which show the same sentence. That of the seeds is Student's t over the
+    values of the seeds, with one degree of freedom less than seeds. The distances of both limits to the estimate are
+    combined by squares (Howe 1974; Zou and Donner 2008, MOVER). With one seed the interval is that of the lines alone.
+    arm, other: at least one network each, in the order of the seeds; of the longer list the first ones are used. seed:
+    of the bootstrap. Raises ValueError when the numbers of lines differ.
     """
     count = min(len(arm), len(other))
     errors, lengths = (
@@ -66,21 +71,24 @@ def compare(arm: Sequence[TestErrors], other: Sequence[TestErrors], variants: in
     groups = {values.shape[1] for values in (*errors, *lengths)}
     if len(groups) != 1:
         raise ValueError(f"the arms were measured on different numbers of lines: {sorted(groups)} groups")
-    rng, size = np.random.default_rng(seed), groups.pop()
-    # how often each resample holds each seed (RESAMPLES, seeds) and each group of lines (RESAMPLES, groups)
-    seed_counts, group_counts = (rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) for n in (count, size))
-
-    def sums(values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Sums of (seeds, groups) over each resample, (RESAMPLES,)."""
-        summed: npt.NDArray[np.float64] = ((seed_counts @ values) * group_counts).sum(1).astype(np.float64)
-        return summed
-
-    rates = np.stack([sums(errors[side]) / np.maximum(1, sums(lengths[side])) for side in (0, 1)], 1)
-    own, others = (errors[side].sum() / max(1, lengths[side].sum()) for side in (0, 1))
+    size = groups.pop()
+    drawn = _draw_resamples(RESAMPLES, size, seed)
+    resampled = [(drawn @ errors[k].sum(0)) / np.maximum(1, drawn @ lengths[k].sum(0)) for k in (0, 1)]
+    rates = [float(errors[k].sum() / max(1, lengths[k].sum())) for k in (0, 1)]
+    of_seeds = [errors[k].sum(1) / np.maximum(1, lengths[k].sum(1)) for k in (0, 1)]
+    low, high = _interval(rates[0], resampled[0], of_seeds[0])
+    difference = rates[0] - rates[1]
     return Comparison(
-        cer=float(own), cer_interval=_percentiles(rates[:, 0]), difference=float(own - others),
-        difference_interval=_percentiles(rates[:, 0] - rates[:, 1]), seeds=count, lines=len(arm[0].errors),
+        cer=rates[0], cer_interval=(max(0.0, low), high), difference=difference,
+        difference_interval=_interval(difference, resampled[0] - resampled[1], of_seeds[0] - of_seeds[1]),
+        seeds=count, lines=len(arm[0].errors),
     )  # fmt: skip
+
+
+@lru_cache(2)
+def _draw_resamples(resamples: int, size: int, seed: int) -> npt.NDArray[np.int64]:
+    """How often each resample holds each of `size` groups of lines, (resamples, size)."""
+    return np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
 
 
 def _sum_groups(values: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
@@ -88,9 +96,37 @@ def _sum_groups(values: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int6
     return np.add.reduceat(values, np.arange(0, len(values), size))
 
 
-def _percentiles(values: npt.NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+def _interval(
+    estimate: float, resampled: npt.NDArray[np.float64], of_seeds: npt.NDArray[np.float64]
+) -> Interval:  # fmt: skip
+    """The interval of `compare`. resampled: the estimate of each resample of the lines. of_seeds: that of each seed."""
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    count, seed_width = len(of_seeds), 0.0
+    if count > 1:
+        seed_width = t_quantile(count - 1) * float(of_seeds.std(ddof=1)) / math.sqrt(count)
+    return estimate - math.hypot(estimate - low, seed_width), estimate + math.hypot(high - estimate, seed_width)
+
+
+def t_quantile(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t with `freedom` degrees of freedom, 1 or more.
+
+    By bisection over the finite series of its distribution (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+    """
+    is_odd = freedom % 2
+
+    def share_within(angle: float) -> float:
+        """The share of the distribution between -x and x, where x = sqrt(freedom) * tan(angle)."""
+        term, total = math.cos(angle) if is_odd else 1.0, 0.0
+        for k in range(freedom // 2):
+            total += term
+            term *= math.cos(angle) ** 2 * (2 * k + 1 + is_odd) / (2 * k + 2 + is_odd)
+        return 2 / math.pi * (angle + math.sin(angle) * total) if is_odd else math.sin(angle) * total
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if share_within(middle) < 0.95 else (low, middle)
+    return math.sqrt(freedom) * math.tan(high)
 
 
 def count_seeds(count: int) -> str:
@@ -101,16 +137,17 @@ def count_seeds(count: int) -> str:
 def describe_verdict(comparison: Comparison, baseline: str, stopped_at: int | None = None, epochs: int = 0) -> str:
     """The verdict on an arm in plain words. stopped_at: the epoch, of `epochs`, at which halving stopped the arm."""
     difference = f"CER {comparison.in_points}"
+    one_seed = " with this one seed" if comparison.seeds == 1 else ""
     if stopped_at is not None:
         judgement = {
-            "worse": "worse there",
+            "worse": f"worse there{one_seed}",
             "open": "not clearly worse there: more epochs might have helped",
-            "better": "but better on the test lines there: stopped by mistake, try it alone",
+            "better": f"but better on the test lines there{one_seed}: stopped by mistake, try it alone",
         }[comparison.outcome]
         return f"stopped at epoch {stopped_at} of {epochs}, {judgement} ({difference} against {baseline} then)"
     judgement = {
-        "better": "worth it",
-        "worse": "not worth it",
+        "better": f"better{one_seed}: another one may tell otherwise" if one_seed else "worth it",
+        "worse": f"worse{one_seed}: another one may tell otherwise" if one_seed else "not worth it",
         "open": f"no difference that {count_seeds(comparison.seeds)} and {comparison.lines} lines can show",
     }[comparison.outcome]
     return f"{difference}, {judgement}"
@@ -125,7 +162,7 @@ def render_table(result: Mapping[str, Any]) -> str:
     header = ("arm", "what changes", "seeds", "epochs", "CER", "95 % interval", "difference to the baseline", "s/epoch")
     rows = [(*header, "verdict"), ("---",) * (len(header) + 1)]
     for arm in result["arms"]:
-        changes = ", ".join(f"`{key}={_yaml(value)}`" for key, value in arm["changes"].items()) or "nothing"
+        changes = ", ".join(f"`{key}={format_value(value)}`" for key, value in arm["changes"].items()) or "nothing"
         ran = [seed["epochs"] for seed in arm["seeds"]]
         epochs = "-".join(str(n) for n in sorted({min(ran), max(ran)})) if ran else "0"
         cer = "" if arm["cer"] is None else f"{arm['cer']:.2%}"
@@ -142,8 +179,8 @@ def render_table(result: Mapping[str, Any]) -> str:
     return f"# {result['name']}\n\n{table}\n\nRates in percent, differences in percentage points.\n\n{notes}\n"
 
 
-def _yaml(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as a recipe has it, on one line."""
     if isinstance(value, list):
-        return "[" + ", ".join(map(_yaml, value)) + "]"
+        return "[" + ", ".join(map(format_value, value)) + "]"
     return "null" if value is None else str(value)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import requests
 
+from glyphline.errors import GlyphlineError
 from glyphline.recipe import Recipe
-from glyphline.training.runs import COMMAND_FILE, ENVIRONMENT_FILE, PACKAGES_FILE, RECIPE_FILE
+from glyphline.training.runs import (
+    COMMAND_FILE,
+    ENVIRONMENT_FILE,
+    PACKAGES_FILE,
+    RECIPE_FILE,
+    RECIPE_HISTORY_FILE,
+)
 from glyphline.training.validation import ErrorSummary
 
 Metrics = dict[str, float]  # name -> value
+CONNECT_SECONDS = 5  # in which a server must answer before the training starts
 MATRIX_SIZE = 40  # characters in a confusion matrix, those with the most errors
 
 
@@ -30,8 +40,17 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class TrialInfo:
+    """The place of a run in a sweep."""
+
+    sweep: str  # name of the sweep
+    arm: str
+    seed: int  # counted from 0
+
+
+@dataclass(frozen=True)
 class RunInfo:
-    """Describes a run. Every tracker takes the run's name, group, tags, settings and files from here."""
+    """Describes a run. Every tracker takes the run's name, group, job type, tags, settings and files from here."""
 
     folder: Path
     recipe: Recipe
@@ -39,6 +58,7 @@ class RunInfo:
     environment: dict[str, str]
     data: dict[str, Any]  # glyphs and sentences of the lines, see `glyphline.training.train.describe_data`
     resumed_at: int = 0  # optimiser steps of the checkpoint that the run continues from; 0: a new run
+    trial: TrialInfo | None = None  # of a run that belongs to a sweep
 
     @property
     def name(self) -> str:
@@ -47,28 +67,36 @@ class RunInfo:
 
     @property
     def group(self) -> str:
-        """The name under which trackers put runs together: that of the recipe."""
-        return self.recipe.name
+        """The name under which trackers put runs together: that of the sweep, otherwise that of the recipe."""
+        return self.trial.sweep if self.trial else self.recipe.name
+
+    @property
+    def job_type(self) -> str:
+        """The name that divides a group: the arm of the sweep, otherwise "train"."""
+        return self.trial.arm if self.trial else "train"
 
     @property
     def tags(self) -> list[str]:
-        """What the run is found by: layout, encoder, context, optimizer and glyph sources."""
+        """What the run is found by: layout, encoder, context, optimizer and glyph sources; arm and seed of a trial."""
         lines, network = self.recipe.lines, self.recipe.network
         tags = [lines.layout, network.encoder, network.context, self.recipe.training.optimizer]
-        return list(dict.fromkeys([*tags, *(share.source for share in lines.glyphs)]))
+        place = [f"arm:{self.trial.arm}", f"seed:{self.trial.seed}"] if self.trial else []
+        return list(dict.fromkeys([*tags, *(share.source for share in lines.glyphs), *place]))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings of the run as plain data: the recipe with command, environment and data."""
+        """The settings of the run as plain data: the recipe with command, environment, data and place in a sweep."""
         return {
             **self.recipe.to_dict(), "command": self.command, "environment": self.environment, "data": self.data,
+            **({"trial": asdict(self.trial)} if self.trial else {}),
         }  # fmt: skip
 
     @property
     def description_files(self) -> list[Path]:
-        """The files in the folder that describe how the network was made."""
-        names = (RECIPE_FILE, COMMAND_FILE, ENVIRONMENT_FILE, PACKAGES_FILE)
-        return [self.folder / name for name in names if (self.folder / name).is_file()]
+        """The files in the folder that describe how the network was made, with the earlier recipes of a resumed run."""
+        names = (RECIPE_FILE, COMMAND_FILE, ENVIRONMENT_FILE, PACKAGES_FILE, RECIPE_HISTORY_FILE)
+        files = [self.folder / name for name in names if (self.folder / name).is_file()]
+        return [*files, *sorted(self.folder.glob("recipe-*.yaml"))]
 
 
 class Tracker:
@@ -92,13 +120,43 @@ class Tracker:
         """Record the errors of the best network, which is that of optimiser step `step`."""
 
     def log_summary(self, summary: Metrics) -> None:
-        """Record the figures of the finished run: its best metrics, its size and its duration."""
+        """Record the figures of the finished run: its best metrics, its size, its duration and its "steps"."""
 
-    def log_artifact(self, path: Path) -> None:
-        """Record the file of the trained network."""
+    def log_artifact(self, step: int, path: Path) -> None:
+        """Record the file of the best network, which is that of optimiser step `step`."""
 
     def finish(self, completed: bool) -> None:
-        """Close the record. Called once, also after a failure; `completed` tells whether the run has ended."""
+        """Close the record and undo what `start` has changed in the process.
+
+        completed: whether the run has ended. Called once, also after a method that has raised, be it `start`.
+        """
+
+
+def check_server(service: str, address: str, remedy: str) -> None:
+    """Raise GlyphlineError with the remedy when the server of a service does not answer within CONNECT_SECONDS.
+
+    Any answer will do: behind a proxy the server may have no page at this address. Other kinds of store are not asked.
+    """
+    if address.startswith(("http://", "https://")):
+        try:
+            requests.head(address, timeout=CONNECT_SECONDS)
+        except requests.RequestException:
+            raise GlyphlineError(f"the {service} server {address} does not answer: {remedy}") from None
+
+
+class ChangedEnvironment:
+    """Sets environment variables until `restore` is called."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._earlier_values = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
+
+    def restore(self) -> None:
+        """Give the variables the values that they had."""
+        for name, value in self._earlier_values.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def confusion_matrix(errors: ErrorSummary, size: int = MATRIX_SIZE) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -66,7 +66,8 @@ class TensorBoardTracker(Tracker):
         self.writer = SummaryWriter(
             str(run.folder / "tensorboard"), purge_step=run.resumed_at + 1 if run.resumed_at else None
         )
-        rows = {"group": run.group, "tags": ", ".join(run.tags), **flatten_settings(run.settings)}
+        names = {"group": run.group, "job type": run.job_type, "tags": ", ".join(run.tags)}
+        rows = {**names, **flatten_settings(run.settings)}
         table = "\n".join(f"| {key} | {_markdown_cell(str(value))} |" for key, value in rows.items())
         self.writer.add_text("run", f"| setting | value |\n|---|---|\n{table}", run.resumed_at)
 
@@ -88,10 +89,10 @@ class TensorBoardTracker(Tracker):
 
     def log_summary(self, summary: Metrics) -> None:
         table = "\n".join(f"| {name} | {value:g} |" for name, value in summary.items())
-        self.writer.add_text("summary", f"| figure | value |\n|---|---|\n{table}")
+        self.writer.add_text("summary", f"| figure | value |\n|---|---|\n{table}", int(summary["steps"]))
 
-    def log_artifact(self, path: Path) -> None:
-        self.writer.add_text("model", f"`{path.name}` beside this folder, {path.stat().st_size:,} bytes")
+    def log_artifact(self, step: int, path: Path) -> None:
+        self.writer.add_text("model", f"`{path.name}` beside this folder, {path.stat().st_size:,} bytes", step)
 
     def finish(self, completed: bool) -> None:
         self.writer.close()
