@@ -822,7 +822,7 @@ def format_cluster(results: dict[str, Any]) -> list[str]:
         f"""Two actors are {results["two_actors_over_one"]:.2f} times as fast as one. Beside two processes Ray costs
         {results["overhead"]:.0%} and the longer start. With kills: {format_kills(kills["killed"])} were killed by
         `kill -9`, the command when {kills["done_when_killed"]:,} results were there, and then run again;
-        {kills["read_twice"]} images were read twice.""",
+        {kills["read_twice"]} of these results were written again.""",
         f"""What it takes, from the speeds of one actor: line images as above; pages are the printed ones of
         `benchmarks/pages.py` in one to three columns, read by the default reader at
         {1 / results["pages"]["pages_per_second"]:.1f} s a page on one core.""",
