@@ -7,6 +7,7 @@ It reads the same small images: with one and with two processes of `glyphline re
 with two actors; and with two actors while one of their processes is killed by -9 and the command is killed once and run
 again. Every result is compared byte for byte with the first. Times are those of whole commands; from those of two sizes
 (all images, and a tenth) follow the start of a command in seconds and the speed after it, as medians of REPEATS rounds.
+The peak memory of a command, of its actor and of the process that reads for it is measured for the same two sizes.
 Whole pages, those of benchmarks/pages.py in columns (they need `make fonts` and $GLYPHLINE_DATA/text), are read by one
 actor with the default reader. The sizing table follows from one actor's speeds.
 """
@@ -77,9 +78,9 @@ def count_results(out: Path) -> int:
     return sum(1 for _ in out.glob("*.png.json"))
 
 
-def find_reading_processes() -> list[int]:
-    """The processes, started by actors, that read images."""
-    processes = []
+def find_reading_processes() -> dict[int, int]:
+    """The processes that read images, each with the actor that started it."""
+    actors = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes()
@@ -88,8 +89,8 @@ def find_reading_processes() -> list[int]:
         except (OSError, ValueError):
             continue
         if b"multiprocessing.spawn" in words and b"spawn_main" in words and b"ray::" in actor:
-            processes.append(int(folder.name))
-    return processes
+            actors[int(folder.name)] = parent
+    return actors
 
 
 def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[str, Any]:
@@ -106,9 +107,8 @@ def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[s
             process.kill()
             process.communicate()
         else:
-            chosen = find_reading_processes()[0]
-            stat = Path(f"/proc/{chosen}/stat").read_text()
-            os.kill(chosen if target == "process" else int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+            chosen, actor = next(iter(find_reading_processes().items()))
+            os.kill(chosen if target == "process" else actor, signal.SIGKILL)
         killed.append(target)
     time.sleep(5)  # until Ray has ended the actors of the killed command
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png.json")}
@@ -118,6 +118,36 @@ def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[s
         "killed": killed, "done_when_killed": len(kept), "read_twice": len(changed), "exit_code": done.returncode,
         "last_line": done.stderr.splitlines()[-1] if done.stderr else "",
     }  # fmt: skip
+
+
+def peak_mebibytes(process: int) -> float:
+    """The greatest resident memory that a process has had; 0 when it has ended."""
+    try:
+        rows = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return max((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmHWM")), default=0.0)
+
+
+def measure_memory(images: Path, out: Path, address: str) -> dict[str, float]:
+    """Peak resident memory in MiB of the command, of its one actor, and of the process that reads for the actor.
+
+    Raises RuntimeError if the command fails.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    words = command(images, out, *LINE_OPTIONS, "--cluster", address, "--jobs", "1")
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    peaks = {"command": 0.0, "actor": 0.0, "reading_process": 0.0}
+    while process.poll() is None:
+        pids = [("command", process.pid)]
+        for reading_process, actor in find_reading_processes().items():
+            pids += [("reading_process", reading_process), ("actor", actor)]
+        for name, pid in pids:
+            peaks[name] = max(peaks[name], peak_mebibytes(pid))
+        time.sleep(0.5)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}")
+    return peaks
 
 
 def measure_pages(folder: Path, address: str) -> dict[str, Any]:
@@ -186,12 +216,17 @@ def main() -> None:
         kills = read_with_kills(images, folder / "killed", cluster.address, count)
         results = read_results(folder / "killed")
         kills |= {"results": len(results), "same_bytes": results == expected}
+        memory = {
+            "of_a_tenth": measure_memory(part, folder / "out-part", cluster.address),
+            "of_all": measure_memory(images, folder / "out", cluster.address),
+        }
         pages = measure_pages(folder / "pages", cluster.address)
         cluster.shutdown()
     ratio = rows["Ray, two actors"]["images_per_second"] / rows["Ray, one actor"]["images_per_second"]
     overhead = rows["two processes"]["images_per_second"] / rows["Ray, two actors"]["images_per_second"] - 1
     print(f"two actors / one: {ratio:.2f}; Ray's overhead beside two processes: {overhead:.0%} and the start")
     print(f"killed: {kills}")
+    print(f"peak memory, MiB: {memory}")
     sizing = [
         size_up("line images", rows["Ray, one actor"]["images_per_second"]),
         size_up("pages", pages["pages_per_second"]),
@@ -202,7 +237,7 @@ def main() -> None:
         RESULTS.mkdir(exist_ok=True)
         report = {
             "images": count, "model": MODEL, "cores": os.cpu_count(), "ways": rows, "two_actors_over_one": ratio,
-            "overhead": overhead, "kills": kills, "pages": pages, "sizing": sizing,
+            "overhead": overhead, "kills": kills, "memory": memory, "pages": pages, "sizing": sizing,
         }  # fmt: skip
         (RESULTS / "cluster.json").write_text(json.dumps(report, indent=1) + "\n")
 

@@ -31,11 +31,11 @@ def test_failed_write_keeps_the_previous_file(tmp_path: Path, error: BaseExcepti
 def test_two_processes_write_the_same_file(tmp_path: Path) -> None:
     """As the processes of an actor that is cut off and of its replacement do: neither disturbs the other."""
     path = tmp_path / "a.txt"
-    with replace_atomically(path) as first:
-        first.write_bytes(b"first, wh")
+    with replace_atomically(path) as first, first.open("wb") as file:
+        file.write(b"first, ")
         write_atomically(path, b"second, whole")
         assert path.read_bytes() == b"second, whole"
-        first.write_bytes(b"first, whole")
+        file.write(b"whole")
     assert path.read_bytes() == b"first, whole"
     assert list(tmp_path.iterdir()) == [path]
 

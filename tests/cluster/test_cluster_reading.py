@@ -315,3 +315,28 @@ def test_node_lost_and_node_added(two_nodes: Any, tmp_path: Path) -> None:
             two_nodes.add_node(num_cpus=2, object_store_memory=100 * 2**20)
     assert files_of(tmp_path / "out") == {f"{k}.png.txt": f"{40 + k} px\n".encode() for k in range(120)}
     assert Counter(o.task for o in outcomes) == Counter(tasks) and not [o.error for o in outcomes if o.error]
+
+
+def resident_megabytes(pid: int) -> float:
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(row for row in rows if row.startswith("VmRSS")).split()[1]) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to measure memory")
+def test_memory_does_not_grow(two_nodes: Any, tmp_path: Path) -> None:
+    """Of the command, its actor, and the process that reads for it, from a quarter of the images to three quarters."""
+    folder, log = tmp_path / "in", tmp_path / "log"
+    folder.mkdir()
+    Image.new("RGB", (1200, 900), (200, 200, 200)).save(folder / "0.png")  # 3 MB in memory
+    for k in range(1, 600):
+        os.link(folder / "0.png", folder / f"{k}.png")
+    tasks = plan(sorted(folder.iterdir()), folder, tmp_path / "out")
+    memory = []
+    for count, _ in enumerate(
+        cluster_reading.read_all(tasks, noting_reader(log), "text", tmp_path / "out", two_nodes.address, jobs=1), 1
+    ):
+        if count in (150, 450):
+            _, process, actor = log.read_text().splitlines()[-1].split()
+            memory.append([resident_megabytes(pid) for pid in (os.getpid(), int(actor), int(process))])
+    assert len(memory) == 2 and all(later - earlier < 50 for earlier, later in zip(*memory, strict=True)), memory

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,9 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from glyphline.cluster.training import train_on_cluster
+from glyphline.cluster.training import choose_error, train_on_cluster
 from glyphline.composing.line_sets import LineSet
-from glyphline.errors import RecipeError, UserError
+from glyphline.errors import GlyphlineError, RecipeError, UserError
 from glyphline.recipe import Recipe
 from glyphline.training.data import LineBatchSampler
 from glyphline.training.distribution import Distribution, SharedBatchNorm, share_batch_norms
@@ -83,6 +85,28 @@ def test_more_workers_than_lines_are_refused(recipe: Recipe) -> None:
         Distribution(4).check(replace(recipe.training, gradient_accumulation=2))
 
 
+@pytest.mark.parametrize(
+    ("errors", "failure", "expected"),
+    [
+        ([], None, None),
+        ([(1, "disk full")], None, None),  # of an attempt that Ray repeated with success
+        ([(1, "disk full")], RuntimeError("a worker failed"), (1, "disk full")),
+        ([(1, "disk full"), (2, "no recipe")], None, (2, "no recipe")),
+        ([], RuntimeError("no\nmemory"), (1, "training on auto stopped (no memory): continue it with --resume")),
+        ([(1, "disk full")], UserError("the cluster was lost"), (2, "the cluster was lost")),
+    ],
+)  # fmt: skip
+def test_errors_of_repeated_attempts_do_not_count(
+    errors: list[tuple[int, str]], failure: Exception | None, expected: tuple[int, str] | None
+) -> None:
+    error = choose_error(errors, failure, "auto")
+    if expected is None:
+        assert error is None
+    else:
+        assert isinstance(error, GlyphlineError) and error.exit_code == expected[0]
+        assert str(error).startswith(expected[1])
+
+
 @pytest.mark.parametrize("shape", [(4, 3, 5, 6), (4, 3, 7)])
 def test_shared_batch_norm_of_one_process_is_batch_norm(shape: tuple[int, ...], tmp_path: Path) -> None:
     layer = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(3, momentum=0.3)
@@ -144,3 +168,20 @@ def test_two_workers_of_a_cluster_train_as_one(
         train_on_cluster(wrong, tmp_path / "wrong", two_nodes.address, 2, report=lines.append)
     with pytest.raises(UserError, match="5 workers are more than the 4 CPUs"):
         train_on_cluster(recipe, tmp_path / "many", two_nodes.address, 5)
+
+
+@pytest.mark.slow
+def test_interrupted_training_on_a_cluster_says_how_to_continue(two_nodes: Any, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(make_tiny_recipe(training__epochs=10_000).to_yaml())
+    words = [sys.executable, "-m", "glyphline", "train", "tiny.yaml", "--out", "run", "--track", "csv"]
+    words += ["--workers", "1", "--cluster", two_nodes.address]
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=errors)
+    ends = time.monotonic() + 120
+    while not (tmp_path / "run" / "last.ckpt").exists():
+        assert process.poll() is None and time.monotonic() < ends, (tmp_path / "errors").read_text()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    last = (tmp_path / "errors").read_text().splitlines()[-2:]
+    assert "continue with --resume" in last[0] and last[1] == "glyphline: interrupted"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import pytest
 import yaml
@@ -16,26 +20,61 @@ from PIL import Image
 from cluster.conftest import start_cluster
 from cluster.readers import READ_COMMAND
 from glyphline.cluster import connection
-from glyphline.cluster.connection import Connection
+from glyphline.cluster.connection import Connection, watch
 from glyphline.errors import UserError
 from training.conftest import make_tiny_recipe
 
-SECONDS = 40  # until a command has ended: 8 until the cluster is given up, 5 until Ray has closed its connections
+SECONDS = 40  # until a command has ended: 11 until it is given up, 5 until Ray has closed its connections
 
 
-def test_lost_cluster_ends_what_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Accepts connections until it is closed, which is then noticed after 0.1 s."""
     monkeypatch.setattr(connection, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(connection, "LOST_SECONDS", 0.1)
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        cluster = Connection("auto", [f"127.0.0.1:{server.getsockname()[1]}"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_lost_cluster_ends_what_waits_for_it(server: socket.socket) -> None:
+    address, handler = f"127.0.0.1:{server.getsockname()[1]}", signal.getsignal(signal.SIGUSR1)
+    with watch(Connection("auto", [address])) as cluster:
         assert cluster.wait_for(lambda: time.sleep(0.3) or 5) == 5
         with pytest.raises(KeyError):
             cluster.wait_for({}.popitem)
-    for work in (Event().wait, {}.popitem):
-        with pytest.raises(UserError, match=r"the cluster auto was lost \(127.0.0.1:.* run the command again"):
-            cluster.wait_for(work)
+        server.close()
+        time.sleep(0.3)  # only what waits for the cluster is interrupted
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"the cluster auto was lost \(127.0.0.1:.* run the command again"):
+                cluster.wait_for(Event().wait)
+    assert signal.getsignal(signal.SIGUSR1) == handler
+    with pytest.raises(UserError, match="was lost"):  # the failure of a library, because the cluster is gone
+        Connection("auto", [address]).wait_for({}.popitem)
+
+
+def test_lost_cluster_interrupts_waiting(server: socket.socket) -> None:
+    with watch(Connection("auto", [f"127.0.0.1:{server.getsockname()[1]}"])) as cluster:
+        Timer(0.2, server.close).start()
+        with pytest.raises(UserError, match="was lost"):
+            cluster.wait_for(Event().wait)
+
+
+def test_call_that_cannot_be_interrupted_ends_with_the_process(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connection, "FREE_SECONDS", 0.1)
+    codes = list[int]()
+    monkeypatch.setattr(os, "_exit", codes.append)
+
+    def work() -> None:
+        while not codes:
+            with suppress(KeyboardInterrupt):
+                time.sleep(0.01)
+
+    with watch(Connection("auto", [f"127.0.0.1:{server.getsockname()[1]}"])) as cluster:
+        server.close()
+        cluster.wait_for(work)
+    assert codes[0] == 2 and capsys.readouterr().err.startswith("glyphline: the cluster auto was lost (127.0.0.1:")
 
 
 @pytest.mark.slow

@@ -5,24 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
-from threading import Thread
+from types import FrameType
 from typing import TypeVar
 
 from glyphline.errors import MissingPackage, UserError
 
 PORT_SECONDS, ANSWER_SECONDS = 3, 11  # limits for the connection and for the answer of a cluster
 LOOK_SECONDS = 1.0  # between two looks at a cluster
-LOST_SECONDS = 8  # without an answer until a cluster is lost; after 14 s Ray ends this process without a word
+LOST_SECONDS = 7  # without an answer until a cluster is lost
+FREE_SECONDS = 4  # for Ray to return then; after 14 s without a node it ends its process
 OBJECT_STORE_BYTES = 256 * 2**20  # of Ray on this machine: names, counts and texts pass through it, no images
 ADDRESS_HELP = 'give "local", or HOST:PORT of a cluster that `ray start --head` has started'
 
@@ -34,47 +36,87 @@ class Connection:
     """The cluster to which this process is connected."""
 
     address: str  # as the user named it
-    servers: Sequence[str]  # HOST:PORT on the head node and on the node of this process; without one Ray is lost
-    last_look: float = field(default_factory=time.monotonic)
-    last_answer: float = field(default_factory=time.monotonic)
+    servers: Sequence[str]  # HOST:PORT on the head node and on the node of this process; Ray needs both
+    fault: str = ""  # why the cluster is lost
+    is_waiting: bool = False
 
     def wait_for(self, work: Callable[[], Result]) -> Result:
-        """Run what waits for the cluster, in a thread, and return its result.
+        """Run what waits for the cluster, and return its result.
 
-        Raises what `work` raises, and UserError soon after the cluster is lost: Ray itself would wait for a minute and
-        then end this process.
+        Raises what `work` raises, and UserError where the cluster is lost: within `watch` soon after that.
         """
-        future: Future[Result] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-
-        Thread(target=run, daemon=True).start()
-        while not wait([future], LOOK_SECONDS).done:
-            self._look(LOST_SECONDS)
-        self._look(LOST_SECONDS if future.exception() is None else 0)  # a lost cluster may be why the work failed
-        return future.result()
-
-    def _look(self, patience: float) -> None:
-        """Raise UserError when the cluster has not answered for `patience` seconds. Looks once in LOOK_SECONDS."""
-        now = time.monotonic()
-        if patience and now - self.last_look < LOOK_SECONDS:
-            return
-        self.last_look = now
+        self.is_waiting = True
         try:
-            for server in self.servers:
+            if not self.fault:
+                return work()
+        except KeyboardInterrupt:  # of the user or of `watch`
+            if not self.fault:
+                raise
+        except Exception:
+            self.fault = self.fault or self.find_fault()
+            if not self.fault:
+                raise
+        finally:
+            self.is_waiting = False
+        raise UserError(self.describe_loss())
+
+    def find_fault(self) -> str:
+        """Say which server does not answer; empty when all do."""
+        for server in self.servers:
+            try:
                 _reach(server)
-        except OSError as error:
-            if now - self.last_answer >= patience:
-                raise UserError(
-                    f"the cluster {self.address} was lost ({server}: {error}): start it again, then run the command "
-                    "again, train with --resume; what is done is kept"
-                ) from None
-        else:
-            self.last_answer = now
+            except OSError as error:
+                return f"{server}: {error.strerror or error}"
+        return ""
+
+    def describe_loss(self) -> str:
+        return (
+            f"the cluster {self.address} was lost ({self.fault}): start it again, then run the command again, train "
+            "with --resume; what is done is kept"
+        )
+
+
+@contextmanager
+def watch(cluster: Connection) -> Iterator[Connection]:
+    """Look at a cluster during the block, and end `wait_for` when it has been lost for LOST_SECONDS.
+
+    Ray itself would go on for up to a minute and then end this process without a word. Some of its calls cannot be
+    interrupted: after FREE_SECONDS more this process ends with a message. Only the main thread is watched, and only
+    where there is SIGUSR1.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGUSR1"):
+        yield cluster
+        return
+    main, ended = threading.main_thread(), threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if cluster.is_waiting and cluster.fault:
+            cluster.is_waiting = False  # once: what Ray then tidies up is not interrupted
+            raise KeyboardInterrupt  # of all exceptions, Ray lets only this one through
+
+    def look() -> None:
+        last_answer = time.monotonic()
+        while not ended.wait(LOOK_SECONDS):
+            fault, silence = cluster.find_fault(), time.monotonic() - last_answer
+            if not fault:
+                last_answer = time.monotonic()
+            elif silence >= LOST_SECONDS + FREE_SECONDS:
+                show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # progress bars hide it
+                print(f"{show_cursor}glyphline: {cluster.describe_loss()}", file=sys.stderr, flush=True)
+                os._exit(UserError.exit_code)
+            elif silence >= LOST_SECONDS and main.ident is not None:
+                cluster.fault = fault
+                signal.pthread_kill(main.ident, signal.SIGUSR1)
+
+    previous = signal.signal(signal.SIGUSR1, interrupt)
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield cluster
+    finally:
+        ended.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, previous)
 
 
 @contextmanager
@@ -90,12 +132,13 @@ def connect(address: str, workers: int) -> Iterator[Connection]:
     """
     if find_spec("ray") is None:
         raise MissingPackage("ray", "cluster", "--cluster")
-    # read when ray is imported; a thread that `wait_for` has left must not start Ray anew
+    # read when ray is imported; without the second, a thread that listens to a lost cluster starts Ray here
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
     import ray
 
     if ray.is_initialized():
-        yield Connection(address, _list_servers())
+        with watch(Connection(address, _list_servers())) as cluster:
+            yield cluster
         return
     options: dict[str, object] = {}
     if address == "local":
@@ -113,7 +156,8 @@ def connect(address: str, workers: int) -> Iterator[Connection]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="ray")
-            yield Connection(address, _list_servers())
+            with watch(Connection(address, _list_servers())) as cluster:
+                yield cluster
     finally:
         ray.shutdown()
 

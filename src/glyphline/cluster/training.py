@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from glyphline.cluster.connection import Connection, connect
+from glyphline.cluster.connection import connect
 from glyphline.errors import GlyphlineError, UserError
 from glyphline.recipe import Recipe
 from glyphline.training.distribution import Distribution
@@ -19,6 +19,7 @@ from glyphline.training.runs import LAST_CHECKPOINT, RESULT_FILE
 from glyphline.training.train import train
 
 RESTARTS = 3  # times that Ray starts the workers again after one was lost
+LISTEN_SECONDS = 10  # for the last messages of workers
 RAY_FOLDER = "ray"  # in the run folder: the records of Ray Train
 
 
@@ -54,6 +55,11 @@ def train_on_cluster(
         resources = ray.cluster_resources()
         if workers > resources.get("CPU", 0):
             raise UserError(f"{workers} workers are more than the {resources.get('CPU', 0):g} CPUs of {address}")
+
+        class Trainer(TorchTrainer):  # type: ignore[misc]  # ray has no types
+            def _register_sigint_handler(self, controller: Any) -> None:
+                """Leave Ctrl-C to Python: Ray's handler ends this process with the exit code 1, without a word."""
+
         messages = Queue(actor_options={"num_cpus": 0})
         settings = {
             "recipe": recipe, "folder": str(folder), "resume": resume, "trackers": list(trackers),
@@ -62,8 +68,8 @@ def train_on_cluster(
         errors: list[tuple[int, str]] = []
         failure: Exception | None = None
         try:
-            with print_messages(cluster, messages, report, errors):
-                trainer = TorchTrainer(
+            with print_messages(messages, report, errors):
+                trainer = Trainer(
                     _train_in_worker,
                     train_loop_config=settings,
                     scaling_config=ScalingConfig(num_workers=workers, use_gpu=resources.get("GPU", 0) >= workers),
@@ -126,12 +132,10 @@ def _train_in_worker(settings: dict[str, Any]) -> None:
 
 
 @contextmanager
-def print_messages(
-    cluster: Connection, messages: Any, report: Callable[[str], None], errors: list[tuple[int, str]]
-) -> Iterator[None]:
+def print_messages(messages: Any, report: Callable[[str], None], errors: list[tuple[int, str]]) -> Iterator[None]:
     """During the block, report the lines that workers send, and collect their errors: exit code and message.
 
-    messages: a queue of Ray, whose actor may be lost during the block. Raises what `Connection.wait_for` raises.
+    messages: a queue of Ray. It may be lost during the block; then nothing more is reported.
     """
     from ray.exceptions import RayError
 
@@ -143,14 +147,10 @@ def print_messages(
                 else:
                     report(message)
 
-    def end_listening() -> None:
-        with suppress(RayError):
-            messages.put(None)
-        listener.join()
-
     listener = Thread(target=listen, daemon=True)
     listener.start()
     try:
         yield
     finally:
-        cluster.wait_for(end_listening)
+        messages.actor.put.remote(None)  # `messages.put` would wait for a lost queue
+        listener.join(LISTEN_SECONDS)

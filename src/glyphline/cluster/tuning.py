@@ -179,7 +179,7 @@ class _ClusterSweepRun(SweepRun):
         lost = ""
         try:
             # Ray prints to stdout that a process was lost, but stdout is for results
-            with print_messages(self.cluster, messages, self.report, errors), redirect_stdout(sys.stderr):
+            with print_messages(messages, self.report, errors), redirect_stdout(sys.stderr):
                 tuner = tune.Tuner(
                     trainable,
                     param_space={"job": tune.grid_search(list(range(len(jobs))))},
