@@ -87,7 +87,7 @@ def test_alphabet_gets_the_characters_of_labelled_lines_and_sheets_only(tmp_path
     labelled = [LabelledLine("1", "Café, שלום", lambda: np.zeros((9, 9), np.uint8))]
 
     def added(*kinds: str) -> str:
-        lines = adapting._own_lines(base, base, [f"{kind}:{tmp_path / kind}" for kind in kinds], labelled)
+        lines = adapting._with_own_characters(base, [f"{kind}:{tmp_path / kind}" for kind in kinds], labelled)
         old = Alphabet.from_name(base.alphabet).characters
         assert lines.alphabet.startswith(old) and lines.direction == "ltr"  # a few Hebrew letters turn no line
         return lines.alphabet[len(old) :]
@@ -129,9 +129,9 @@ def test_letters_that_a_hand_lacks_are_named_with_what_draws_them(tmp_path: Path
             image = np.random.default_rng(number).integers(0, 2, (40, 40)) * 255
             cv2.imwrite(str(tmp_path / f"U+{ord(character):04X}" / f"{number}.png"), image)
     lines, said = LinesRecipe(alphabet=" abcdeá"), list[str]()  # the accent is drawn on the hand's own letter
-    adapting._report_lacking(adapting._composed(lines, [f"folder:{tmp_path}"], lines), 1, said.append)
+    adapting._report_lacking(adapting._composed(lines, [f"folder:{tmp_path}"]), 1, said.append)
     assert said == ["the hand's glyphs lack d e, which strokes draws"]
-    adapting._report_lacking(adapting._composed(lines, ["strokes"], lines), 1, said.append)
+    adapting._report_lacking(adapting._composed(lines, ["strokes"]), 1, said.append)
     assert len(said) == 1
 
 
@@ -173,6 +173,7 @@ def test_reader_is_adapted_to_lines_and_glyphs_and_compared(
     assert info.name == "tiny" and info.calibration and info.recipe
     stored = recipe_from(info.recipe).lines  # everybody's lines: a later call adapts from them, and not from this hand
     assert not stored.labelled and [share.source for share in stored.glyphs] == ["strokes"]
+    assert stored.direction == "ltr"  # not auto: a few letters of the hand turn no line
     assert stored.glyphs[0].weight == load_network(reader / BEST_WEIGHTS)[0].recipe.lines.glyphs[0].weight
     trained = (work / "lines" / LABELS).read_text().splitlines()
     assert len(trained) == 18

@@ -149,10 +149,10 @@ def adapt(
         report(common_note)
     is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
     old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
-    own = _own_lines(common, base.lines, glyphs, labelled)
+    common_with_own = _with_own_characters(common, glyphs, labelled)
     if glyphs:
-        _report_lacking(_composed(own, glyphs, common), len(glyphs), report)
-    usable = _without_misfits(_without_faults(labelled, own, network.steps, report), old_reader, report)
+        _report_lacking(_composed(common_with_own, glyphs), len(glyphs), report)
+    usable = _without_misfits(_without_faults(labelled, common_with_own, network.steps, report), old_reader, report)
     trained, kept_out = _divide(usable, held_out, seed)
     if lines:
         report(f"{len(usable)} labelled lines: {len(trained)} to train on, {len(kept_out)} kept out")
@@ -160,7 +160,7 @@ def adapt(
     if not held_out:
         kept_out = []
     undivided = not glyphs or len(kept_out) >= FEW_LINES // 2  # written lines measure: all glyphs may teach
-    own = dataclasses.replace(own, glyphs=_own_shares(glyphs, common, undivided))
+    own = dataclasses.replace(common_with_own, glyphs=_own_shares(glyphs, common, undivided))
     state = _open_state(work, settings, _fingerprint(network, glyphs, labelled), report)
     if trained:
         _write_labelled(trained, work / "lines")
@@ -169,14 +169,13 @@ def adapt(
     _train_for(recipe, work, state, minutes, report)
 
     report("comparing the new reader with the old one")
-    folds, kind = _folds(None if undivided else _composed(own, glyphs, common), kept_out, base.lines, seed)
+    folds, kind = _folds(None if undivided else _composed(common_with_own, glyphs), kept_out, base.lines, seed)
     choice_lines, common_lines = (
         LineSet(common, split, seed).canonical_batch(range(MEASURED_LINES)) for split in ("val", "test")
     )
     mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
-    stored = dataclasses.replace(common, alphabet=own.alphabet, labelled=())  # a later call adapts from these lines
     mixed = mixtures.network(mixtures.share)
-    mixed.recipe = dataclasses.replace(recipe, lines=stored)
+    mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
     candidate = _make_candidate(work, mixed, report)
     own_result, common_result = _compare(old_reader, candidate, mixtures, folds, common_lines)
     kept, reason = _decide(own_result, common_result, out, work)
@@ -400,29 +399,28 @@ def _hand_shares(glyphs: Sequence[str], weight: float, undivided: bool) -> tuple
     return tuple(GlyphShare(f"derived:{source}", weight / len(sources)) for source in sources)
 
 
-def _composed(own: LinesRecipe, glyphs: Sequence[str], common: LinesRecipe) -> LinesRecipe:
+def _composed(common: LinesRecipe, glyphs: Sequence[str]) -> LinesRecipe:
     """Lines in the hand's glyphs alone, and in everybody's for characters that it lacks."""
     others = (dataclasses.replace(share, weight=0.0) for share in common.glyphs)
-    return dataclasses.replace(own, glyphs=(*_hand_shares(glyphs, 1.0, False), *others), labelled=())
+    return dataclasses.replace(common, glyphs=(*_hand_shares(glyphs, 1.0, False), *others))
 
 
-def _own_lines(
-    common: LinesRecipe, base: LinesRecipe, glyphs: Sequence[str], labelled: Sequence[LabelledLine]
-) -> LinesRecipe:
+def _with_own_characters(common: LinesRecipe, glyphs: Sequence[str], labelled: Sequence[LabelledLine]) -> LinesRecipe:
     """Everybody's lines with the characters of the hand in their alphabet.
 
     These are the characters of the labelled lines and of the hand's sheets (`Folder`). Other glyphs, such as fonts,
     have many more characters than are asked for. The direction of the lines stays that of the reader.
     """
-    alphabet = Alphabet.from_name(base.alphabet).characters
+    alphabet = Alphabet.from_name(common.alphabet).characters
     characters = {c for line in labelled for c in line.text if unicodedata.category(c)[0] != "C"}  # they have no shape
     for source in map(open_glyphs, glyphs):
         if isinstance(source, Folder):
             characters |= set(source.characters("train"))
     new = "".join(sorted(c for c in characters if c not in alphabet and not c.isspace()))
     return dataclasses.replace(
-        common, alphabet=alphabet + new if new else base.alphabet, direction=resolve_direction(base.direction, alphabet)
-    )
+        common, alphabet=alphabet + new if new else common.alphabet,
+        direction=resolve_direction(common.direction, alphabet),
+    )  # fmt: skip
 
 
 def _write_labelled(lines: Sequence[LabelledLine], folder: Path) -> None:
