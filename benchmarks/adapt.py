@@ -96,12 +96,12 @@ class SimulatedHand(GlyphSource):
         turn = np.deg2rad(rng.normal(0, TURN))
         across, up = (float(rng.normal(1, STRETCH)) for _ in range(2))
         shape = np.array([[self.width * across, -self.slant - turn], [turn, up]])
-        corners = shape @ np.array([[0, width, 0, width], [0, 0, height, height]])  # the baseline is mapped onto itself
+        baseline = glyph.top / unit  # px below the upper edge of the ink
+        shift = np.array([[0.0], [baseline]]) - shape @ np.array([[0.0], [baseline]])  # it is mapped onto itself
+        corners = shape @ np.array([[0, width, 0, width], [0, 0, height, height]]) + shift
         margin = round(3 * BEND * height) + 1
         left, top = np.floor(corners.min(axis=1)) - margin
         right, bottom = np.ceil(corners.max(axis=1)) + margin
-        baseline = glyph.top / unit  # px below the upper edge of the ink
-        shift = np.array([[0.0], [baseline]]) - shape @ np.array([[0.0], [baseline]])
         x, y = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
         waves = rng.normal(0, BEND * height, (2, 3, 3))
         waves = np.stack([cv2.resize(wave, x.shape[::-1], interpolation=cv2.INTER_CUBIC) for wave in waves])

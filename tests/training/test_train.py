@@ -34,7 +34,7 @@ from glyphline.training.data import Batch, make_batch
 from glyphline.training.network import Network, TorchRecognizer, load_network
 from glyphline.training.runs import RESULT_FILE
 from glyphline.training.trackers import TRACKERS, Metrics, Tracker
-from glyphline.training.train import SCHEDULES, ctc_loss, learning_rate_factor, train
+from glyphline.training.train import RUN_LOCK, SCHEDULES, ctc_loss, learning_rate_factor, lock_folder, train
 
 TinyRecipe = Callable[..., Recipe]
 EPOCH_STEPS = 10  # optimiser steps of an epoch of the tiny recipe
@@ -229,7 +229,7 @@ def test_run_folder_holds_recipe_command_and_environment(tiny_recipe: TinyRecipe
     names = {path.name for path in finished_run.iterdir()}
     assert names == {
         "recipe.yaml", "command.txt", "environment.json", "requirements.txt", "last.ckpt", "best.pt", "metrics.csv",
-        "validation.json", "result.json",
+        "validation.json", "result.json", RUN_LOCK,
     }  # fmt: skip
     assert load_recipe(finished_run / "recipe.yaml") == tiny_recipe()
     assert (finished_run / "command.txt").read_text().count("\n") == 1
@@ -449,6 +449,14 @@ def test_folder_of_another_run_is_refused(tiny_recipe: TinyRecipe, finished_run:
     with pytest.raises(UserError, match="already holds a run"):
         run_training(tiny_recipe(), finished_run)
     assert times == {path: path.stat().st_mtime_ns for path in finished_run.iterdir()}
+
+
+def test_second_training_in_a_folder_is_refused(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+    before = {path: path.read_bytes() for path in run_copy.iterdir() if path.is_file()}
+    with lock_folder(run_copy, RUN_LOCK, "trains into"), pytest.raises(UserError, match="another command trains into"):
+        run_training(tiny_recipe(), run_copy, resume=True)
+    assert before.items() <= {path: path.read_bytes() for path in run_copy.iterdir() if path.is_file()}.items()
+    run_training(tiny_recipe(), run_copy, resume=True)  # the lock has been released
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,11 @@ from itertools import combinations, count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from glyphline.errors import RecipeError, UserError
 from glyphline.files import write_atomically
 from glyphline.recipe import Recipe, apply_changes, changed_keys, dataclass_from, load_recipe, parse_change, read_yaml
 from glyphline.score import FOLDS, check_fold
+from glyphline.training.train import lock_folder
 from glyphline.training.trials import (
     DECODER,
     Trial,
@@ -533,13 +532,8 @@ def open_sweep_folder(out: Path) -> Iterator[None]:
     Raises UserError when another process holds the lock, and when the folder cannot be written, also in the block.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / LOCK_FILE, timeout=0):
+        with lock_folder(out, LOCK_FILE, "runs the sweep in"):
             yield
-    except Timeout:
-        raise UserError(
-            f"another command runs the sweep in {out}: wait until it has ended, or choose another --out folder"
-        ) from None
     except OSError as error:
         raise UserError(f"cannot write the sweep's folder {out}: {error.strerror or error}") from None
 

@@ -18,14 +18,15 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
 from torch import Tensor
 from torch.nn import functional as F
@@ -78,6 +79,7 @@ from glyphline.writing_direction import resolve_direction
 
 PREDICTION_COUNT = 16  # validation lines in the table of predictions
 LOG_INTERVAL = 20  # optimiser steps between two records of the training loss
+RUN_LOCK = ".train.lock"  # held by the process that trains into the run folder; a kill releases it
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
 
@@ -524,6 +526,27 @@ def _keep_earlier_recipe(folder: Path, recipe: Recipe, completed_epochs: int) ->
     write_atomically(path, (json.dumps(history, indent=1) + "\n").encode())
 
 
+@contextmanager
+def lock_folder(folder: Path, file: str, use: str) -> Iterator[None]:
+    """Make a folder and hold the lock in its `file` during the block.
+
+    use: what the other command does that may hold it, such as "trains into". Raises UserError when another process
+    holds the lock, and when the folder cannot be written.
+    """
+    lock = FileLock(folder / file, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another command {use} {folder}: wait until it has ended, or choose another folder") from None
+    except OSError as error:
+        raise UserError(f"cannot write the folder {folder}: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _write_run_description(
     folder: Path, recipe: Recipe, command: str, environment: dict[str, str], completed_epochs: int
 ) -> None:
@@ -602,12 +625,12 @@ def train(
     epochs. on_epoch: see `EpochNotifier`. distribution: the processes that share the training, by default this one
     alone; each calls this function with the same folder. trial: the place of the run in a sweep, for the trackers.
 
-    Raises UserError when the folder holds a run and `resume` is False, when it cannot be written or has no checkpoint
-    to resume, and for an unknown tracker; DataError when the checkpoint is damaged or of another version, or data are
-    missing; RecipeError when one of the first lines is too long for CTC, and what `check_resumable` raises;
-    DivergedError when training diverges; GlyphlineError when a checkpoint cannot be written; and what `open_lines`,
-    `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes through, and the last epoch's
-    checkpoint is kept.
+    Raises UserError when the folder holds a run and `resume` is False, when another process trains into it, when it
+    cannot be written or has no checkpoint to resume, and for an unknown tracker; DataError when the checkpoint is
+    damaged or of another version, or data are missing; RecipeError when one of the first lines is too long for CTC, and
+    what `check_resumable` raises; DivergedError when training diverges; GlyphlineError when a checkpoint cannot be
+    written; and what `open_lines`, `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes
+    through, and the last epoch's checkpoint is kept.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -642,8 +665,6 @@ def train(
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
     environment = describe_environment()
-    if is_first:
-        _write_run_description(folder, recipe, command, environment, completed_epochs)
     data = describe_data(recipe, lines, validation_lines)
 
     sampler = LineBatchSampler(
@@ -664,7 +685,12 @@ def train(
     elif on_epoch is None:
         callbacks.append(ProgressPrinter(report, options.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with tracker.track(RunInfo(folder, recipe, command, environment, data, completed_steps, trial)):
+    with ExitStack() as stack:
+        if distribution.workers == 1:  # the node of one of several could be lost with the lock
+            stack.enter_context(lock_folder(folder, RUN_LOCK, "trains into"))
+        if is_first:
+            _write_run_description(folder, recipe, command, environment, completed_epochs)
+        stack.enter_context(tracker.track(RunInfo(folder, recipe, command, environment, data, completed_steps, trial)))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
             trainer = pl.Trainer(
