@@ -60,7 +60,7 @@ WRITER_LINES = 8
 VARIANTS = 12  # of each character, for each split
 TURN, STRETCH, BEND = 2.5, 0.05, 0.03  # sigmas of a variant: degrees, a share, and a share of the height
 BENDS = ((0.0, 1.0), (0.25, 0.85), (-0.2, 1.2))  # slant and width; font after font takes the next
-CASE_SHARE = 0.5  # of the errors of a font that draws small letters as capitals, at least, are of case
+CASE_SHARE = 0.3  # of the errors of a font that draws small letters as capitals, at least, are of case; others: <= 0.15
 FONTS = ("held-out", "held-out-hands")
 #: -> with glyphs, with labelled lines; in the order in which they are measured, each for all hands
 WAYS = {"both": (True, True), "glyphs": (True, False), "lines": (False, True)}

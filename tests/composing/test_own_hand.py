@@ -16,7 +16,7 @@ from glyphline.composing.line_sets import read_labels
 from glyphline.composing.sheet import load_sheet
 
 DENSITY = (6.0, 6.0)  # px a mm, to be quick
-SMALL = {"EPOCH_LINES": 32, "BATCH": 8, "PARTS": 1, "MEASURED_LINES": 8, "CALIBRATION_LINES": 20}
+SMALL = {"EPOCH_LINES": 32, "BATCH": 8, "PARTS": 1, "MEASURED_LINES": 8, "COMMON_LINES": 8, "CALIBRATION_LINES": 20}
 
 
 def run(*words: object) -> None:

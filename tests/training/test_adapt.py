@@ -43,7 +43,8 @@ def reader(tiny_recipe: TinyRecipe, tmp_path_factory: pytest.TempPathFactory) ->
 
 #: epochs and comparisons of a size that tests can wait for
 SMALL = {
-    "EPOCH_LINES": 64, "BATCH": 4, "PARTS": 1, "MEASURED_LINES": 12, "CALIBRATION_LINES": 12, "LEARNING_RATE": 0.02
+    "EPOCH_LINES": 64, "BATCH": 4, "PARTS": 1, "MEASURED_LINES": 12, "COMMON_LINES": 12,
+    "CALIBRATION_LINES": 12, "LEARNING_RATE": 0.02,
 }  # fmt: skip
 
 
@@ -203,6 +204,36 @@ def test_better_reader_is_kept_and_a_worse_one_is_not(
     refused = adapt(tmp_path / "b.onnx", model=str(reader), glyphs=["strokes"], minutes=0.1, report=lambda _: None)
     assert not refused.kept and not (tmp_path / "b.onnx").exists() and "not kept" in refused.reason
     assert refused.initial_share == adapting.INITIAL_SHARES[0]
+
+
+@pytest.mark.slow
+def test_more_of_the_old_weights_are_tried_while_everybodys_lines_are_worse(
+    reader: Path, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LeastMixtures(adapting.Mixtures):  # chooses none of the old weights
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.share, self.shares, self.attempts = 0.0, [0.0], sorted(adapting.INITIAL_SHARES)
+
+    calls: list[tuple[float, list[float], list[str]]] = []
+    better = adapting.Comparison(12, 0.5, (0.0, 1.0), 0.4, (0.0, 1.0), 1, 2)
+    worse = adapting.Comparison(12, 0.4, (0.0, 1.0), 0.5, (0.0, 1.0), 2, 1)
+
+    def compare(
+        old: Any, new: Any, share: float, mixtures: Any, shares: list[float], folds: Any, common: Any
+    ) -> tuple[adapting.Comparison, adapting.Comparison]:
+        calls.append((share, list(shares), common[1]))
+        return better, worse if share < 0.5 else better
+
+    monkeypatch.setattr(adapting, "Mixtures", LeastMixtures)
+    monkeypatch.setattr(adapting, "_compare", compare)
+    out, reports = tmp_path / "mine.onnx", list[str]()
+    result = adapt(out, model=str(reader), glyphs=["strokes"], minutes=0.05, report=reports.append)
+    assert [call[:2] for call in calls] == [(0.0, [0.0]), (0.25, [0.25]), (0.5, [0.5])]
+    assert len({tuple(texts) for _, _, texts in calls}) == 3  # each is decided on lines of its own
+    assert result.kept and result.initial_share == 0.5 and out.exists()
+    tried = [text for text in reports if "with more of them it may not" in text]
+    assert [text.split("%")[0] for text in tried] == ["0", "25"]
 
 
 @pytest.mark.slow

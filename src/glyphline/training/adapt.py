@@ -3,8 +3,9 @@
 The training starts from the weights of the reader and mixes the hand's lines with those that the reader was trained
 on, so that it keeps what it knew. The result is an average of the old and the new weights (Wortsman et al. 2022,
 https://arxiv.org/abs/2109.01903): of a few shares the best on lines that were not trained on. The new reader is
-kept only if it reads lines of the hand better, and everybody's lines by at most MAX_COMMON_INCREASE worse. Lines that
-choose the share never measure the result.
+kept only if it reads lines of the hand better, and everybody's lines by at most MAX_COMMON_INCREASE worse; where they
+are worse, a greater share of the old weights is tried, each on lines of its own. Lines that choose the share never
+measure the result.
 """
 
 from __future__ import annotations
@@ -62,13 +63,15 @@ HELD_OUT = 0.25  # share of the labelled lines that are kept out to measure
 MAX_HELD_OUT = 0.5
 FEW_LINES = 8  # labelled lines below this number are too few to measure by
 NAMED_CHARACTERS = 20  # that a hand lacks and that are named; the others are counted
-MEASURED_LINES = 150  # composed lines of each kind by which readers are compared
+MEASURED_LINES = 150  # composed lines of the hand by which readers are compared
+COMMON_LINES = 200  # everybody's lines that choose the share of the old weights; as many others decide
 CALIBRATION_LINES = 200
 EPOCH_LINES, BATCH, PARTS = 256, 32, 2
 LEARNING_RATE = 2e-4
 #: glyphs and sentences for everybody's lines where those of the reader's recipe are not on this machine
 EMBEDDED_GLYPHS, EMBEDDED_SENTENCES = "derived:strokes", ("built-in", f"generated:{GENERATED_COUNT}")
 GENERATED_KINDS = ("generated", "signs")  # sources of texts that are made up
+COMMON_WORSE = "it reads everybody's lines worse"
 STATE_FILE, CANDIDATE = "adapt.json", "adapted.onnx"
 
 Lines = tuple[list[npt.NDArray[np.uint8]], list[str]]  # canonical images and their texts
@@ -170,17 +173,30 @@ def adapt(
 
     report("comparing the new reader with the old one")
     folds, kind = _folds(None if undivided else _composed(common_with_own, glyphs), kept_out, base.lines, seed)
-    choice_lines, common_lines = (
-        LineSet(common, split, seed).canonical_batch(range(MEASURED_LINES)) for split in ("val", "test")
-    )
+    choice_lines = LineSet(common, "val", seed).canonical_batch(range(COMMON_LINES))
     mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
-    mixed = mixtures.network(mixtures.share)
-    mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
-    candidate = _make_candidate(work, mixed, report)
-    own_result, common_result = _compare(old_reader, candidate, mixtures, folds, common_lines)
-    kept, reason = _decide(own_result, common_result, out, work)
+    for attempt, share in enumerate(mixtures.attempts):
+        mixed = mixtures.network(share)
+        mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
+        candidate = _make_candidate(work, mixed, report)
+        common_lines = LineSet(common, "test", seed + attempt).canonical_batch(range(COMMON_LINES))
+        shares = [max(share, chosen) for chosen in mixtures.shares] if attempt else mixtures.shares
+        own_result, common_result = _compare(old_reader, candidate, share, mixtures, shares, folds, common_lines)
+        refusal = _refusal(own_result, common_result)
+        if refusal != COMMON_WORSE:
+            break
+        if share < max(INITIAL_SHARES):
+            report(f"{share:.0%} of the old weights: {refusal}; with more of them it may not")
+    if refusal:
+        kept, reason = False, f"{refusal}, so it was not kept"
+    else:
+        _write_candidate(work, out)
+        kept, reason = (
+            True,
+            f"kept in {out}" + ("" if own_result else "; whether it reads the hand better was not measured"),
+        )
     result = Adaptation(
-        kept, mixtures.share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note,
+        kept, share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note,
         reason,
     )  # fmt: skip
     write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
@@ -508,7 +524,8 @@ class Mixtures:
 
     `shares`: for each fold the share that reads its choosing lines best, of those that everybody's lines permit; where
     none permits, that with the most of the initial weights. `share`: the one for the choosing lines of all folds. They
-    are read greedily. Without folds it is the permitted one with the least of the initial weights.
+    are read greedily. Without folds it is the permitted one with the least of the initial weights. `attempts`: this
+    share and those with more of the initial weights, in rising order.
     """
 
     def __init__(self, initial: Network, trained: Network, folds: Sequence[tuple[Lines, Lines]], common: Lines) -> None:
@@ -531,6 +548,7 @@ class Mixtures:
 
         self.shares = [choose([k]) for k in range(len(folds))]
         self.share = choose(range(len(folds))) if folds else min(permitted)
+        self.attempts = sorted(share for share in INITIAL_SHARES if share >= self.share)
 
     def _new_network(self) -> Network:
         return Network(self._recipe).eval()
@@ -557,15 +575,22 @@ def _make_candidate(work: Path, network: Network, report: Callable[[str], None])
 
 
 def _compare(
-    old: LineReader, new: LineReader, mixtures: Mixtures, folds: Sequence[tuple[Lines, Lines]], common: Lines
+    old: LineReader,
+    new: LineReader,
+    share: float,
+    mixtures: Mixtures,
+    shares: Sequence[float],
+    folds: Sequence[tuple[Lines, Lines]],
+    common: Lines,
 ) -> tuple[Comparison | None, Comparison]:
     """Compare the readers on the measuring lines of the folds and on everybody's.
 
-    Where a fold has chosen another share than the new reader has, the average with this share reads its lines.
+    share: of the old weights in the new reader. shares: for each fold the one by which its lines are read: where it
+    differs, the average with it reads them.
     """
     truths, before, after = list[str](), list[str](), list[str]()
-    for share, (_, lines) in zip(mixtures.shares, folds, strict=True):
-        other = None if share == mixtures.share else open_line_reader(TorchRecognizer(mixtures.network(share)))
+    for fold_share, (_, lines) in zip(shares, folds, strict=True):
+        other = None if fold_share == share else open_line_reader(TorchRecognizer(mixtures.network(fold_share)))
         truths += lines[1]
         before += _read(old, lines)
         after += _read(other or new, lines)
@@ -580,16 +605,18 @@ def _comparison(truths: list[str], before: list[str], after: list[str]) -> Compa
     return Comparison(old.lines, old.cer, old.cer_interval, new.cer, new.cer_interval, *right)
 
 
-def _decide(own: Comparison | None, common: Comparison, out: Path, work: Path) -> tuple[bool, str]:
-    """Whether the new reader is kept, and why. It is written to `out` then. Raises UserError where it cannot be."""
+def _refusal(own: Comparison | None, common: Comparison) -> str:
+    """Why the new reader is not kept; "" if it is."""
     if own is not None and own.after >= own.before:
-        return False, "it does not read the hand better, so it was not kept"
-    if common.after - common.before > MAX_COMMON_INCREASE:
-        return False, "it reads everybody's lines worse, so it was not kept"
+        return "it does not read the hand better"
+    return COMMON_WORSE if common.after - common.before > MAX_COMMON_INCREASE else ""
+
+
+def _write_candidate(work: Path, out: Path) -> None:
+    """Write the new reader. Raises UserError where it cannot be written."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replace_atomically(out) as temporary:
             temporary.write_bytes((work / CANDIDATE).read_bytes())
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
-    return True, f"kept in {out}" + ("" if own else "; whether it reads the hand better was not measured")
