@@ -75,9 +75,10 @@ def evaluate_recognizer(path: Path, name: str, recognizer: Recognizer) -> dict[s
         log_probs = torch.from_numpy(recognizer.log_probs(batch.lines.numpy()))
         steps = torch.tensor([min(log_probs.shape[1], recognizer.info.steps(int(w))) for w in batch.widths])
         loss += float(ctc_loss(log_probs, batch, steps))
+    options = f"--model {name} --count {TEST_LINES} --decoder greedy|beam"
     return {
         "lines": f"{TEST_LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
-        "command": f"glyphline evaluate {path.name} --model {name} --count {TEST_LINES} --decoder greedy|beam",
+        "command": f"glyphline evaluate {path.resolve().relative_to(ROOT)} {options}",
         **{spec: {k: v for k, v in result.items() if k in SCORE_KEYS} for spec, result in scores.items()},
         "loss": loss / TEST_LINES,
     }
@@ -109,7 +110,7 @@ def main() -> None:
         if (args.run / file).exists():
             shutil.copy(args.run / file, results / file)
     if args.numbers:
-        test = evaluate_recognizer(args.run / "recipe.yaml", args.name, open_run(args.run))
+        test = evaluate_recognizer(results / "recipe.yaml", args.name, open_run(args.run))
     else:
         out = MODELS / f"{args.name}.onnx"
         difference = export(args.run, out)
@@ -121,7 +122,7 @@ def main() -> None:
             compress_weights(out, out, bits=8)
             print(f"{error}; weights alone in 8 bits: CER {before:.2%} -> {evaluate_greedy(out, network.recipe):.2%}")
         reports = calibrate(out, network.recipe)
-        test = evaluate_recognizer(args.run / "recipe.yaml", args.name, OnnxRecognizer(out))
+        test = evaluate_recognizer(results / "recipe.yaml", args.name, OnnxRecognizer(out))
         test["calibration"] = {decoder: asdict(report) for decoder, report in reports.items()}
         write_card(args.name, out, network, info, test, difference)
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
