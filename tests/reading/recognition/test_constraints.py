@@ -77,7 +77,13 @@ def test_lexicon_is_loaded_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "empty"), (b"one\nX-ray\n", "lacks 'X', '-', 'r'"), (b"\xff\xfe\x00", "UTF-8")]
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"one\nX-ray\n", "lacks 'X', '-', 'r'"),
+        ("one\u2028two\n".encode(), r"'one\\u2028two'"),
+        (b"\xff\xfe\x00", "UTF-8"),
+    ],
 )
 def test_unusable_lexicon_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "days.txt"

@@ -83,7 +83,7 @@ def load_lexicon(path: Path, alphabet: Alphabet) -> Lexicon:
     characters outside the alphabet, UserError for a file without texts.
     """
     try:
-        texts = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        texts = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a lexicon, UTF-8 text with one entry a line: {error}") from None
     for text in texts:
