@@ -20,6 +20,8 @@ from typing import Any
 
 import httpx2
 
+from glyphline.memory import process_bytes
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "app"))
 from app_process import AppProcess  # noqa: E402
@@ -30,11 +32,7 @@ EXAMPLES = [ROOT / "examples" / "sign.jpg", *sorted((ROOT / "examples" / "lines"
 
 def memory(app: AppProcess) -> float:
     """The resident memory of the service and of its processes, MB."""
-    kilobytes = 0
-    for pid in [app.process.pid, *app.children()]:
-        rows = Path(f"/proc/{pid}/status").read_text().splitlines()
-        kilobytes += next(int(row.split()[1]) for row in rows if row.startswith("VmRSS"))
-    return kilobytes / 1024
+    return sum(process_bytes(pid, "VmRSS") or 0 for pid in [app.process.pid, *app.children()]) / 2**20
 
 
 async def load(app: AppProcess, pictures: list[bytes], clients: int, seconds: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import asdict
@@ -78,7 +79,7 @@ def evaluate_recognizer(path: Path, name: str, recognizer: Recognizer) -> dict[s
     options = f"--model {name} --count {TEST_LINES} --decoder greedy|beam"
     return {
         "lines": f"{TEST_LINES} lines of the recipe's test split: unseen glyphs, unseen sentences",
-        "command": f"glyphline evaluate {path.resolve().relative_to(ROOT)} {options}",
+        "command": f"glyphline evaluate {os.path.relpath(path, ROOT)} {options}",
         **{spec: {k: v for k, v in result.items() if k in SCORE_KEYS} for spec, result in scores.items()},
         "loss": loss / TEST_LINES,
     }

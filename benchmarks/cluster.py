@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from glyphline.memory import process_bytes
 from pages import compose_columns
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,15 +121,6 @@ def read_with_kills(images: Path, out: Path, address: str, count: int) -> dict[s
     }  # fmt: skip
 
 
-def peak_mebibytes(process: int) -> float:
-    """The greatest resident memory that a process has had; 0 when it has ended."""
-    try:
-        rows = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return max((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmHWM")), default=0.0)
-
-
 def measure_memory(images: Path, out: Path, address: str) -> dict[str, float]:
     """Peak resident memory in MiB of the command, of its one actor, and of the process that reads for the actor.
 
@@ -143,7 +135,7 @@ def measure_memory(images: Path, out: Path, address: str) -> dict[str, float]:
         for reading_process, actor in find_reading_processes().items():
             pids += [("reading_process", reading_process), ("actor", actor)]
         for name, pid in pids:
-            peaks[name] = max(peaks[name], peak_mebibytes(pid))
+            peaks[name] = max(peaks[name], (process_bytes(pid, "VmHWM") or 0) / 2**20)  # none when it has ended
         time.sleep(0.5)
     if process.returncode:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}")

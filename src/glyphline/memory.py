@@ -1,4 +1,4 @@
-"""The memory of this process and of the machine."""
+"""The memory of processes and of the machine."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def keep_freed_memory() -> None:
             mallopt(option, value)
 
 
+def process_bytes(process: int | str, field: str) -> int | None:
+    """A size in /proc/PROCESS/status, such as VmRSS, the resident memory. None where Linux does not tell it.
+
+    process: a process number, or "self". A process that has ended has no sizes.
+    """
+    with contextlib.suppress(OSError):
+        for row in Path(f"/proc/{process}/status").read_text().splitlines():
+            if row.startswith(f"{field}:"):
+                return 1024 * int(row.split()[1])
+    return None
+
+
 def peak_bytes() -> int | None:
     """The greatest memory that this process has taken so far. None on Windows.
 
@@ -28,9 +40,8 @@ def peak_bytes() -> int | None:
     """
     if sys.platform == "win32":
         return None
-    status = Path("/proc/self/status")
-    if status.exists():
-        return 1024 * next(int(row.split()[1]) for row in status.read_text().splitlines() if row.startswith("VmHWM"))
+    if (peak := process_bytes("self", "VmHWM")) is not None:
+        return peak
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

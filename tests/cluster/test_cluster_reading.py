@@ -25,6 +25,7 @@ from glyphline.cluster.connection import connect
 from glyphline.errors import GlyphlineError, UserError
 from glyphline.page import Line, Page
 from glyphline.reading.batch import Outcome, Task, plan_tasks, read_all
+from resident_memory import resident_megabytes
 
 pytest.importorskip("ray", reason='needs pip install "glyphline[cluster]"')
 from glyphline.cluster import reading as cluster_reading
@@ -319,11 +320,6 @@ def test_node_lost_and_node_added(two_nodes: Any, tmp_path: Path) -> None:
             two_nodes.add_node(num_cpus=2, object_store_memory=100 * 2**20)
     assert files_of(tmp_path / "out") == {f"{k}.png.txt": f"{40 + k} px\n".encode() for k in range(120)}
     assert Counter(o.task for o in outcomes) == Counter(tasks) and not [o.error for o in outcomes if o.error]
-
-
-def resident_megabytes(pid: int) -> float:
-    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(row for row in rows if row.startswith("VmRSS")).split()[1]) / 1024
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from glyphline.reading import batch
 from glyphline.reading.batch import SETTINGS_FILE, Outcome, Task, plan_tasks, prepare_folder, read_all, read_and_render
 from glyphline.reading.formats import open_format
 from glyphline.reading.pages import PageReader, open_reader
+from resident_memory import resident_megabytes
 from width_reader import WidthReader
 
 
@@ -398,12 +399,6 @@ def test_page_without_text_is_empty_and_line_without_text_is_a_newline(tmp_path:
 
 
 # -------------------------------------------------------------------------------------------------------------- memory
-
-
-def resident_megabytes(pid: int) -> float:
-    """The resident memory of a process in MB."""
-    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(row for row in rows if row.startswith("VmRSS")).split()[1]) / 1024
 
 
 @pytest.mark.slow

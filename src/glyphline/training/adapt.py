@@ -175,11 +175,12 @@ def adapt(
     folds, kind = _folds(None if undivided else _composed(common_with_own, glyphs), kept_out, base.lines, seed)
     choice_lines = LineSet(common, "val", seed).canonical_batch(range(COMMON_LINES))
     mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
+    common_test = LineSet(common, "test", seed)
     for attempt, share in enumerate(mixtures.attempts):
         mixed = mixtures.network(share)
         mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
         candidate = _make_candidate(work, mixed, report)
-        common_lines = LineSet(common, "test", seed + attempt).canonical_batch(range(COMMON_LINES))
+        common_lines = common_test.canonical_batch(range(attempt * COMMON_LINES, (attempt + 1) * COMMON_LINES))
         shares = [max(share, chosen) for chosen in mixtures.shares] if attempt else mixtures.shares
         own_result, common_result = _compare(old_reader, candidate, share, mixtures, shares, folds, common_lines)
         refusal = _refusal(own_result, common_result)
@@ -191,14 +192,11 @@ def adapt(
         kept, reason = False, f"{refusal}, so it was not kept"
     else:
         _write_candidate(work, out)
-        kept, reason = (
-            True,
-            f"kept in {out}" + ("" if own_result else "; whether it reads the hand better was not measured"),
-        )
+        unmeasured = "" if own_result else "; whether it reads the hand better was not measured"
+        kept, reason = True, f"kept in {out}{unmeasured}"
     result = Adaptation(
-        kept, share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note,
-        reason,
-    )  # fmt: skip
+        kept, share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note, reason
+    )
     write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
     return result
 
