@@ -9,9 +9,10 @@ draw small letters as capitals are left out: most of their errors are of case, a
 learned. Its glyphs are cut out of a sheet that is filled and photographed by simulation
 (tests/composing/simulated_sheets.py). Its labelled lines and its TEST_LINES test lines are composed, with pen, paper
 and camera; their sentences differ. The hands whose SELECTION_LINES, lines apart from these, the reader reads worst are
-taken. An interrupted run goes on: a finished adaptation is not made again. Errors are those of the reader with its
-language models, with case, as `glyphline evaluate` counts them. Everybody's lines are COMMON_LINES composed as the
-reader's recipe says, of a seed that `adapt` does not use, and the clean lines of the photographs.
+taken. What is measured is written at once and not measured again: an interrupted run goes on, on another machine too,
+and deleting RESULTS begins anew. Errors are those of the reader with its language models, with case, as
+`glyphline evaluate` counts them. Everybody's lines are COMMON_LINES composed as the reader's recipe says, of a seed
+that `adapt` does not use, and the clean lines of the photographs.
 
 A real writer is one of $GLYPHLINE_DATA/photos/manifest.tsv with WRITER_LINES clean lines or more. Each half of the
 lines is read by a reader that is adapted to the other half (`--held-out 0`: nothing of it measures).
@@ -25,7 +26,7 @@ import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ import numpy as np
 
 from glyphline.alphabet import ALPHABETS
 from glyphline.composing.glyphs import Fonts, Glyph, GlyphSource, Strokes
+from glyphline.composing.glyphs.folder import METRICS
 from glyphline.composing.hand import HandFolder
 from glyphline.composing.layouts import GlyphPool
 from glyphline.composing.line_sets import LineSet, write_lines
@@ -41,6 +43,7 @@ from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import Sheet, choose_lines
 from glyphline.composing.sheet_photos import check_page, cut_page, find_page
 from glyphline.errors import GlyphlineError
+from glyphline.files import write_atomically
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe
 from glyphline.score import bootstrap_interval, edit_distance, fold_none, score
@@ -64,7 +67,6 @@ CASE_SHARE = 0.3  # of the errors of a font that draws small letters as capitals
 FONTS = ("held-out", "held-out-hands")
 #: -> with glyphs, with labelled lines; in the order in which they are measured, each for all hands
 WAYS = {"both": (True, True), "glyphs": (True, False), "lines": (False, True)}
-BEFORE = "before.json"  # in the folder of a hand: its error before
 TRAIN, SELECTION, TEST = "train", "val", "test"  # splits of a hand's sentences and variants
 REAL = "real"  # folder of the clean lines of the photographs
 
@@ -179,56 +181,106 @@ def report(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def adapt_hand(folder: Path, way: str, minutes: float, common: Sequence[Path]) -> dict[str, Any]:
-    """The error of one hand, and of everybody's lines, after one of WAYS to adapt. common: of `write_common_lines`."""
-    out, done = folder / f"{way}-{minutes:g}.onnx", folder / f"{way}-{minutes:g}.json"
-    if not done.exists():
-        with_glyphs, with_lines = WAYS[way]
-        glyphs = [f"folder:{folder / 'hand'}"] if with_glyphs else []
-        lines = [folder / "lines"] if with_lines else []
-        result = adapt(out, model=MODEL, glyphs=glyphs, lines=lines, minutes=minutes, report=report)
-        after = score_reader(str(out) if result.kept else MODEL, folder / TEST)
-        if result.kept:
-            before = json.loads((common[0].parent / BEFORE).read_text(encoding="utf-8"))
-            after["common"] = compare_common_lines(common, before, read_common_lines(str(out), common))
-        done.write_text(json.dumps({**after, "adaptation": asdict(result)}), encoding="utf-8")
-    result_of_hand: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-    return result_of_hand
+@dataclass(frozen=True)
+class Hand:
+    """A simulated hand, its folder of lines and glyphs, and the seed of its photographs."""
+
+    font: str  # "held-out/NAME"
+    folder: Path
+    glyphs: SimulatedHand
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def lines(self, split: str, count: int) -> Path:
+        """The folder of its labelled, selection or test lines; composed where it is missing."""
+        write_lines(lines_of(self.glyphs, split), count, self.folder / split)
+        return self.folder / split
+
+    def glyph_folder(self) -> Path:
+        """The folder of its glyphs; made where it is missing. Raises GlyphlineError where no sheet is found again."""
+        folder = self.folder / "hand"
+        if not (folder / METRICS).exists():
+            characters = ALPHABETS["english"].replace(" ", "")
+            sheet = Sheet(characters, 4, choose_lines(read_sentences("built-in"), characters), "a4")
+            write_hand(self.glyphs, sheet, folder, self.seed)
+        return folder
 
 
-def make_hands(work: Path, count: int) -> dict[Path, dict[str, Any]]:
-    """Make the hands. Returns folder -> error before, on the test lines, of the `count` hands that are taken."""
-    characters = ALPHABETS["english"].replace(" ", "")
-    sheet = Sheet(characters, 4, choose_lines(read_sentences("built-in"), characters), "a4")
+def open_hands(work: Path) -> list[Hand]:
+    """A hand of every font of FONTS."""
     files = (path for kind in FONTS for path in (ROOT / "recipes/fonts" / kind).glob("*-latin-400-*"))
     names = {path.name.split("-latin-")[0]: path.parent.name for path in files}
     (work / "fonts").mkdir(parents=True, exist_ok=True)
-    hands: list[tuple[dict[str, Any], Path, GlyphSource, int]] = []
+    hands = []
     for number, font in enumerate(sorted(names)):
         name = f"{names[font]}/{font}"
         copied = work / "fonts" / name.replace("/", "-")
         source = Fonts(copied) if copied.exists() else open_font(name, work / "fonts")
-        folder, hand = work / font, SimulatedHand(source, *BENDS[number % len(BENDS)])
-        if not (folder / BEFORE).exists():
-            for split, lines in ((TRAIN, LABELLED_LINES), (SELECTION, SELECTION_LINES), (TEST, TEST_LINES)):
-                write_lines(lines_of(hand, split), lines, folder / ("lines" if split == TRAIN else split))
-            (folder / BEFORE).write_text(json.dumps(score_reader(MODEL, folder / SELECTION)), encoding="utf-8")
-        selected = json.loads((folder / BEFORE).read_text(encoding="utf-8"))
-        is_left_out = selected["cer"] - selected["cer_without_case"] > CASE_SHARE * selected["cer"] > 0
-        print(f"{font}: CER {selected['cer']:.1%}{', left out: of case' if is_left_out else ''}", flush=True)
-        if not is_left_out:
-            hands.append((selected, folder, hand, number))
-    worst: dict[Path, dict[str, Any]] = {}
-    for _, folder, hand, number in sorted(hands, key=lambda row: -row[0]["cer"]):
-        if len(worst) == count:
-            break
+        hands.append(Hand(name, work / font, SimulatedHand(source, *BENDS[number % len(BENDS)]), number))
+    return hands
+
+
+def choose_hands(hands: Sequence[Hand], count: int, results: dict[str, Any]) -> list[Hand]:
+    """The hands that the reader reads worst, without those whose errors are of case. Adds their errors to results."""
+    selection = results.setdefault("selection", {})
+    for hand in hands:
+        if hand.name not in selection:
+            selection[hand.name] = score_reader(MODEL, hand.lines(SELECTION, SELECTION_LINES))
+            save(results)
+    of_case = {
+        name for name, row in selection.items() if row["cer"] - row["cer_without_case"] > CASE_SHARE * row["cer"] > 0
+    }
+    print("left out, of case:", ", ".join(sorted(of_case)), flush=True)
+    rows = {row["hand"]: row for row in results.get("hands", [])}
+    worst: list[Hand] = []
+    for hand in sorted(hands, key=lambda hand: -selection[hand.name]["cer"]):
+        if hand.name in of_case or len(worst) == count:
+            continue
         try:
-            if not (folder / "hand" / "glyphs.tsv").exists():
-                write_hand(hand, sheet, folder / "hand", number)
-            worst[folder] = score_reader(MODEL, folder / TEST)
+            if hand.name not in rows:
+                hand.glyph_folder()
+                before = score_reader(MODEL, hand.lines(TEST, TEST_LINES))
+                rows[hand.name] = {"hand": hand.name, "before": before}
+            worst.append(hand)
         except GlyphlineError as error:
-            print(f"{folder.name} is left out: {error}")
+            print(f"{hand.name} is left out: {error}")
+    results["hands"] = [rows[hand.name] for hand in worst]
+    save(results)
     return worst
+
+
+def adapt_hand(
+    hand: Hand, way: str, minutes: float, common: Sequence[Path], before: dict[str, list[str]]
+) -> dict[str, Any]:
+    """The error of one hand, and of everybody's lines, after one of WAYS to adapt.
+
+    common: of `write_common_lines`. before: of `read_common_lines` with the old reader.
+    """
+    out = hand.folder / f"{way}-{minutes:g}.onnx"
+    with_glyphs, with_lines = WAYS[way]
+    glyphs = [f"folder:{hand.glyph_folder()}"] if with_glyphs else []
+    lines = [hand.lines(TRAIN, LABELLED_LINES)] if with_lines else []
+    result = adapt(out, model=MODEL, glyphs=glyphs, lines=lines, minutes=minutes, report=report)
+    after = score_reader(str(out) if result.kept else MODEL, hand.lines(TEST, TEST_LINES))
+    if result.kept:
+        after["common"] = compare_common_lines(common, before, read_common_lines(str(out), common))
+    return {**after, "adaptation": asdict(result)}
+
+
+def summarize(rows: Sequence[dict[str, Any]], way: str) -> dict[str, Any]:
+    """The mean error of hands before and after one of WAYS."""
+    before, after = ([row[key]["cer"] for row in rows] for key in ("before", way))
+    return {
+        "hands": len(rows), "before": float(np.mean(before)), "cer": float(np.mean(after)),
+        "ratio_interval": ratio_interval(before, after),
+    }  # fmt: skip
+
+
+def save(results: dict[str, Any]) -> None:
+    write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
 
 
 def ratio_interval(before: Sequence[float], after: Sequence[float]) -> list[float]:
@@ -279,32 +331,27 @@ def main() -> None:
     parser.add_argument("--writers", action="store_true", help="adapt to the real writers instead")
     args = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if results.setdefault("minutes", args.minutes) != args.minutes:
+        raise SystemExit(f"{RESULTS} holds adaptations of {results['minutes']:g} minutes: delete it to begin anew")
     if args.writers:
-        writers = lines_of_writers().items()
-        adapted = [adapt_writer(name, lines, args.work / "writers", args.minutes) for name, lines in writers]
-        RESULTS.write_text(json.dumps({**results, "writers": adapted}, indent=1) + "\n", encoding="utf-8")
-        print(json.dumps(adapted))
+        done = {row["writer"]: row for row in results.get("writers", [])}
+        for name, lines in lines_of_writers().items():
+            done[name] = done.get(name) or adapt_writer(name, lines, args.work / "writers", args.minutes)
+            print(json.dumps(done[name]), flush=True)
+            save(results | {"writers": list(done.values())})
         return
     common = write_common_lines(args.work / "common")
-    before = common[0].parent / BEFORE
-    if not before.exists():
-        before.write_text(json.dumps(read_common_lines(MODEL, common)), encoding="utf-8")
-    worst = make_hands(args.work, args.hands)
-    rows: dict[Path, dict[str, Any]] = {
-        folder: {"hand": folder.name, "before": before} for folder, before in worst.items()
-    }
-    mean_before = float(np.mean([row["before"]["cer"] for row in rows.values()]))
-    results |= {"minutes": args.minutes, "hands": list(rows.values()), "means": {}}
+    before = read_common_lines(MODEL, common)
+    hands = choose_hands(open_hands(args.work), args.hands, results)
     for way in WAYS:
-        for folder, row in rows.items():
-            row[way] = adapt_hand(folder, way, args.minutes, common)
-            print(f"{folder.name}, {way}: CER {row['before']['cer']:.1%} -> {row[way]['cer']:.1%}", flush=True)
-        cers = [row[way]["cer"] for row in rows.values()]
-        interval = ratio_interval([row["before"]["cer"] for row in rows.values()], cers)
-        mean = float(np.mean(cers))
-        results["means"][way] = {"before": mean_before, "cer": mean, "ratio_interval": interval}
-        print(f"{way}: mean CER {mean_before:.1%} -> {mean:.1%}")
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        for hand, row in zip(hands, results["hands"], strict=True):
+            if way not in row:
+                row[way] = adapt_hand(hand, way, args.minutes, common, before)
+            measured = [row for row in results["hands"] if way in row]
+            results.setdefault("means", {})[way] = summarize(measured, way)
+            save(results)
+            print(f"{hand.name}, {way}: CER {row['before']['cer']:.1%} -> {row[way]['cer']:.1%}", flush=True)
+        print(f"{way}: {results['means'][way]}")
 
 
 if __name__ == "__main__":

@@ -505,21 +505,25 @@ def format_adapt(results: dict[str, Any]) -> list[str]:
     if means := results.get("means"):
         hands, measured = results["hands"], [way for way in ways if way in means]
         rows: list[Sequence[object]] = [
-            (row["hand"], format_cer(row["before"]), *(format_cer(row[way]) for way in measured)) for row in hands
+            (row["hand"], format_cer(row["before"]), *(format_cer(row[way]) if way in row else "" for way in measured))
+            for row in hands
         ]
-        before = means[measured[0]]["before"]
+        before = sum(row["before"]["cer"] for row in hands) / len(hands)
         rows.append(("mean", f"{before:.1%}", *(f"{means[way]['cer']:.1%}" for way in measured)))
         shares = []
         for way in measured:
             low, high = means[way]["ratio_interval"]
-            shares.append(f"{means[way]['cer'] / before:.2f} [{low:.2f}, {high:.2f}]")
+            shares.append(f"{means[way]['cer'] / means[way]['before']:.2f} [{low:.2f}, {high:.2f}]")
         rows.append(("mean, share of before", "1", *shares))
-        kept = [row[way]["common"] for row in hands for way in measured if "common" in row[way]]
+        if any(means[way]["hands"] < len(hands) for way in measured):
+            rows.append(("hands measured so far", "", *(means[way]["hands"] for way in measured)))
+        kept = [row[way]["common"] for row in hands for way in measured if "common" in row.get(way, {})]
         paragraphs += [
             f"""Command: `python benchmarks/adapt.py --hands {len(hands)} --minutes {results["minutes"]:g}`, which
             states the data. CER, with 95 % intervals, of the simulated hands that `photo` reads worst, before and after
             `glyphline adapt` with the glyphs of a sheet, with 20 labelled lines, and with both. {len(kept)} of
-            {len(hands) * len(measured)} adapted readers were kept; in the others the old one goes on.""",
+            {sum(means[way]["hands"] for way in measured)} adapted readers were kept; in the others the old one
+            goes on.""",
             format_table(("hand", "before", *(ways[way] for way in measured)), rows),
             """Everybody's lines, read by the readers that were kept; `adapt` saw none of them. Change of the CER in
             points: below 0 they are read better.""",

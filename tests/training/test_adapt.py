@@ -215,22 +215,25 @@ def test_more_of_the_old_weights_are_tried_while_everybodys_lines_are_worse(
             super().__init__(*args)
             self.share, self.shares, self.attempts = 0.0, [0.0], sorted(adapting.INITIAL_SHARES)
 
-    calls: list[tuple[float, list[float], list[str]]] = []
+    calls: list[list[str]] = []  # truths: everybody's and the hand's in turn
     better = adapting.Comparison(12, 0.5, (0.0, 1.0), 0.4, (0.0, 1.0), 1, 2)
     worse = adapting.Comparison(12, 0.4, (0.0, 1.0), 0.5, (0.0, 1.0), 2, 1)
 
-    def compare(
-        old: Any, new: Any, share: float, mixtures: Any, shares: list[float], folds: Any, common: Any
-    ) -> tuple[adapting.Comparison, adapting.Comparison]:
-        calls.append((share, list(shares), common[1]))
-        return better, worse if share < 0.5 else better
+    def compare(truths: list[str], before: list[str], after: list[str]) -> adapting.Comparison:
+        assert len(truths) == len(before) == len(after)
+        calls.append(truths)
+        return worse if len(calls) in (1, 3) else better  # everybody's lines with 0 and 25 % of the old weights
+
+    def other_reader(mixtures: adapting.Mixtures, share: float) -> None:
+        pytest.fail(f"the hand's lines are read with {share:.0%} of the old weights instead of the tried share")
 
     monkeypatch.setattr(adapting, "Mixtures", LeastMixtures)
-    monkeypatch.setattr(adapting, "_compare", compare)
+    monkeypatch.setattr(LeastMixtures, "reader", other_reader)
+    monkeypatch.setattr(adapting, "_comparison", compare)
     out, reports = tmp_path / "mine.onnx", list[str]()
     result = adapt(out, model=str(reader), glyphs=["strokes"], minutes=0.05, report=reports.append)
-    assert [call[:2] for call in calls] == [(0.0, [0.0]), (0.25, [0.25]), (0.5, [0.5])]
-    assert len({tuple(texts) for _, _, texts in calls}) == 3  # each is decided on lines of its own
+    assert len({tuple(truths) for truths in calls[::2]}) == 3  # each attempt is decided on lines of its own
+    assert len({tuple(truths) for truths in calls[1::2]}) == 1 and len(calls) == 6
     assert result.kept and result.initial_share == 0.5 and out.exists()
     tried = [text for text in reports if "with more of them it may not" in text]
     assert [text.split("%")[0] for text in tried] == ["0", "25"]

@@ -173,6 +173,9 @@ def adapt(
 
     report("comparing the new reader with the old one")
     folds, kind = _folds(None if undivided else _composed(common_with_own, glyphs), kept_out, base.lines, seed)
+    measuring = [fold[1] for fold in folds]
+    own_truths = [text for _, texts in measuring for text in texts]
+    own_before = [text for part in measuring for text in _read(old_reader, part)]
     choice_lines = LineSet(common, "val", seed).canonical_batch(range(COMMON_LINES))
     mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
     common_test = LineSet(common, "test", seed)
@@ -181,8 +184,12 @@ def adapt(
         mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
         candidate = _make_candidate(work, mixed, report)
         common_lines = common_test.canonical_batch(range(attempt * COMMON_LINES, (attempt + 1) * COMMON_LINES))
-        shares = [max(share, chosen) for chosen in mixtures.shares] if attempt else mixtures.shares
-        own_result, common_result = _compare(old_reader, candidate, share, mixtures, shares, folds, common_lines)
+        common_result = _comparison(common_lines[1], _read(old_reader, common_lines), _read(candidate, common_lines))
+        own_after = list[str]()
+        for chosen, part in zip(mixtures.shares, measuring, strict=True):
+            fold_share = max(share, chosen) if attempt else chosen
+            own_after += _read(candidate if fold_share == share else mixtures.reader(fold_share), part)
+        own_result = _comparison(own_truths, own_before, own_after) if folds else None
         refusal = _refusal(own_result, common_result)
         if refusal != COMMON_WORSE:
             break
@@ -557,6 +564,10 @@ class Mixtures:
         network.load_state_dict(mix_weights(self._old, self._new, share, self._new_classes))
         return network
 
+    def reader(self, share: float) -> LineReader:
+        """The average, read as a whole reader reads, with its language models."""
+        return open_line_reader(TorchRecognizer(self.network(share)))
+
 
 def _cer(reader: LineReader, lines: Lines) -> float:
     return score(lines[1], _read(reader, lines)).cer
@@ -570,30 +581,6 @@ def _make_candidate(work: Path, network: Network, report: Callable[[str], None])
     report("calibrating its confidences")
     calibrate(work / CANDIDATE, network.recipe, CALIBRATION_LINES)
     return open_line_reader(OnnxRecognizer(work / CANDIDATE))
-
-
-def _compare(
-    old: LineReader,
-    new: LineReader,
-    share: float,
-    mixtures: Mixtures,
-    shares: Sequence[float],
-    folds: Sequence[tuple[Lines, Lines]],
-    common: Lines,
-) -> tuple[Comparison | None, Comparison]:
-    """Compare the readers on the measuring lines of the folds and on everybody's.
-
-    share: of the old weights in the new reader. shares: for each fold the one by which its lines are read: where it
-    differs, the average with it reads them.
-    """
-    truths, before, after = list[str](), list[str](), list[str]()
-    for fold_share, (_, lines) in zip(shares, folds, strict=True):
-        other = None if fold_share == share else open_line_reader(TorchRecognizer(mixtures.network(fold_share)))
-        truths += lines[1]
-        before += _read(old, lines)
-        after += _read(other or new, lines)
-    own = _comparison(truths, before, after) if folds else None
-    return own, _comparison(common[1], _read(old, common), _read(new, common))
 
 
 def _comparison(truths: list[str], before: list[str], after: list[str]) -> Comparison:
