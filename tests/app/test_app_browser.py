@@ -698,9 +698,9 @@ def test_teaching_the_reader_and_going_back(open_page: OpenPage, teaching_app: s
         "The reader has learned. Of the 5 lines that were kept out, it reads 3 without a mistake, 1 before. "
         "Your reader is in use."
     )
-    assert "of your lines: 10.0 %, 20.0 % before; of other people's: 5.0 %, 5.0 % before" in page.inner_text(
-        "#teach-details"
-    )
+    details = page.inner_text("#teach-details")
+    assert "of your lines: 10.0 %, 20.0 % before; of other people's: 5.0 %, 5.0 % before" in details
+    assert "Everybody's lines are composed without emnist/byclass: not on this machine." in details
     assert "Your reader is in use. Yours learned on" in page.inner_text("#reader-in-use")
     page.reload()  # who left meanwhile finds it
     open_teaching(page)

@@ -15,6 +15,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,10 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
             (["--picture", "none.jpg"], "does not exist"),
             (["--teach", "/dev/null/hand"], "give another folder"),
             (["--teach", str(tmp_path), "--port", "0"], "to go on with the original reader"),
+            (["--model", str(tmp_path / "mine.onnx"), "--port", "0"], "mine.onnx"),
+            (["--model", "no-reader", "--port", "0"], "photo"),
+            (["--glyphs", "folder:none"], "--teach"),
+            (["--glyphs", "folder:none", "--teach", str(tmp_path)], "none"),
         ):
             command = [sys.executable, "-m", "glyphline", "serve", *options]
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
@@ -84,6 +89,21 @@ def test_address_and_end(tmp_path: Path) -> None:
     (reader,) = [pid for pid in app.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert app.close() in (0, -signal.SIGTERM)
     assert not Path(f"/proc/{reader}").exists() and not list(tmp_path.rglob("token"))
+
+
+@pytest.mark.slow
+def test_a_reader_of_a_file_reads(tmp_path: Path) -> None:
+    model = tmp_path / "mine.onnx"
+    with resources.as_file(resources.files("glyphline.models").joinpath("photo.onnx")) as photo:
+        model.symlink_to(photo)
+    app = AppProcess("--model", str(model), data=tmp_path / "data")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{app.port}/api/models", timeout=30) as answer:
+            listed = json.load(answer)
+        assert [row["name"] for row in listed if row["in_use"]] == ["mine.onnx"]
+        assert read_line(app) == TEXT
+    finally:
+        app.close()
 
 
 @pytest.mark.slow

@@ -379,6 +379,17 @@ def test_no_request_is_lost_while_the_reader_changes(open_client: Any, tmp_path:
     assert reads(client) == "mine"
 
 
+def test_teaching_starts_from_the_reader_of_the_service(tmp_path: Path) -> None:
+    model = "reader"  # a bundled one with letters of its own
+    teacher = Teacher(tmp_path / "hand", stand_in_adapt.learn, original=model)
+    opened = teacher.opener("original")()
+    assert opened.line_reader.recognizer.info.name == model  # type: ignore[attr-defined]
+    service = Service(model=model, teacher=teacher, log=lambda _: None)
+    with TestClient(create_app(service), base_url="http://localhost") as client:
+        used = [row["name"] for row in client.get("/api/models").json() if row["in_use"]]
+    assert used == [model]
+
+
 def test_openapi_describes_teaching(open_client: Any) -> None:
     paths = open_client(stand_in_adapt.learn).get("/openapi.json").json()["paths"]
     assert set(paths["/api/teach"]) == {"get", "post", "delete"} and "post" in paths["/api/teach/use"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shutil
@@ -19,9 +20,10 @@ import pytest
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import LABELS, LineSet, write_lines
+from glyphline.composing.sentences import GENERATED_COUNT
 from glyphline.errors import ImageError, UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
-from glyphline.recipe import LinesRecipe, Recipe, recipe_from
+from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, Recipe, recipe_from
 from glyphline.training import adapt as adapting
 from glyphline.training.adapt import FEW_LINES, adapt
 from glyphline.training.labelled_lines import LabelledLine
@@ -134,6 +136,64 @@ def test_letters_that_a_hand_lacks_are_named_with_what_draws_them(tmp_path: Path
     assert said == ["the hand's glyphs lack d e, which strokes draws"]
     adapting._report_lacking(adapting._composed(lines, ["strokes"]), 1, said.append)
     assert len(said) == 1
+
+
+def test_characters_that_are_new_to_the_reader_are_named() -> None:
+    said = list[str]()
+    labelled = [line("a cup of café"), line("café au lait"), line("tea")]
+    adapting._report_new_characters(" abc", " abcé€", labelled, said.append)
+    assert said == ["characters that are new to the reader, which it will learn: é (in 2 lines), €"]
+    adapting._report_new_characters(" abc", " abc" + "".join(map(chr, range(0x3B1, 0x3C9))), labelled, said.append)
+    assert said[1].endswith(": α, β, γ, δ, ε, ζ, η, θ, ι, κ, λ, μ, ν, ξ, ο, π, ρ, ς, σ, τ and 4 more")
+    adapting._report_new_characters("english", "english", labelled, said.append)
+    assert len(said) == 2
+
+
+def test_everybodys_lines_are_composed_of_what_is_on_the_machine(tmp_path: Path) -> None:
+    glyphs = (GlyphShare("strokes", 0.2), GlyphShare(f"fonts:{tmp_path / 'none'}", 0.8))
+    sentences = ("built-in", f"text:{tmp_path / 'none.txt'}", "generated:160000")
+    recipe = LinesRecipe(
+        glyphs=glyphs, sentences=sentences, sentence_weights=(0.2, 0.5, 0.3), test_sentences=sentences[:2],
+        labelled=(LabelledShare("lines", 0.5),),
+    )  # fmt: skip
+    lines, note = adapting.available_lines(recipe)
+    assert lines.glyphs == glyphs[:1] and lines.sentences == ("built-in", f"generated:{GENERATED_COUNT}")
+    assert lines.sentence_weights == (0.2, 0.3) and lines.test_sentences == ("built-in",) and not lines.labelled
+    missing = f"fonts:{tmp_path / 'none'}, text:{tmp_path / 'none.txt'}"
+    assert note == f"everybody's lines are composed without {missing}: not on this machine"
+    lines, _ = adapting.available_lines(
+        dataclasses.replace(recipe, glyphs=glyphs[1:], sentences=sentences[1:2], sentence_weights=())
+    )
+    assert [share.source for share in lines.glyphs] == [adapting.EMBEDDED_GLYPHS]
+    assert lines.sentences == adapting.EMBEDDED_SENTENCES
+
+
+@pytest.mark.slow
+def test_labels_of_other_pictures_are_left_out_unless_they_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(LineSet(LinesRecipe(sentences=("built-in",), length=(12, 40)), "train", 7), 16, tmp_path / "lines")
+    rows = [row.split("\t") for row in (tmp_path / "lines" / LABELS).read_text().splitlines()]
+    moved = [2, 5, 11]  # each of them gets the text of the next one
+    texts = {k: rows[moved[(n + 1) % 3]][1] for n, k in enumerate(moved)}
+    labels = "".join(f"{name}\t{texts.get(k, text)}\n" for k, (name, text) in enumerate(rows))
+    (tmp_path / "lines" / LABELS).write_text(labels)
+
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt  # what the training would get is decided
+
+    monkeypatch.setattr(adapting, "_train_for", stop)
+    for trusted, wrong in ((False, 3), (True, 0)):
+        said = list[str]()
+        with pytest.raises(KeyboardInterrupt):
+            adapt(
+                tmp_path / f"{trusted}.onnx", model="reader", lines=[tmp_path / "lines"], trust_labels=trusted,
+                report=said.append,
+            )  # fmt: skip
+        left_out = [text.split(" is left out: ")[0] for text in said if "but the picture shows" in text]
+        assert left_out == [rows[k][0] for k in moved][:wrong]
+        assert any(text.startswith(f"{16 - wrong} labelled lines: ") for text in said)
+        assert any("--trust-labels" in text for text in said) == (wrong > 0)
 
 
 def test_training_on_other_data_begins_anew(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from glyphline.app.child_process import ChildProcess
 from glyphline.errors import GlyphlineError, ImageError, MissingPackage, UserError
+from glyphline.reading.recognition.recognizers import PHOTO
 
 if TYPE_CHECKING:
     from glyphline.page import Page
@@ -154,10 +155,15 @@ def open_default_reader() -> PageReader:
 
 
 def open_adapted_reader(model: str) -> PageReader:
-    """Open the reader that the app uses with another network. model: an .onnx file of `glyphline adapt`."""
+    """Open the reader that the app uses with another network. model: as `open_line_reader` takes it."""
     from glyphline.reading.lines import open_line_reader
 
     return replace(open_default_reader(), line_reader=open_line_reader(model))
+
+
+def reader_opener(model: str) -> Callable[[], PageReader]:
+    """The picklable function that opens the reader of a model: a bundled reader's name, or an .onnx file."""
+    return open_default_reader if model == PHOTO else partial(open_adapted_reader, model)
 
 
 def in_language(reader: PageReader, language: str) -> PageReader:

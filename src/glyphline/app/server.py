@@ -113,13 +113,15 @@ class SpeakRequest(BaseModel):
 class Service:
     """What the endpoints share: the reader's process and the queues. One for each event loop.
 
-    reader: has `start`, `read` and `close`, as `ReaderProcess`. on_ready: called once the reader is warm. authority:
-    the certificate of the authority as PEM, which /ca.crt gives to phones; None without https. picture: a file that the
-    page opens at first, None for none. warms_voices: load the English voice at the start, so that nobody waits for it.
+    reader: has `start`, `read` and `close`, as `ReaderProcess`. model: that it opens, where none was taught. on_ready:
+    called once the reader is warm. authority: the certificate of the authority as PEM, which /ca.crt gives to phones;
+    None without https. picture: a file that the page opens at first, None for none. warms_voices: load the English
+    voice at the start, so that nobody waits for it.
     """
 
     limits: Limits = LIMITS
     access: Access = field(default_factory=Access)
+    model: str = PHOTO
     reader: ReaderProcess = field(default_factory=lambda: ReaderProcess(open_default_reader, LIMITS.read_seconds))
     on_ready: Callable[[], None] = lambda: None
     log: Callable[[dict[str, Any]], None] = log_to_stderr
@@ -307,14 +309,25 @@ def _add_reading(app: FastAPI, service: Service) -> None:
                 "name": name,
                 "about": card["about"].strip(),
                 "bytes": card["bytes"],
-                "in_use": name == PHOTO and in_use == ORIGINAL,
+                "in_use": name == service.model and in_use == ORIGINAL,
             }
             for name, card in cards.items()
         ]
+        if service.model not in cards:
+            file = Path(service.model)
+            about, size = "the reader that this service was started with", file.stat().st_size
+            listed.append({"name": file.name, "about": about, "bytes": size, "in_use": in_use == ORIGINAL})
         if service.teacher:
             for name in service.teacher.taught_readers:
                 size = service.teacher.file(name).stat().st_size
-                listed.append({"name": name, "about": f"{PHOTO}, taught here", "bytes": size, "in_use": name == in_use})
+                listed.append(
+                    {
+                        "name": name,
+                        "about": f"{Path(service.model).name}, taught here",
+                        "bytes": size,
+                        "in_use": name == in_use,
+                    }
+                )
         return listed
 
     @app.get("/api/languages", tags=["reading"])

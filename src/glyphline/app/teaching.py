@@ -22,7 +22,6 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,9 +29,10 @@ from typing import TYPE_CHECKING, Any
 
 from glyphline.app.child_process import ChildProcess
 from glyphline.app.limits import LIMITS, Limits
-from glyphline.app.reader_process import open_adapted_reader, open_default_reader
+from glyphline.app.reader_process import reader_opener
 from glyphline.errors import DataError, GlyphlineError, ImageError, UserError
 from glyphline.files import write_atomically
+from glyphline.reading.recognition.recognizers import PHOTO
 
 if TYPE_CHECKING:
     from glyphline.app.steps import Report
@@ -61,11 +61,12 @@ Adapt = Callable[[Path, Path, float, Callable[[str], None]], dict[str, Any]]
 class Teacher:
     """Teaches a reader in a process of its own, and knows which reader is in use.
 
-    folder: is made where it is missing. adapt: picklable. Raises UserError if the folder cannot be written.
+    folder: is made where it is missing. adapt: picklable. original: the model of the reader that it starts from. Raises
+    UserError if the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, adapt: Adapt, limits: Limits = LIMITS) -> None:
-        self.folder, self._adapt, self._limits = folder.absolute(), adapt, limits
+    def __init__(self, folder: Path, adapt: Adapt, limits: Limits = LIMITS, original: str = PHOTO) -> None:
+        self.folder, self._adapt, self._limits, self._original = folder.absolute(), adapt, limits, original
         self._child: ChildProcess | None = None
         self._end = ""  # "cancelled" or "interrupted", from then on
         try:
@@ -124,7 +125,7 @@ class Teacher:
         """The picklable function that opens a reader. Raises UserError for one that is not there."""
         if name not in self.readers:
             raise UserError("no reader was taught yet: correct lines, and teach it")
-        return partial(open_adapted_reader, str(self.file(name))) if name in FILES else open_default_reader
+        return reader_opener(str(self.file(name)) if name in FILES else self._original)
 
     def prepare(self) -> None:
         """Forget that an earlier teaching was cancelled. To be called before `learn` is started in a thread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +35,9 @@ def adapt(
     held_out: Annotated[
         float, typer.Option(help="share of the labelled lines that is kept out to measure; 0: measure nothing by them")
     ] = 0.25,
+    trust_labels: Annotated[
+        bool, typer.Option("--trust-labels", help="learn also the lines whose text seems to belong to another picture")
+    ] = False,
     seed: Annotated[int, typer.Option(help="seed of the composed lines and of the lines that are kept out")] = 0,
 ) -> None:
     """Train a reader further so that it reads one hand.
@@ -50,8 +53,8 @@ def adapt(
 
     try:
         result = run_adaptation(
-            out, model=model, glyphs=glyphs or (), lines=lines or (), minutes=minutes, held_out=held_out, seed=seed,
-            report=print_status,
+            out, model=model, glyphs=glyphs or (), lines=lines or (), minutes=minutes, held_out=held_out,
+            trust_labels=trust_labels, seed=seed, report=print_status,
         )  # fmt: skip
     except KeyboardInterrupt:
         if (work_folder(out) / LAST_CHECKPOINT).exists():
@@ -81,11 +84,18 @@ def _format(comparison: Comparison) -> str:
     )
 
 
-def adapt_to_lines(out: Path, lines: Path, minutes: float, report: Callable[[str], None]) -> dict[str, Any]:
+def adapt_to_lines(
+    out: Path,
+    lines: Path,
+    minutes: float,
+    report: Callable[[str], None],
+    model: str = "photo",
+    glyphs: Sequence[str] = (),
+) -> dict[str, Any]:
     """Adapt the reader of the app to labelled lines. For the app, which has no part in training itself.
 
     See `glyphline.training.adapt.adapt` for the arguments and the errors. Returns its result as a dictionary.
     """
     from glyphline.training.adapt import adapt as run_adaptation
 
-    return asdict(run_adaptation(out, lines=[lines], minutes=minutes, report=report))
+    return asdict(run_adaptation(out, model=model, glyphs=glyphs, lines=[lines], minutes=minutes, report=report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,11 +37,18 @@ def serve(
         list[str] | None, typer.Option(help="further name that requests may use, such as that of a reverse proxy")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="image that the page opens at first")] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="reader: a bundled one, or an .onnx file of `glyphline adapt`")
+    ] = "photo",
     teach: Annotated[
         Path | None,
         typer.Option(
             help="folder for a reader that the page may teach with corrected lines; they are kept there while it learns"
         ),
+    ] = None,
+    glyphs: Annotated[
+        list[str] | None,
+        typer.Option(help="with --teach: glyph source that it learns too, such as folder:hand; may be repeated"),
     ] = None,
 ) -> None:
     """Serve the app: a page that reads, translates and speaks pictures of text.
@@ -53,11 +61,13 @@ def serve(
             raise MissingPackage(package.replace("_", "-"), "app", "the app")
     from glyphline.app.certificates import data_folder, machine_addresses
     from glyphline.app.limits import LIMITS
-    from glyphline.app.reader_process import ReaderProcess
+    from glyphline.app.reader_process import ReaderProcess, reader_opener
     from glyphline.app.running import bind, run
     from glyphline.app.security import LOOPBACK_NAMES, Access, check_token, host_names
     from glyphline.app.server import Service
     from glyphline.app.teaching import ORIGINAL, Teacher
+    from glyphline.composing.glyphs import open_glyphs
+    from glyphline.reading.recognition.recognizers import PHOTO
 
     is_local = _is_loopback(host)
     if token is None and not is_local:
@@ -69,10 +79,18 @@ def serve(
     names = LOOPBACK_NAMES | host_names([host, *(allow_host or [])])
     if picture is not None and not picture.is_file():
         raise UserError(f"--picture {picture} does not exist: give the path of an image")
-    service = Service(access=Access(token, names if is_local else None), picture=picture, warms_voices=True)
+    service = Service(
+        access=Access(token, names if is_local else None), model=model,
+        reader=ReaderProcess(reader_opener(model), LIMITS.read_seconds), picture=picture, warms_voices=True,
+    )  # fmt: skip
+    if glyphs and teach is None:
+        raise UserError("--glyphs are what a reader learns: give the folder for the reader with --teach")
     if teach is not None:
         require_training_packages("teaching the reader")
-        service.teacher = Teacher(teach, adapt_to_lines)
+        for source in glyphs or ():
+            open_glyphs(source)  # what is wrong with it is said before somebody teaches
+        adapt = partial(adapt_to_lines, model=model, glyphs=tuple(glyphs or ()))
+        service.teacher = Teacher(teach, adapt, original=model)
         service.reader = ReaderProcess(service.teacher.opener(service.teacher.in_use), LIMITS.read_seconds)
     certificate = None
     if https:
@@ -83,8 +101,10 @@ def serve(
         try:
             service.reader.start()
         except GlyphlineError as error:
-            model = service.teacher.file(taught)
-            raise UserError(f"{error}, or delete {model} to go on with the original reader") from None
+            file = service.teacher.file(taught)
+            raise UserError(f"{error}, or delete {file} to go on with the original reader") from None
+    elif model != PHOTO:
+        service.reader.start()
     port = sock.getsockname()[1]
     reached = [host] if host not in ("0.0.0.0", "::") else [*map(str, machine_addresses()[:1]), "localhost"]
     shown = f"[{reached[0]}]" if ":" in reached[0] else reached[0]

@@ -113,6 +113,7 @@ def adapt(
     lines: Sequence[Path] = (),
     minutes: float = 10,
     held_out: float = HELD_OUT,
+    trust_labels: bool = False,
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> Adaptation:
@@ -124,7 +125,8 @@ def adapt(
     "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines and training, above 0;
     comparing and calibrating take about two minutes more. held_out: share of the labelled lines, 0 to MAX_HELD_OUT,
     that is kept out to measure; with 0 and without glyphs the hand is not measured, and everybody's lines alone decide
-    whether the reader is kept. report: receives one line for each step.
+    whether the reader is kept. trust_labels: keep also the labelled lines that seem to belong to another picture.
+    report: receives one line for each step.
 
     With fewer than FEW_LINES labelled lines the comparison is made on lines composed in the hand's glyphs.
     Raises UserError without glyphs and lines, for too few lines, for a folder of other arguments, and where `out` or
@@ -145,7 +147,7 @@ def adapt(
     work = work_folder(out)
     settings = {
         "model": model, "glyphs": list(glyphs), "lines": [str(folder) for folder in lines], "held_out": held_out,
-        "seed": seed,
+        "trust_labels": trust_labels, "seed": seed,
     }  # fmt: skip
     common, common_note = available_lines(base.lines)
     if common_note:
@@ -153,9 +155,12 @@ def adapt(
     is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
     old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
     common_with_own = _with_own_characters(common, glyphs, labelled)
+    _report_new_characters(common.alphabet, common_with_own.alphabet, labelled, report)
     if glyphs:
         _report_lacking(_composed(common_with_own, glyphs), len(glyphs), report)
-    usable = _without_misfits(_without_faults(labelled, common_with_own, network.steps, report), old_reader, report)
+    usable = _without_faults(labelled, common_with_own, network.steps, report)
+    if not trust_labels:
+        usable = _without_misfits(usable, old_reader, report)
     trained, kept_out = _divide(usable, held_out, seed)
     if lines:
         report(f"{len(usable)} labelled lines: {len(trained)} to train on, {len(kept_out)} kept out")
@@ -297,6 +302,20 @@ def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
     return common, note
 
 
+def _report_new_characters(
+    before: str, after: str, labelled: Sequence[LabelledLine], report: Callable[[str], None]
+) -> None:
+    """Name the characters that the alphabet `after` has and `before` lacks: a slip of a label would be one of them."""
+    known = Alphabet.from_name(before)
+    new = [c for c in Alphabet.from_name(after).characters if c not in known]
+    if not new:
+        return
+    counts = {c: sum(c in line.text for line in labelled) for c in new[:NAMED_CHARACTERS]}
+    named = ", ".join(f"{c} (in {n} line{'' if n == 1 else 's'})" if n else c for c, n in counts.items())
+    more = f" and {len(new) - NAMED_CHARACTERS} more" if len(new) > NAMED_CHARACTERS else ""
+    report(f"characters that are new to the reader, which it will learn: {named}{more}")
+
+
 def _report_lacking(composed: LinesRecipe, count: int, report: Callable[[str], None]) -> None:
     """Say which characters of the alphabet the hand's glyphs lack, and whose glyphs draw them.
 
@@ -362,6 +381,8 @@ def _without_misfits(
     misfits = dict(find_misfits(labelled, reader))
     for k, read in misfits.items():
         report(f'{labelled[k].name} is left out: its text is "{labelled[k].text}", but the picture shows "{read}"')
+    if misfits:
+        report("if these texts are right, give --trust-labels: all lines are learned then")
     return [line for k, line in enumerate(labelled) if k not in misfits]
 
 

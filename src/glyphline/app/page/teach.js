@@ -142,14 +142,16 @@ function showStep({ step, seconds_left: left, left_out: leftOut }) {
 function ending(step) {
   if (!step?.result) return step?.error ? sentence(step.error) : "";
   const { result, left_out: leftOut } = step;
-  const { own, common, kept, reason } = result;
+  const { own, own_kind: kind, common, common_note: note, kept, reason } = result;
   const percent = (rate) => `${(100 * rate).toFixed(1)} %`;
   $("teach-details").textContent = [
     `Characters read wrong, of your lines: ${percent(own.after)}, ${percent(own.before)} before; of other people's: ` +
-      `${percent(common.after)}, ${percent(common.before)} before.`, ...leftOut.map(sentence),
+      `${percent(common.after)}, ${percent(common.before)} before.`, ...(note ? [sentence(note)] : []),
+    ...leftOut.map(sentence),
   ].join(" ");
   const lineCount = own.lines === 1 ? "the line" : `the ${own.lines} lines`;
-  const right = `Of ${lineCount} that were kept out, it reads ${own.right_after} without a mistake, ${own.right_before} before.`;
+  const measured = kind === "composed" ? "composed of your characters" : "that were kept out";
+  const right = `Of ${lineCount} ${measured}, it reads ${own.right_after} without a mistake, ${own.right_before} before.`;
   return `${kept ? "The reader has learned." : sentence(reason)} ${right} ${inUse()}`;
 }
 
