@@ -72,7 +72,7 @@ class RunReport:
     title: str
     validation: Validation | None
     errors: ErrorSummary | None
-    interval: tuple[float, float]  # 95 % bootstrap interval of the CER
+    interval: tuple[float, float]  # 95 % interval of the CER, see `rate_interval`
     reliability: Reliability | None
     length_chart: str
     layers: list[tuple[str, str, tuple[int | str, ...], int]]
