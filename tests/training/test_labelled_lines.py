@@ -166,6 +166,27 @@ def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], mess
         open_labelled_lines(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["glyphline-lines.zip", "lines.tar.gz", "LINES.ZIP"])
+def test_archive_is_to_be_unpacked_first(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=rf"{name} is an archive: unpack it"):
+        open_labelled_lines(tmp_path / name)
+
+
+@pytest.mark.parametrize("below", ["train", "data/train"])
+@pytest.mark.parametrize("write", [labels_tsv, metadata_csv, metadata_jsonl])
+def test_labels_in_a_folder_below_are_pointed_out(below: str, write: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "hf" / below).mkdir(parents=True)
+    write(tmp_path / "hf" / below)
+    (tmp_path / "hf" / "empty").mkdir()
+    with pytest.raises(DataError, match=f"hf holds no labels itself; they lie in .*hf/{below}: give that folder"):
+        open_labelled_lines(tmp_path / "hf")
+    (tmp_path / "hf" / "test").mkdir()
+    write(tmp_path / "hf" / "test")
+    with pytest.raises(DataError, match=r"hf/(data/)?t.* and in .*hf/t.*: give one of these folders"):
+        open_labelled_lines(tmp_path / "hf")
+
+
 def test_line_separators_of_unicode_do_not_divide_a_row(tmp_path: Path) -> None:
     """U+2028 and U+0085 are space in a text, not the end of a row."""
     cv2.imwrite(str(tmp_path / "a.png"), draw_page())
