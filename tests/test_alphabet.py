@@ -87,7 +87,20 @@ def test_mistyped_name_is_refused_with_a_suggestion(name: str) -> None:
         Alphabet.from_name(name)
 
 
-@pytest.mark.parametrize("characters", ["abc", "0123456789", " aeiou", "abcdefghijklmnopqrstuvwxyz", "日本"])
+@pytest.mark.parametrize("name", ["thai", "lao", "runic", "greek", "Hebrew", "cyrillic", "ARABIC", "devanagari", "cjk"])
+def test_name_of_a_script_is_refused_and_asks_for_its_characters(name: str) -> None:
+    with pytest.raises(AlphabetError, match=f'"{name}" names a script, .*: give its characters themselves'):
+        Alphabet.from_name(name)
+    letters = " " + "".join(dict.fromkeys(name))
+    assert Alphabet.from_name(letters).characters == letters  # with a space, the letters of the word are meant
+
+
+def test_name_of_an_alphabet_in_capitals_is_a_misspelt_name_and_no_script() -> None:
+    with pytest.raises(AlphabetError, match='did you mean "latin"'):
+        Alphabet.from_name("Latin")
+
+
+@pytest.mark.parametrize("characters", ["abc", "the", "0123456789", " aeiou", "abcdefghijklmnopqrstuvwxyz", "日本"])
 def test_other_strings_are_lists_of_characters(characters: str) -> None:
     assert Alphabet.from_name(characters) == Alphabet(characters)
 

@@ -11,13 +11,16 @@ import pytest
 from glyphline.errors import UserError
 from glyphline.score import (
     FOLDS,
+    MIN_BOOTSTRAP_LINES,
     Confusion,
     bootstrap_interval,
     character_error_rate,
     confusion_pairs,
     edit_distance,
     fold_none,
+    rate_interval,
     score,
+    t_quantile,
 )
 
 
@@ -99,7 +102,8 @@ def test_correct_predictions_have_no_errors(fold: str) -> None:
     texts = ["Two words", "Don't STOP", "10 Downing St.", "x"]
     result = score(texts, texts, fold)
     assert (result.cer, result.wer, result.exact) == (0, 0, 1)
-    assert result.cer_interval == result.wer_interval == (0, 0)
+    for low, high in (result.cer_interval, result.wer_interval):
+        assert low == 0 < high  # four right lines do not show that all others are right
     assert not result.confusions and not result.case_errors
 
 
@@ -110,7 +114,7 @@ def test_score_of_no_lines_gives_no_warning() -> None:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_interval_contains_the_estimate(seed: int) -> None:
-    truths = random_texts(seed, 30, max_length=15)
+    truths = random_texts(seed, 1 + seed * 2, max_length=15)
     predictions = [truth if i % 3 else random_texts(seed + i)[0] for i, truth in enumerate(truths)]
     result = score(truths, predictions)
     assert result.cer_interval[0] <= result.cer <= result.cer_interval[1]
@@ -123,6 +127,42 @@ def test_interval_narrows_with_more_lines_and_is_reproducible() -> None:
     few, many = bootstrap_interval(errors[:40], lengths[:40]), bootstrap_interval(errors, lengths)
     assert many[1] - many[0] < (few[1] - few[0]) / 5  # the square root of 100 is 10
     assert many == bootstrap_interval(errors, lengths)
+
+
+def draw_lines(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Errors and lengths of lines of 15 to 40 characters, with a CER of 7 % that differs between lines."""
+    lengths = rng.integers(15, 41, count)
+    return rng.binomial(lengths, rng.beta(0.07 * 20, 0.93 * 20, count)), lengths
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 10, MIN_BOOTSTRAP_LINES - 1])
+def test_interval_of_few_lines_holds_the_true_rate(count: int) -> None:
+    rng = np.random.default_rng(count)
+    intervals = [rate_interval(*draw_lines(rng, count)) for _ in range(400)]
+    assert np.mean([low <= 0.07 <= high for low, high in intervals]) > 0.88
+    assert all(low < high for low, high in intervals)
+
+
+@pytest.mark.parametrize(("lines", "errors"), [(2, 0), (2, 2), (3, 2), (9, 2), (9, 0), (50, 0)])
+def test_interval_of_equal_lines_has_a_width(lines: int, errors: int) -> None:
+    """A bootstrap of equal lines has none: all of its resamples are equal."""
+    low, high = rate_interval(np.full(lines, errors), np.full(lines, 30))
+    assert low <= errors / 30 < high and high - errors / 30 > 2 / (30 * lines)
+    assert high - low > np.ptp(rate_interval(np.full(2 * lines, errors), np.full(2 * lines, 30)))
+
+
+def test_interval_of_one_line_says_nothing_and_that_of_many_is_the_bootstrap() -> None:
+    assert rate_interval(np.array([0]), np.array([30])) == rate_interval(np.array([2]), np.array([30])) == (0, 1)
+    assert rate_interval(np.array([60]), np.array([30])) == (0, 2)
+    errors, lengths = draw_lines(np.random.default_rng(0), MIN_BOOTSTRAP_LINES)
+    assert rate_interval(errors, lengths) == bootstrap_interval(errors, lengths)
+    narrow, wide = np.ptp(rate_interval(errors, lengths)), np.ptp(rate_interval(errors[:-1], lengths[:-1]))
+    assert narrow < wide < 1.5 * narrow  # no leap where the method changes
+
+
+def test_quantiles_are_those_of_the_tables_of_students_t() -> None:
+    for freedom, quantile in ((1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (10, 2.228), (30, 2.042)):
+        assert t_quantile(freedom) == pytest.approx(quantile, abs=5e-4)
 
 
 def test_score_does_not_depend_on_the_order_of_lines() -> None:
@@ -182,4 +222,4 @@ def test_unknown_fold_and_different_lengths_are_refused() -> None:
 
 
 def test_score_is_printed_as_percentages() -> None:
-    assert str(score(["abcd"], ["abcx"])).startswith("CER 25.00% [25.00%, 25.00%]  WER 100.00%")
+    assert str(score(["abcd"], ["abcx"])).startswith("CER 25.00% [0.00%, 100.00%]  WER 100.00%")

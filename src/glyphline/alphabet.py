@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +37,8 @@ ALPHABETS: dict[str, str] = {
     "ascii": "".join(map(chr, range(32, 127))),
     "latin": "".join(map(chr, range(32, 127))) + ACCENTED_LETTERS + TYPOGRAPHIC_SIGNS,
 }
+
+MIN_SCRIPT_LETTERS = 10  # of a script in Unicode; other words begin the names of fewer letters
 
 _MERGE = str.maketrans(MERGED_LETTERS, MERGED_LETTERS.upper())
 #: typographic character -> the plain characters that replace it
@@ -97,6 +100,17 @@ def min_ctc_steps(ids: Sequence[int] | npt.NDArray[np.integer]) -> int:
     return len(ids) + sum(1 for a, b in pairwise(ids) if a == b)
 
 
+@lru_cache(maxsize=1)
+def _script_names() -> frozenset[str]:
+    """The words with which the names of MIN_SCRIPT_LETTERS letters or more begin in Unicode, such as THAI.
+
+    They are the names of scripts, and a few words for variants of letters, such as FULLWIDTH.
+    """
+    letters = (chr(code) for code in range(0x80, 0x20000) if unicodedata.category(chr(code))[0] == "L")
+    counts = Counter(unicodedata.name(letter, "").partition(" ")[0] for letter in letters)
+    return frozenset(word for word, count in counts.items() if word and count >= MIN_SCRIPT_LETTERS)
+
+
 @dataclass(frozen=True)
 class Alphabet:
     """The characters that a network can output, in the order of their ids.
@@ -126,11 +140,18 @@ class Alphabet:
     def from_name(cls, name: str) -> Alphabet:
         """Return the alphabet with this name in ALPHABETS. Any other string is itself the list of characters.
 
-        Raises AlphabetError for a string that looks like a misspelt name: one that is similar to a name, or one of
-        lower-case ASCII letters and digits that contains a character twice.
+        Raises AlphabetError for the name of a script in Unicode, such as "thai" or "Greek", and for a string that looks
+        like a misspelt name: one that is similar to a name, or one of lower-case ASCII letters and digits that contains
+        a character twice.
         """
         if name in ALPHABETS:
             return cls(ALPHABETS[name])
+        is_word = name.isascii() and name.isalpha() and name.lower() not in ALPHABETS
+        if is_word and name.upper() in _script_names():
+            raise AlphabetError(
+                f'"{name}" names a script, not an alphabet: give its characters themselves (for the letters of this '
+                f"word alone, with a space before them); alphabets with a name: {', '.join(sorted(ALPHABETS))}"
+            )
         looks_like_word = name.isascii() and name.isalnum() and name.islower() and len(set(name)) < len(name)
         if looks_like_word or difflib.get_close_matches(name, ALPHABETS, n=1):
             raise AlphabetError(f'no alphabet "{name}"; {nearest(name, ALPHABETS)}, or the characters themselves')

@@ -542,7 +542,32 @@ def test_font_split_does_not_depend_on_file_names(font_folder: Path) -> None:
 
 def test_folder_without_fonts_names_the_make_target(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no fonts .* `make fonts`"):
+        Fonts(tmp_path / "recipes" / "fonts" / "hand")
+    with pytest.raises(DataError, match=r"none holds no fonts .*: give a folder with font files"):
         Fonts(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("spec", "remedy"),
+    [
+        ("fonts:any-script/hebrew/fonts", "run `python benchmarks/any_script.py prepare --scripts hebrew`"),
+        ("fonts:recipes/fonts/signs", "run `make fonts`"), ("folder:own/letters", "put your images and"),
+        ("folder:nowhere", "correct the path, or set GLYPHLINE_DATA"),
+    ],
+)  # fmt: skip
+def test_missing_folder_is_named_as_given_with_what_makes_it(
+    spec: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GLYPHLINE_DATA", str(tmp_path / "data"))
+    with pytest.raises(DataError) as caught:
+        open_glyphs(spec)
+    path = spec.partition(":")[2]
+    assert str(caught.value).startswith(f"{path} is neither in the current folder nor in {tmp_path / 'data'}: {remedy}")
+    (tmp_path / "data" / path).mkdir(parents=True)
+    if spec.startswith("fonts"):  # an empty folder has the same remedy
+        with pytest.raises(DataError, match=remedy):
+            open_glyphs(spec)
 
 
 def test_few_fonts_are_all_used_where_nothing_is_trained(font_folder: Path) -> None:

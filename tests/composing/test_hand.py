@@ -18,8 +18,10 @@ from glyphline.cli import main
 from glyphline.composing.glyphs import SPLITS, Folder, Strokes, check_disjoint, open_glyphs
 from glyphline.composing.glyphs.folder import read_metrics
 from glyphline.composing.hand import BORDER, LINE_CELL, MIN_X_LETTERS, HandFolder
+from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.line_sets import LineSet, read_labels
-from glyphline.composing.sheet import CORNERS, Sheet
+from glyphline.composing.sheet import CORNERS, VERSION, Sheet
+from glyphline.composing.sheet_drawing import draw_page
 from glyphline.composing.sheet_photos import RESOLUTION, Cut, FoundPage, check_page, cut_page, find_page
 from glyphline.errors import DataError, ImageError
 from glyphline.imaging.documents import load
@@ -277,9 +279,22 @@ def test_two_pages_a_small_page_and_foreign_pages_are_refused() -> None:
     object.__setattr__(found, "identity", SMALL.identity)  # as if two sheets had one checksum
     with pytest.raises(ImageError, match="shows page 3, but the sheet has 2"):
         check_page(found, SMALL)
-    object.__setattr__(found, "version", 9)
-    with pytest.raises(ImageError, match="shows a sheet of version 9"):
-        check_page(found, SMALL)
+
+
+def test_sheet_that_another_version_printed_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet, version = Sheet("ag", 1, (), "a4"), VERSION + 1
+    with monkeypatch.context() as of_the_other:
+        of_the_other.setattr("glyphline.composing.sheet.VERSION", version)
+        cv2.imwrite(str(tmp_path / "page.png"), plain_photo(sheet, 1))
+        (tmp_path / "sheet.json").write_text(sheet.to_json())
+    run_glyphs(tmp_path / "page.png", "--out", tmp_path / "hand", code=2)
+    said = capsys.readouterr().err
+    assert f"page.png shows a sheet of version {version}, this glyphline knows version {VERSION}: install" in said
+    run_glyphs(tmp_path / "page.png", "--sheet", tmp_path / "sheet.json", "--out", tmp_path / "hand", code=2)
+    assert f"sheet.json is a sheet of version {version}" in capsys.readouterr().err
+    assert not (tmp_path / "hand").exists()
 
 
 @pytest.mark.parametrize(("pen", "empty"), [((215, 40, 50), 24), ((225, 225, 120), 24), ((92, 92, 98), 0)])
@@ -344,4 +359,24 @@ def test_boxes_are_cut_right_and_every_planted_fault_is_named(writer: int) -> No
     measured = [compare(cut, page) for cut in cuts if not cut.fault]
     right = [complete >= 0.99 and foreign <= 0.01 for complete, foreign, _ in measured]
     assert len(right) > 100 and np.mean(right) >= 0.99
+    assert np.quantile(np.abs([error for *_, error in measured]), 0.95) < 0.25  # mm
+
+
+@pytest.mark.parametrize("paper", ["a4", "letter"])
+@pytest.mark.parametrize("printer", ["colour", "grey"])
+def test_boxes_are_cut_right_on_every_paper_and_without_colour(
+    paper: str, printer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw_grey(sheet: Sheet, page: int) -> np.ndarray:
+        return cv2.cvtColor(cv2.cvtColor(draw_page(sheet, page, LabelFonts()), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+    if printer == "grey":
+        monkeypatch.setattr(simulated_sheets, "_draw_blank", draw_grey)
+    sheet, rng = Sheet("acegx.", 8, (), paper), np.random.default_rng(3)
+    page = fill_page(sheet, 1, Strokes(), 7, rng, empty=1)
+    photo = photograph(page.image, sheet, rng, density=DENSITY)
+    cuts = cut_page(photo, find_page(photo), sheet)
+    assert {cut.slot for cut in cuts if cut.fault} == set(page.empty)
+    measured = [compare(cut, page) for cut in cuts if not cut.fault]
+    assert len(measured) == 47 and all(complete >= 0.98 and foreign <= 0.01 for complete, foreign, _ in measured)
     assert np.quantile(np.abs([error for *_, error in measured]), 0.95) < 0.25  # mm

@@ -298,8 +298,13 @@ def test_unreadable_text_files_are_named(tmp_path: Path, name: str, content: byt
 
 
 def test_missing_text_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.txt is not there"):
+    with pytest.raises(DataError, match=r"gone\.txt is not there: correct the path"):
         list(read_text_files(str(tmp_path / "gone.txt")))
+    with pytest.raises(DataError, match=r"^nowhere\.txt is neither in the current folder nor in ") as caught:
+        list(read_text_files("nowhere.txt"))
+    assert "wikisplit" not in str(caught.value)
+    with pytest.raises(DataError, match=r"text\.txt is neither .* prepare --scripts greek"):
+        list(read_text_files("any-script/greek/text.txt"))
     with pytest.raises(DataError, match=r"holds no \.txt"):
         list(read_text_files(str(tmp_path)))
 

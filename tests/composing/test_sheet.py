@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glyphline.alphabet import ALPHABETS
 from glyphline.cli import main
 from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.sentences import read_sentences
@@ -20,6 +21,7 @@ from glyphline.composing.sheet import (
     VERSION,
     Sheet,
     choose_lines,
+    explain_missing_lines,
     load_sheet,
     sheet_from_json,
 )
@@ -140,8 +142,6 @@ def test_lines_to_copy_hold_more_pairs_than_the_first_sentences() -> None:
 
 @pytest.mark.parametrize("language", ["de", "fr", "es", "nl", "it", "pl", "pt", "da", "sv"])
 def test_every_language_has_lines_to_copy_in_the_latin_alphabet(language: str) -> None:
-    from glyphline.alphabet import ALPHABETS
-
     lines = choose_lines(read_sentences(f"built-in:{language}"), ALPHABETS["latin"])
     assert len(lines) == LINE_COUNT and any(not line.isascii() for line in lines) == (language != "nl")
 
@@ -151,6 +151,20 @@ def test_lines_keep_to_the_characters_of_the_sheet() -> None:
     assert choose_lines(["aaa bbb aaa bbb aaa bbb", "a", "ccc aaa bbb aaa"], "ab", length=14) == ("aaa bbb aaa",)
     with pytest.raises(DataError, match=r'language "xx"; .*choices: da, de, en'):
         read_sentences("built-in:xx")
+
+
+@pytest.mark.parametrize(
+    ("sentences", "reason"),
+    [
+        (["aaa bbb aaa", "aaa bbb äää", "ccc bbb äää", "aaa bbb äää"], "the other sentences hold ä c, which the sheet"),
+        (["aaa bbb aaa", "a b"], "the other sentences are shorter than 7 characters"),
+        (["aaa bbb ccc", "a"], "the sentences hold c, which the sheet lacks, or are shorter than 7 characters"),
+        (["".join(map(chr, range(0x3B1, 0x3BF)))], "the sentences hold α β γ δ ε ζ η θ ι κ λ μ and 2 more, which"),
+        (["aaa bbb aaa"], "there are no other sentences"), ([], "there are no other sentences"),
+    ],
+)  # fmt: skip
+def test_why_there_are_few_lines_is_said(sentences: list[str], reason: str) -> None:
+    assert explain_missing_lines(sentences, "ab", length=14).startswith(reason)
 
 
 def test_character_that_no_font_draws_is_named() -> None:
@@ -186,6 +200,29 @@ def test_sheet_that_may_be_printed_is_not_overwritten(tmp_path: Path, capsys: py
     assert "sheet.json holds something else" in capsys.readouterr().err and definition.read_text() == "{}"
 
 
+@pytest.mark.parametrize(("language", "letters"), [("en", ""), ("de", "äöüßÄÖÜ"), ("pl", "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ")])
+def test_sheet_of_a_language_has_its_letters_and_ten_lines(
+    language: str, letters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_sheet("--out", tmp_path / "sheet.pdf", "--language", language, "--copies", 1)
+    sheet, said = load_sheet(tmp_path / "sheet.json"), capsys.readouterr().err
+    english = ALPHABETS["english"].replace(" ", "")
+    assert sheet.characters.startswith(english) and set(letters) <= set(sheet.characters)
+    assert bool(letters) == (len(sheet.characters) > len(english))
+    assert len(sheet.lines) == LINE_COUNT and f"{LINE_COUNT} lines to copy" in said and "of 10 lines" not in said
+    assert not letters or any(set(line) & set(letters) for line in sheet.lines)
+
+
+def test_too_few_lines_and_an_unknown_language_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_sheet("--out", tmp_path / "de.pdf", "--language", "de", "--alphabet", "english", "--copies", 1)
+    said = capsys.readouterr().err
+    assert f"{len(load_sheet(tmp_path / 'de.json').lines)} of 10 lines to copy: the other sentences hold " in said
+    assert "ü" in said and "--sentences text:FILE" in said
+    run_sheet("--out", tmp_path / "xx.pdf", "--language", "xx", code=2)
+    assert 'no language "xx"; choices: da, de' in capsys.readouterr().err
+    assert not (tmp_path / "xx.pdf").exists()
+
+
 def test_letters_that_join_are_said_to_be_of_no_use_as_glyphs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,7 +230,7 @@ def test_letters_that_join_are_said_to_be_of_no_use_as_glyphs(
     out, words = tmp_path / "sheet.pdf", ("--alphabet", "كتاب", "--copies", 1)
     run_sheet("--out", out, *words, code=2)
     said = capsys.readouterr().err
-    assert "4 characters join or combine" in said and "give lines to copy with --sentences" in said
+    assert "4 characters join or combine" in said and "give lines with --sentences" in said
     assert not out.exists()
     run_sheet("--out", out, *words, "--sentences", f"text:{tmp_path / 'lines.txt'}")
     said = capsys.readouterr().err

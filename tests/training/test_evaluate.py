@@ -50,6 +50,12 @@ def truths(evaluation: Evaluation) -> list[str]:
     return [line.truth for line in evaluation.scored_lines]
 
 
+def test_archive_is_no_folder_and_no_recipe_but_to_be_unpacked(reader: LineReader, tmp_path: Path) -> None:
+    (tmp_path / "glyphline-lines.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"glyphline-lines\.zip is an archive: unpack it"):
+        evaluate(str(tmp_path / "glyphline-lines.zip"), reader)
+
+
 def test_every_line_is_scored_once(evaluation: Evaluation, lines_folder: Path) -> None:
     rows = (lines_folder / "labels.tsv").read_text().splitlines()
     assert [f"{line.name}\t{line.truth}" for line in evaluation.scored_lines] == rows

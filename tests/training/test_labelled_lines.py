@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 from glyphline.composing.line_sets import LineSet
 from glyphline.composing.sentences import split_of_text
 from glyphline.errors import DataError, ImageError, RecipeError
-from glyphline.recipe import Recipe, recipe_from
+from glyphline.recipe import LinesRecipe, Recipe, recipe_from
 from glyphline.training import labelled_lines
-from glyphline.training.data import MixedLines, open_lines
+from glyphline.training.data import MAX_NAMED, MixedLines, leave_out_narrow, open_lines
 from glyphline.training.labelled_lines import line_outline, open_labelled_lines
+from glyphline.training.train import train
 
 #: texts as people leave them -> texts as they are learned; one is empty
 TEXTS = {"Cafe\u0301": "Café", " tab\tbed ": "tab bed", "": None, "plain": "plain"}
@@ -164,6 +166,27 @@ def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], mess
         open_labelled_lines(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["glyphline-lines.zip", "lines.tar.gz", "LINES.ZIP"])
+def test_archive_is_to_be_unpacked_first(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=rf"{name} is an archive: unpack it"):
+        open_labelled_lines(tmp_path / name)
+
+
+@pytest.mark.parametrize("below", ["train", "data/train"])
+@pytest.mark.parametrize("write", [labels_tsv, metadata_csv, metadata_jsonl])
+def test_labels_in_a_folder_below_are_pointed_out(below: str, write: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "hf" / below).mkdir(parents=True)
+    write(tmp_path / "hf" / below)
+    (tmp_path / "hf" / "empty").mkdir()
+    with pytest.raises(DataError, match=f"hf holds no labels itself; they lie in .*hf/{below}: give that folder"):
+        open_labelled_lines(tmp_path / "hf")
+    (tmp_path / "hf" / "test").mkdir()
+    write(tmp_path / "hf" / "test")
+    with pytest.raises(DataError, match=r"hf/(data/)?t.* and in .*hf/t.*: give one of these folders"):
+        open_labelled_lines(tmp_path / "hf")
+
+
 def test_line_separators_of_unicode_do_not_divide_a_row(tmp_path: Path) -> None:
     """U+2028 and U+0085 are space in a text, not the end of a row."""
     cv2.imwrite(str(tmp_path / "a.png"), draw_page())
@@ -280,6 +303,61 @@ def test_folder_outside_the_alphabet_and_a_broken_image_are_named(
     (own_lines / "labels.tsv").write_text("1.png\t日本\n", encoding="utf-8")
     with pytest.raises(DataError, match="every line holds characters outside the alphabet"):
         open_lines(recipe.lines, "train", 0)
+
+
+def labelled_recipe(folder: Path, tiny_recipe: Callable[..., Recipe], share: float = 0.5) -> LinesRecipe:
+    labelled = [{"folder": str(folder), "share": share}]
+    return recipe_from({"lines": {**tiny_recipe().to_dict()["lines"], "labelled": labelled}}).lines
+
+
+def test_folded_accents_of_the_learned_lines_are_counted_and_said(
+    own_lines: Path, tiny_recipe: Callable[..., Recipe]
+) -> None:
+    """Those of lines that are left out, or of another split, do not count."""
+    texts = [text for text in ("café", "bébé", "fête", "à bec") if split_of_text(text) == "train"]
+    rows = [f"{k}.png\t{text}\n" for k, text in enumerate((*texts, "é 日"))]
+    (own_lines / "labels.tsv").write_text("".join(rows), encoding="utf-8")
+    recipe = labelled_recipe(own_lines, tiny_recipe)
+    lines = open_lines(recipe, "train", 0)
+    (note,) = [note for note in lines.notes if f"{own_lines}: " in note and "were folded" in note]
+    assert f"'é' to 'e' {''.join(texts).count('é')}" in note and "a wider alphabet" in note
+    (own_lines / "labels.tsv").write_text("0.png\tcab\n")
+    assert not any(f"{own_lines}: " in note and "were folded" in note for note in open_lines(recipe, "train", 0).notes)
+
+
+def test_lines_that_are_too_narrow_for_their_text_are_named_and_never_given(
+    own_lines: Path, tiny_recipe: Callable[..., Recipe]
+) -> None:
+    rows = (own_lines / "labels.tsv").read_text(encoding="utf-8")
+    long_texts = [text for text in (f"{c}abcdefgh" * 12 for c in "abcdefghijkl") if split_of_text(text) == "train"]
+    (own_lines / "labels.tsv").write_text(
+        rows + "".join(f"{k}.png\t{text}\n" for k, text in enumerate(long_texts)), encoding="utf-8"
+    )
+    lines = open_lines(labelled_recipe(own_lines, tiny_recipe), "train", 0)
+    assert set(long_texts) & {lines.text(k) for k in range(400)}
+    notes = leave_out_narrow(lines, lambda width: width // 4)
+    assert notes[0].startswith(f"{own_lines}, 0.png is left out: its image is too narrow for {long_texts[0]!r}")
+    assert len(notes) == MAX_NAMED + 1 and f"{len(long_texts) - MAX_NAMED} more lines" in notes[-1]
+    texts = [lines.text(k) for k in range(400)]
+    assert not set(long_texts) & set(texts) and texts == lines.canonical_batch(range(400))[1]
+    assert leave_out_narrow(lines, lambda width: width // 4) == []
+    assert isinstance(lines, MixedLines)
+    leave_out_narrow(lines, lambda width: 0)  # composed lines take the place of a folder without any
+    assert [lines.text(k) for k in range(50)] == [lines.composed.text(k) for k in range(50)]
+    assert leave_out_narrow(lines.composed, lambda width: 0) == []
+
+
+def test_training_names_narrow_lines_of_both_splits(
+    own_lines: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    texts = {split_of_text(text): text for text in (f"{c}{d}cdefgh" * 12 for c in "abcdefghij" for d in "abcdefghij")}
+    rows = [f"{k}.png\t{texts[split]}\n" for k, split in enumerate(("train", "val", "test"))]
+    (own_lines / "labels.tsv").write_text("".join([*rows, "9.png\tcab\n"]))
+    recipe = dataclasses.replace(tiny_recipe(), lines=labelled_recipe(own_lines, tiny_recipe))
+    said: list[str] = []
+    train(recipe, tmp_path / "run", trackers=("none",), progress=False, report=said.append)
+    named = [note for note in said if "too narrow" in note]
+    assert [text in note for text, note in zip((texts["train"], texts["val"]), named, strict=True)] == [True, True]
 
 
 def test_variation_outside_its_range_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from glyphline.score import bootstrap_interval
 from glyphline.training import verdicts
-from glyphline.training.verdicts import Comparison, TestErrors, compare, describe_verdict, t_quantile
+from glyphline.training.verdicts import Comparison, TestErrors, compare, describe_verdict
 
 LINES = 400
 
@@ -60,11 +60,6 @@ def test_seeds_that_disagree_and_lines_of_one_sentence_widen_the_interval() -> N
     twice = [TestErrors(np.repeat(e.errors, 2), np.repeat(e.lengths, 2)) for e in draw_errors([0.1])]
     alone, grouped = (np.ptp(compare(twice, twice, variants).cer_interval) for variants in (1, 2))
     assert grouped == pytest.approx(alone * 2**0.5, rel=0.1)  # half as many independent lines
-
-
-def test_quantiles_are_those_of_the_tables_of_students_t() -> None:
-    for freedom, quantile in ((1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (10, 2.228), (30, 2.042)):
-        assert t_quantile(freedom) == pytest.approx(quantile, abs=5e-4)
 
 
 def test_interval_over_seeds_is_at_least_that_of_students_t() -> None:

@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glyphline.cli.terminal import print_status, write_output
-from glyphline.errors import DataError, UserError
+from glyphline.errors import DataError, UserError, nearest
 
 if TYPE_CHECKING:
     from glyphline.composing.sheet import Sheet
+
+MORE_LINES = "give lines with --sentences text:FILE, and an --alphabet that has all of their characters"
 
 
 def sheet(
     out: Annotated[Path, typer.Option("--out", "-o", help="PDF to write; its definition goes beside it as .json")],
     alphabet: Annotated[
-        str, typer.Option(help="characters to write: english, latin, digits, another alphabet, or the characters")
-    ] = "english",
+        str | None,
+        typer.Option(
+            help="characters to write: english, latin, digits, another alphabet, or the characters; "
+            "default: english and the letters of the language"
+        ),
+    ] = None,
     language: Annotated[
-        str, typer.Option(help="language of the lines to copy: en, de, fr, es, nl, it, pl, pt, da, sv")
+        str,
+        typer.Option(help="language of the letters and of the lines to copy: en, de, fr, es, nl, it, pl, pt, da, sv"),
     ] = "en",
     sentences: Annotated[
         str | None, typer.Option(help="take the lines to copy from this source instead, such as text:FILE")
@@ -44,19 +51,21 @@ def sheet(
     from glyphline.composing.label_fonts import LabelFonts
     from glyphline.composing.sentences import read_sentences
     from glyphline.composing.shaping import can_join
-    from glyphline.composing.sheet import Sheet, choose_lines
+    from glyphline.composing.sheet import LINE_COUNT, Sheet, choose_lines, explain_missing_lines
     from glyphline.composing.sheet_drawing import render_sheet
 
     if out.suffix.lower() != ".pdf":
         raise UserError(f"{out}: a sheet is a PDF; name it something.pdf")
-    characters = Alphabet.from_name(unicodedata.normalize("NFC", alphabet)).characters.replace(" ", "")
-    lines = choose_lines(read_sentences(sentences or f"built-in:{language}"), characters)
+    given = _alphabet_of(language) if alphabet is None else unicodedata.normalize("NFC", alphabet)
+    characters = Alphabet.from_name(given).characters.replace(" ", "")
+    texts = [unicodedata.normalize("NFC", text) for text in read_sentences(sentences or f"built-in:{language}")]
+    lines = choose_lines(texts, characters)
     definition = Sheet(characters, copies, lines, paper.lower())
     joining = list(filter(can_join, characters))
     if len(joining) == len(characters) and not lines:
         raise UserError(
-            f"{_describe_joining(joining)}, and no sentence consists of these characters: give lines to copy with "
-            "--sentences text:FILE and an --alphabet that has all of their characters"
+            f"{_describe_joining(joining)}, and there are no lines to copy: "
+            f"{explain_missing_lines(texts, characters)}; {MORE_LINES}"
         )
     json_path = out.with_suffix(".json")
     _check_free(out, json_path, definition)
@@ -67,13 +76,26 @@ def sheet(
         f"{out}: sheet {definition.identity:05d}, {definition.page_count} pages, {len(characters)} characters, "
         f"{copies} boxes each, {len(lines)} lines to copy; print it, fill it, and keep {json_path.name}"
     )
-    if not lines:
+    if len(lines) < LINE_COUNT:
         print_status(
-            "no sentence consists of these characters, so there are no lines to copy: give some with --sentences "
-            "text:FILE"
+            f"{len(lines)} of {LINE_COUNT} lines to copy: {explain_missing_lines(texts, characters)}; {MORE_LINES}"
         )
     if joining:
         print_status(f"{_describe_joining(joining)}; readers learn them from copied lines: glyphline adapt --lines")
+
+
+def _alphabet_of(language: str) -> str:
+    """The characters of a sheet for a language: those of English, and its letters beyond ASCII.
+
+    English has none: é is rare in it, and `adapt` draws accents on the letters of a hand. Raises UserError for an
+    unknown language.
+    """
+    from glyphline.alphabet import ALPHABETS
+    from glyphline.reading.recognition.languages import ENGLISH, LANGUAGES
+
+    if language not in LANGUAGES:
+        raise UserError(f'no language "{language}"; {nearest(language, LANGUAGES)}; or give an --alphabet')
+    return ALPHABETS["english"] + (LANGUAGES[language].letters if language != ENGLISH else "")
 
 
 def _describe_joining(characters: Sequence[str]) -> str:

@@ -160,6 +160,29 @@ def data_folder() -> Path:
     return Path(pooch.os_cache("glyphline"))
 
 
+#: folder that recipes of the project name -> what puts the data there, a remedy for messages; {} is the folder in it
+MADE_DATA = {
+    "recipes/fonts": "run `make fonts`",
+    "any-script": "run `python benchmarks/any_script.py prepare --scripts {}`, see docs/any-script.md",
+    "own": "put your images and your text there, see docs/own-characters.md",
+}
+
+
+def how_to_get(path: Path | str) -> str:
+    """What puts the data of a recipe of the project at a path that lies in a folder of MADE_DATA; "" for others.
+
+    >>> how_to_get("fonts/sans"), how_to_get("data/recipes/fonts/hand")
+    ('', 'run `make fonts`')
+    """
+    parts = Path(path).parts
+    for folder, remedy in MADE_DATA.items():
+        names = Path(folder).parts
+        for start in range(len(parts) - len(names)):
+            if parts[start : start + len(names)] == names:
+                return remedy.format(parts[start + len(names)])
+    return ""
+
+
 def _print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 

@@ -82,8 +82,6 @@ PUNCTUATION_MODES: dict[str, Callable[[str], str]] = {"written": detokenise, "st
 
 def _read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 text file, unpacked if its name ends in .gz. Raises DataError if it cannot be read."""
-    if not path.exists():
-        raise DataError(f"{path} is not there: give a text file, or run `glyphline fetch wikisplit`")
     try:
         with (
             gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")

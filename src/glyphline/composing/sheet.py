@@ -41,6 +41,7 @@ MAX_PAGES = VALUES - 1
 MAX_COPIES = 40
 LINE_COUNT = 10  # lines to copy, one page of them
 LINE_LENGTH = 38  # characters of a line to copy: at this x-height, a person needs about 4.5 mm for each
+NAMED_CHARACTERS = 12  # that sentences hold and a sheet lacks, in a message; the others are counted
 
 
 @dataclass(frozen=True)
@@ -219,19 +220,15 @@ def choose_lines(
     and spaces. count: lines, at most. length: characters of a line, at most; a longer sentence is cut between words
     and taken only where too few are short enough.
     Each turn takes the line whose pairs that no chosen line holds yet are the commonest (greedy
-    set cover). Returns fewer lines where there are fewer.
+    set cover). Returns fewer lines where there are fewer, see `explain_missing_lines`.
     """
     allowed = set(characters) | {" "}
     whole: list[str] = []
     shortened: list[str] = []
     for sentence in sentences:
-        words = sentence.split()
-        fits = len(" ".join(words)) <= length
-        while words and len(" ".join(words)) > length:
-            words.pop()
-        line = " ".join(words)
+        line, is_whole = _cut_line(sentence, length)
         if len(line) >= length // 2 and set(line) <= allowed:
-            (whole if fits else shortened).append(line)
+            (whole if is_whole else shortened).append(line)
     candidates = list(dict.fromkeys(whole if len(whole) >= count else whole + shortened))
     pairs_of = {line: {a + b for a, b in pairwise(line) if " " not in a + b} for line in candidates}
     frequency = Counter(a + b for line in candidates for a, b in pairwise(line) if " " not in a + b)
@@ -243,3 +240,36 @@ def choose_lines(
         chosen.append(best)
         covered |= pairs_of[best]
     return tuple(chosen)
+
+
+def explain_missing_lines(
+    sentences: Iterable[str], characters: str, count: int = LINE_COUNT, length: int = LINE_LENGTH
+) -> str:
+    """Say why `choose_lines` with the same arguments chooses fewer than `count` lines: what the other sentences are.
+
+    Up to NAMED_CHARACTERS characters that they hold and that are not in `characters` are named, the commonest first.
+    """
+    allowed = set(characters) | {" "}
+    lines = list(dict.fromkeys(_cut_line(sentence, length)[0] for sentence in sentences))
+    long_enough = [line for line in lines if len(line) >= length // 2]
+    lacking = Counter(c for line in long_enough for c in line if c not in allowed)
+    reasons = []
+    if lacking:
+        named = " ".join(c for c, _ in lacking.most_common(NAMED_CHARACTERS))
+        more = f" and {len(lacking) - NAMED_CHARACTERS} more" if len(lacking) > NAMED_CHARACTERS else ""
+        reasons.append(f"hold {named}{more}, which the sheet lacks")
+    if len(long_enough) < len(lines):
+        reasons.append(f"are shorter than {length // 2} characters")
+    if not reasons:
+        return "there are no other sentences"
+    other = "other " if any(set(line) <= allowed for line in long_enough) else ""
+    return f"the {other}sentences {', or '.join(reasons)}"
+
+
+def _cut_line(sentence: str, length: int) -> tuple[str, bool]:
+    """The words of a sentence that fit a line of `length` characters, and whether they are all of it."""
+    words = sentence.split()
+    is_whole = len(" ".join(words)) <= length
+    while words and len(" ".join(words)) > length:
+        words.pop()
+    return " ".join(words), is_whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ BUCKET_BATCHES = 16  # batches whose lines are sorted by length together, so tha
 MAX_NARROW_LINES = 0.02  # share of the lines that may have too few time steps for their text
 #: of the counter-based random numbers, apart from those of `line_sets`
 _FOLDER_KEY, _LABELLED_KEY, _VARIATION_KEY = 101, 102, 103
+MAX_NAMED = 8  # lines of a folder that are named where they are left out
 CHECKED_LINES = 256  # lines whose time steps are checked before training
 PREFETCHED = 8  # batches that each composing process has ready
 WIDTH_MULTIPLE = 32  # px; the width of a batch is padded to a multiple of it
@@ -61,13 +63,23 @@ def make_batch(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedLine:
+    """A labelled line in the form in which a network takes it."""
+
+    name: str  # see `LabelledLine`
+    image: np.ndarray  # normalized
+    text: str  # in characters of the alphabet
+
+
 class MixedLines:
     """The composed lines of a set, with labelled lines of the recipe's folders in the place of some of them.
 
     Which line stands at an index is a function of the set's seed and the index. A labelled line belongs to the split
     that its text has as a sentence (`split_of_text`), so that no text is in two splits; a folder without a line of the
-    set's split leaves its share to composed lines. Texts are fitted to the alphabet like sentences, but a line that
-    would lose a character is left out, because its image shows it. All images are normalized here and kept in memory;
+    set's split leaves its share to composed lines. Texts are fitted to the alphabet like sentences: accents that it
+    lacks are folded away, and counted in a note. A line that would lose a character is left out, because its image
+    shows it. All images are normalized here and kept in memory;
     those of the split train are changed by `vary` each time, as the recipe says.
     `notes`: sentences about the data, for the user, those of the set among them.
     Raises what `open_labelled_lines` raises, DataError for a folder whose lines all hold characters outside the
@@ -79,40 +91,73 @@ class MixedLines:
         self.alphabet, self.normalization, self.direction = lines.alphabet, lines.normalization, lines.direction
         self.notes: list[str] = lines.notes
         self._folders = [self._load_folder(Path(item.folder)) for item in lines.recipe.labelled]
+        self._divide_shares()
+
+    def _divide_shares(self) -> None:
+        """Give each folder with lines its share of the numbers from 0 to 1; the rest is that of composed lines."""
         shares = [
-            item.share if folder else 0.0 for item, folder in zip(lines.recipe.labelled, self._folders, strict=True)
+            item.share if folder else 0.0 for item, folder in zip(self.recipe.labelled, self._folders, strict=True)
         ]
         self._ends = np.cumsum(shares)
 
-    def _load_folder(self, folder: Path) -> list[tuple[np.ndarray, str]]:
-        """The normalized images and the fitted texts of a folder's lines of this split."""
+    def _load_folder(self, folder: Path) -> list[LoadedLine]:
+        """A folder's lines of this split, normalized and fitted to the alphabet."""
         labelled = open_labelled_lines(folder)
-        fitter = AlphabetFitter(self.alphabet)
         loaded, left_out = [], 0
+        dropped, folded = Counter[str](), Counter[tuple[str, str]]()
         for line in labelled.lines:
-            dropped_before = fitter.counts.total()
+            fitter = AlphabetFitter(self.alphabet)
             text = fitter(line.text).strip()
-            if fitter.counts.total() > dropped_before or not text:
+            if fitter.counts or not text:
                 left_out += 1
+                dropped += fitter.counts
             elif split_of_text(line.text) == self.composed.split:
                 try:
                     image = canonical_line_image(line.image(), self.recipe.height, self.normalization)
                 except ImageError as error:
                     raise ImageError(f"{folder}, {line.name}: {error}") from None
-                loaded.append((image, text))
+                loaded.append(LoadedLine(line.name, image, text))
+                folded += fitter.folded
         if left_out == len(labelled.lines):
             raise DataError(
-                f"{folder}: every line holds characters outside the alphabet ({', '.join(map(repr, fitter.counts))}): "
+                f"{folder}: every line holds characters outside the alphabet ({', '.join(map(repr, dropped))}): "
                 "choose a wider alphabet"
             )
         self.notes += [*labelled.notes, f"{folder}: {len(loaded)} of {len(labelled.lines)} lines are for the "
                        f"{self.composed.split} split ({labelled.kind})"]  # fmt: skip
         if left_out:
-            characters = ", ".join(f"{c!r} {n}" for c, n in fitter.counts.most_common(8))
+            characters = ", ".join(f"{c!r} {n}" for c, n in dropped.most_common(8))
             self.notes.append(
                 f"{folder}: {left_out} lines with characters outside the alphabet are left out: {characters}"
             )
+        self.notes += [
+            f"{folder}: {note}; the images show the former: a wider alphabet learns them"
+            for note in AlphabetFitter(self.alphabet, folded=folded).describe()
+        ]
         return loaded
+
+    def leave_out_narrow(self, steps: Callable[[int], int]) -> list[str]:
+        """Leave out the labelled lines whose image has too few time steps for their text: it may be another image's.
+
+        steps: width of a line in px -> time steps that the network gives. Returns a sentence for each of the first
+        MAX_NAMED lines of a folder, and one for the others.
+        """
+        notes = []
+        for number, item in enumerate(self.recipe.labelled):
+            kept: list[LoadedLine] = []
+            narrow: list[LoadedLine] = []
+            for line in self._folders[number]:
+                is_narrow = needed_steps(self, line.text) > steps(line.image.shape[1])
+                (narrow if is_narrow else kept).append(line)
+            self._folders[number] = kept
+            notes += [
+                f"{item.folder}, {line.name} is left out: its image is too narrow for {line.text!r}"
+                for line in narrow[:MAX_NAMED]
+            ]
+            if len(narrow) > MAX_NAMED:
+                notes.append(f"{item.folder}: {len(narrow) - MAX_NAMED} more lines are left out as too narrow")
+        self._divide_shares()
+        return notes
 
     def _labelled_line(self, index: int) -> tuple[np.ndarray, str, float] | None:
         """The labelled line at an index and the strength of its changes; None where a composed line stands."""
@@ -122,7 +167,8 @@ class MixedLines:
             return None
         folder = self._folders[number]
         variation = self.recipe.labelled[number].variation if self.composed.split == "train" else 0.0
-        return *folder[random_int(self.seed, index, _LABELLED_KEY) % len(folder)], variation
+        line = folder[random_int(self.seed, index, _LABELLED_KEY) % len(folder)]
+        return line.image, line.text, variation
 
     @property
     def pool(self) -> GlyphPool:
@@ -278,6 +324,16 @@ def make_data_loader(lines: Lines, sampler: Sampler[list[int]], workers: int = 0
     )  # fmt: skip
 
 
+def needed_steps(lines: Lines, text: str) -> int:
+    """The time steps that CTC needs at least for a text in the alphabet and the direction of some lines."""
+    return min_ctc_steps(lines.alphabet.encode(to_visual(text, lines.direction)))
+
+
+def leave_out_narrow(lines: Lines, steps: Callable[[int], int]) -> list[str]:
+    """Leave out the labelled lines that are too narrow for their text; see `MixedLines.leave_out_narrow`."""
+    return lines.leave_out_narrow(steps) if isinstance(lines, MixedLines) else []
+
+
 def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = CHECKED_LINES) -> None:
     """Check before training that the first `count` lines of a set have enough time steps for CTC.
 
@@ -287,8 +343,7 @@ def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = CHE
     """
     narrow = []
     for image, text in zip(*lines.canonical_batch(range(count)), strict=True):
-        ids = lines.alphabet.encode(to_visual(text, lines.direction))
-        needed, available = min_ctc_steps(ids), steps(image.shape[1])
+        needed, available = needed_steps(lines, text), steps(image.shape[1])
         if needed > available:
             narrow.append(
                 f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}"

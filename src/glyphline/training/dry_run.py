@@ -37,6 +37,7 @@ from glyphline.training.data import (
     LineBatchSampler,
     Lines,
     check_time_steps,
+    leave_out_narrow,
     make_data_loader,
     open_training_lines,
 )
@@ -169,6 +170,8 @@ def _try_recipe(
         module.load_initial_weights(Path(options.initial_weights), report)
     if distribution.workers > 1:
         share_batch_norms(module.network)
+    for note in leave_out_narrow(lines, module.network.steps):
+        report(note)
     check_time_steps(lines, module.network.steps)
     module.to(device).train()
     optimizer = _optimizer_of(module)

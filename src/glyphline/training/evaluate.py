@@ -16,7 +16,7 @@ from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.recognizers import Recognizer, alphabet_of
 from glyphline.recipe import RECIPE_SUFFIXES, load_recipe
 from glyphline.score import FOLDS, Score, character_error_rate, score
-from glyphline.training.labelled_lines import open_labelled_lines
+from glyphline.training.labelled_lines import is_archive, open_labelled_lines
 
 CHUNK_SIZE = 256  # lines that are held in memory and recognized at a time
 
@@ -71,7 +71,7 @@ def labelled_lines(
     read, RecipeError for a wrong recipe, and what `LineSet` raises.
     """
     path, info = Path(source), recognizer.info
-    if path.is_dir():
+    if path.is_dir() or is_archive(path):
         labelled = open_labelled_lines(path)
         for note in labelled.notes:
             report(note)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -36,6 +37,8 @@ from glyphline.reading.detection.regions import Corners, minimum_area_rectangle
 GROUND_TRUTH = ".gt.txt"
 BINARY_SUFFIXES = (".bin.png", ".nrm.png", ".dew.png")  # ocropus and kraken name binarized line images so
 IMAGE_SUFFIXES = (*SUFFIXES, *BINARY_SUFFIXES)
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+MAX_FOLDERS_BELOW = 3  # that a message names
 TEXT_COLUMNS = ("text", "transcription", "sentence")  # of metadata.csv and metadata.jsonl, the first that is there
 HYPHENS = {"\u00ad": "-", "\u00ac": "-"}  # signs by which ALTO marks a visible hyphen at the end of a line
 JOINERS = "\u200c\u200d"  # they decide how letters join
@@ -67,15 +70,20 @@ def open_labelled_lines(folder: Path) -> LabelledLines:
     """Find out how the lines of a folder are labelled, and read their texts. Images are decoded when they are needed.
 
     A folder with several kinds of labels is read as the first kind in the order of KINDS.
-    Raises DataError for a folder that is missing or of no known kind, for one without a line that has text, and, with
-    the file and the line, for labels that are damaged or name an image that is not there.
+    Raises DataError for a folder that is missing, packed into an archive or of no known kind, for one without a line
+    that has text, and, with the file and the line, for labels that are damaged or name an image that is not there.
     """
+    if is_archive(folder):
+        raise DataError(f"{folder} is an archive: unpack it, and give the folder that holds its labels")
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: give a folder of labelled lines")
     for listing in (_images_in, _root_name):
         listing.cache_clear()  # files may have been added or corrected since the last call
     kind = next((name for name, (recognises, _, _) in KINDS.items() if recognises(folder)), None)
     if kind is None:
+        if below := _labelled_folders_below(folder):
+            remedy = "give that folder" if len(below) == 1 else "give one of these folders"
+            raise DataError(f"{folder} holds no labels itself; they lie in {' and in '.join(below)}: {remedy}")
         kinds = "; ".join(help_text for _, _, help_text in KINDS.values())
         raise DataError(f"{folder} holds no labelled lines that glyphline knows: it needs {kinds}")
     lines, empty = [], []
@@ -88,6 +96,21 @@ def open_labelled_lines(folder: Path) -> LabelledLines:
         raise DataError(f"{folder} holds no line with a text ({kind}): write the texts first")
     notes = (f"{folder}: {len(empty)} lines without text were left out, the first is {empty[0]}",) if empty else ()
     return LabelledLines(kind, tuple(lines), notes)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive of other files by its name, such as the lines that the app gives as a .zip."""
+    return path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def _labelled_folders_below(folder: Path) -> list[str]:
+    """The folders one and two levels below a folder that are of a kind that needs its labels in the folder itself.
+
+    Such as train/ of a data set of Hugging Face. The first MAX_FOLDERS_BELOW of them.
+    """
+    below = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_dir())
+    found = (str(path) for path in below if _has_labels(path) or _metadata_file(path))
+    return list(islice(found, MAX_FOLDERS_BELOW))
 
 
 def clean_text(text: str) -> str:

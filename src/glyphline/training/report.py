@@ -19,7 +19,7 @@ from glyphline.reading.recognition.calibration import calibration_error, reliabi
 from glyphline.score import fold_none, score
 from glyphline.training.calibrate import matches
 from glyphline.training.charts import line_chart
-from glyphline.training.data import open_lines
+from glyphline.training.data import leave_out_narrow, open_lines
 from glyphline.training.network import Network, TorchRecognizer, describe_layers, load_network
 from glyphline.training.runs import (
     BEST_WEIGHTS,
@@ -72,7 +72,7 @@ class RunReport:
     title: str
     validation: Validation | None
     errors: ErrorSummary | None
-    interval: tuple[float, float]  # 95 % bootstrap interval of the CER
+    interval: tuple[float, float]  # 95 % interval of the CER, see `rate_interval`
     reliability: Reliability | None
     length_chart: str
     layers: list[tuple[str, str, tuple[int | str, ...], int]]
@@ -102,6 +102,8 @@ def read_validation_lines(run: Run, network: Network, count: int) -> Validation:
     options = network.recipe.training
     lines = open_lines(network.recipe.lines, "val", options.seed, options.validation_glyphs)
     training_lines = open_lines(network.recipe.lines, "train", options.seed)
+    for each in (lines, training_lines):
+        leave_out_narrow(each, network.steps)  # as the training did, which has named them
     indices = range(min(count, options.validation_lines))
     images, truths = lines.canonical_batch(indices)
     decoded = LineReader(TorchRecognizer(network)).decode_canonical(images)

@@ -23,7 +23,7 @@ from typing import Any
 from glyphline.errors import RecipeError, UserError
 from glyphline.files import write_atomically
 from glyphline.recipe import Recipe, apply_changes, changed_keys, dataclass_from, load_recipe, parse_change, read_yaml
-from glyphline.score import FOLDS, check_fold
+from glyphline.score import FOLDS, check_fold, t_quantile
 from glyphline.training.train import lock_folder
 from glyphline.training.trials import (
     DECODER,
@@ -41,7 +41,6 @@ from glyphline.training.verdicts import (
     count_seeds,
     describe_verdict,
     render_table,
-    t_quantile,
 )
 
 SWEEP_RESULT, SWEEP_TABLE = "sweep.json", "sweep.md"  # file names in the sweep's folder

@@ -47,6 +47,7 @@ from glyphline.training.data import (
     LineBatchSampler,
     Lines,
     check_time_steps,
+    leave_out_narrow,
     make_data_loader,
     open_lines,
     open_training_lines,
@@ -662,6 +663,9 @@ def train(
         module.load_initial_weights(Path(options.initial_weights), report)
     if distribution.workers > 1:
         share_batch_norms(module.network)
+    for each in (lines, validation_lines):
+        for note in leave_out_narrow(each, module.network.steps):
+            report(note)
     check_time_steps(lines, module.network.steps)
     command = command or shlex.join(sys.argv)
     environment = describe_environment()

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glyphline.score import t_quantile
+
 RESAMPLES = 2000
 Interval = tuple[float, float]
 
@@ -105,28 +107,6 @@ def _interval(
     if count > 1:
         seed_width = t_quantile(count - 1) * float(of_seeds.std(ddof=1)) / math.sqrt(count)
     return estimate - math.hypot(estimate - low, seed_width), estimate + math.hypot(high - estimate, seed_width)
-
-
-def t_quantile(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t with `freedom` degrees of freedom, 1 or more.
-
-    By bisection over the finite series of its distribution (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
-    """
-    is_odd = freedom % 2
-
-    def share_within(angle: float) -> float:
-        """The share of the distribution between -x and x, where x = sqrt(freedom) * tan(angle)."""
-        term, total = math.cos(angle) if is_odd else 1.0, 0.0
-        for k in range(freedom // 2):
-            total += term
-            term *= math.cos(angle) ** 2 * (2 * k + 1 + is_odd) / (2 * k + 2 + is_odd)
-        return 2 / math.pi * (angle + math.sin(angle) * total) if is_odd else math.sin(angle) * total
-
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if share_within(middle) < 0.95 else (low, middle)
-    return math.sqrt(freedom) * math.tan(high)
 
 
 def count_seeds(count: int) -> str:

@@ -31,16 +31,20 @@ GLYPHS: dict[str, tuple[Callable[[str], GlyphSource], str]] = {
 
 
 def resolve_path(name: str) -> Path:
-    """Return the path `name` if it exists or is absolute, otherwise the path `name` below the data folder.
+    """Return the path `name` if it exists, otherwise the path `name` below the data folder.
 
-    The result need not exist. Raises DataError when `name` is empty.
+    Raises DataError when `name` is empty, and where neither is there.
     """
-    from glyphline.composing.fetch import data_folder
+    from glyphline.composing.fetch import data_folder, how_to_get
 
     if not name:
         raise DataError("the source names no path: write it after the colon, such as text:notes.txt or fonts:FOLDER")
     path = Path(name).expanduser()
-    return path if path.exists() or path.is_absolute() else data_folder() / path
+    for candidate in (path, data_folder() / path):
+        if candidate.exists():
+            return candidate
+    where = "is not there" if path.is_absolute() else f"is neither in the current folder nor in {data_folder()}"
+    raise DataError(f"{name} {where}: {how_to_get(path) or 'correct the path, or set GLYPHLINE_DATA to its folder'}")
 
 
 def open_glyphs(spec: str) -> GlyphSource:

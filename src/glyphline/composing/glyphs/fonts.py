@@ -48,10 +48,10 @@ class Fonts(GlyphSource):
         # of equal files the first path is kept
         by_checksum = {zlib.crc32(p.read_bytes()): p for p in reversed(paths) if p not in supplements}
         if not by_checksum:
-            raise DataError(
-                f"{folder} holds no fonts ({', '.join(SUFFIXES)}): run `make fonts` if they are those of a recipe, "
-                "otherwise give a folder with font files"
-            )
+            from glyphline.composing.fetch import how_to_get
+
+            remedy = how_to_get(folder) or "give a folder with font files"
+            raise DataError(f"{folder} holds no fonts ({', '.join(SUFFIXES)}): {remedy}")
         fonts = sorted(by_checksum.items())
         held_out = max(1, len(fonts) // 10)
         self._fonts: dict[str, list[tuple[int, Path]]] = {
