@@ -143,7 +143,8 @@ class LinesRecipe:
     start: str = field(
         default="word",
         metadata=_describe(
-            "Start of a line in a sentence above the length limit: head (its first word) or word (a random word)."
+            "Start of a line in a sentence above the length limit: head (its first word), word (a random word) or "
+            "mixed (half of the lines each)."
         ),
     )
     cut: str = field(
@@ -579,7 +580,7 @@ def _validate(recipe: Recipe) -> None:
         "lines.unknown": (lines.unknown, ("replace", "drop", "refuse")),
         "lines.undrawn": (lines.undrawn, ("refuse", "drop")),
         "lines.punctuation": (lines.punctuation, ("written", "stripped")),
-        "lines.start": (lines.start, ("head", "word")),
+        "lines.start": (lines.start, ("head", "word", "mixed")),
         "lines.cut": (lines.cut, ("word", "character")),
         "training.validation_glyphs": (training.validation_glyphs, ("val", "train")),
         "training.precision": (training.precision, ("bf16", "fp32")),

@@ -205,7 +205,7 @@ def test_sentence_in_two_splits_is_detected(emnist_data: Path) -> None:
 LENGTHS = [(1, 1), (1, 4), (4, 48), (10, 10), (32, 32), (200, 400)]
 
 
-@pytest.mark.parametrize("start", ["head", "word"])
+@pytest.mark.parametrize("start", ["head", "word", "mixed"])
 @pytest.mark.parametrize("cut", ["word", "character"])
 @pytest.mark.parametrize("length", LENGTHS)
 def test_text_is_a_part_of_a_sentence_within_the_length_limit(length: tuple[int, int], cut: str, start: str) -> None:
@@ -218,12 +218,27 @@ def test_text_is_a_part_of_a_sentence_within_the_length_limit(length: tuple[int,
         assert not lines.alphabet.unknown_characters(text)
         sentence = lines.texts[lines._sentence_order[i % len(lines.texts)]]
         assert sentence.startswith(text) if start == "head" else text in sentence
-        if start == "word":
+        if start != "head":
             assert f" {text}" in f" {sentence}"  # starts at the start of a word
         if cut == "word" and " " in text:
             assert f"{text} " in f"{sentence} "  # ends at the end of a word
         if length[1] > longest:
-            assert text in all_sentences or start == "word"
+            assert text in all_sentences or start != "head"
+
+
+def test_half_of_mixed_lines_start_at_the_head_of_their_sentence() -> None:
+    recipe = LinesRecipe(sentences=("built-in",), length=(12, 12), start="mixed")
+    mixed, words = LineSet(recipe, "train", 5), LineSet(dataclasses.replace(recipe, start="word"), "train", 5)
+
+    def heads(lines: LineSet) -> float:
+        long = [i for i in range(1500) if len(lines.texts[lines._sentence_order[i % len(lines.texts)]]) > 24]
+        assert len(long) > 100
+        return float(np.mean([
+            lines.texts[lines._sentence_order[i % len(lines.texts)]].startswith(lines.text(i)) for i in long
+        ]))  # fmt: skip
+
+    share = heads(words)  # a random word may be the first
+    assert share < 0.4 and abs(heads(mixed) - (0.5 + share / 2)) < 0.08
 
 
 def test_lengths_are_drawn_uniformly() -> None:

@@ -226,9 +226,12 @@ class LineSet:
         sentence = self.texts[self._sentence_number(index // recipe.variants)]
         low, high = recipe.length
         limit = low + random_int(self.seed, index, _LENGTH_KEY) % (high - low + 1) if high > low else low
-        if recipe.start == "word" and len(sentence) > limit:
+        if recipe.start != "head" and len(sentence) > limit:
+            drawn, is_head = random_int(self.seed, index, _START_KEY), False
+            if recipe.start == "mixed":
+                drawn, is_head = drawn >> 1, bool(drawn & 1)
             starts = [0] + [k + 1 for k, c in enumerate(sentence) if c == " " and k + 1 + low <= len(sentence)]
-            sentence = sentence[starts[random_int(self.seed, index, _START_KEY) % len(starts)] :]
+            sentence = sentence if is_head else sentence[starts[drawn % len(starts)] :]
         if len(sentence) > limit:
             end = sentence.rfind(" ", 0, limit + 1) if recipe.cut == "word" else limit
             sentence = sentence[: end if end > 0 else limit]
