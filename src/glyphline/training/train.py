@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -65,6 +66,7 @@ from glyphline.training.network import (
 from glyphline.training.runs import (
     BEST_WEIGHTS,
     COMMAND_FILE,
+    DAMAGE,
     ENVIRONMENT_FILE,
     LAST_CHECKPOINT,
     PACKAGES_FILE,
@@ -72,6 +74,8 @@ from glyphline.training.runs import (
     RECIPE_HISTORY_FILE,
     RESULT_FILE,
     VALIDATION_FILE,
+    describe_damage,
+    read_recipe_history,
 )
 from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers, TrialInfo
 from glyphline.training.validation import make_validation, read_validation, write_validation
@@ -511,15 +515,16 @@ def _keep_earlier_recipe(folder: Path, recipe: Recipe, completed_epochs: int) ->
 
     recipes.json holds an object for each earlier recipe: file, until_epoch (the epochs trained when it was replaced)
     and changes, the keys that differ in the next recipe -> [earlier value, next value]. Does nothing when the recipes
-    are the same. Raises OSError.
+    are the same. An earlier copy is never replaced. Raises OSError.
     """
     earlier = load_recipe(folder / RECIPE_FILE)
     changes = changed_keys(earlier, recipe)
     if not changes:
         return
     path = folder / RECIPE_HISTORY_FILE
-    history = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    name = f"recipe-{len(history) + 1}.yaml"
+    history = read_recipe_history(path)
+    # the entries do not count the copies: a user may have deleted a damaged recipes.json
+    name = next(name for k in itertools.count(1) if not (folder / (name := f"recipe-{k}.yaml")).exists())
     write_atomically(folder / name, (folder / RECIPE_FILE).read_bytes())
     history.append({"file": name, "until_epoch": completed_epochs, "changes": changes})
     # A kill before recipe.yaml is replaced adds the same entry again, which is harmless.
@@ -570,11 +575,27 @@ def _write_run_description(
 def _check_resumed_recipe(folder: Path, recipe: Recipe, completed_epochs: int, report: Callable[[str], None]) -> None:
     """Check and report what differs between the recipe of a run and the one to resume it with.
 
-    Raises RecipeError as `check_resumable` does, and when the run is already longer than training.epochs.
+    Raises RecipeError as `check_resumable` does, and when the run is already longer than training.epochs; DataError
+    when the recipe of the run cannot be read, or recipes.json, in which a change is noted.
     """
-    earlier, options = load_recipe(folder / RECIPE_FILE), recipe.training
+    options = recipe.training
+    try:
+        earlier = load_recipe(folder / RECIPE_FILE)
+    except RecipeError as error:
+        raise DataError(
+            f"{folder} cannot be resumed without its recipe ({error}): write the recipe that it was trained with to "
+            f"{RECIPE_FILE} there"
+        ) from None
     check_resumable(earlier, recipe)
     changes = changed_keys(earlier, recipe)
+    history_file = folder / RECIPE_HISTORY_FILE
+    try:
+        if changes:
+            read_recipe_history(history_file)
+    except DAMAGE as error:
+        raise DataError(
+            f"{describe_damage(history_file, error)}: delete it, the files recipe-N.yaml beside it stay"
+        ) from None
     if "training.epochs" in changes and options.epochs < completed_epochs:
         raise RecipeError(
             f"training.epochs is {options.epochs}, but {folder} has trained {completed_epochs} epochs: "
@@ -723,8 +744,11 @@ def train(
             sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
             tracker.log_summary({**summary, **sizes})
             validation_file = folder / VALIDATION_FILE
-            if validation_file.exists():  # a run that an older version began has none if no later epoch was better
-                validation = read_validation(validation_file)
-                tracker.log_errors(validation.step, validation.errors())
+            try:
+                if validation_file.exists():  # a run that an older version began has none if no later epoch was better
+                    validation = read_validation(validation_file)
+                    tracker.log_errors(validation.step, validation.errors())
+            except DataError as error:  # of a resumed run without a better epoch; its training is done all the same
+                report(f"the trackers get no errors by character: {error}")
             tracker.log_artifact(int(checkpoints.best_metrics["step"]), folder / BEST_WEIGHTS)
     return result

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from glyphline.errors import MissingPackage
-from glyphline.training.runs import METRICS_FILE, PACKAGES_FILE, flatten_settings
+from glyphline.training.runs import METRICS_FILE, PACKAGES_FILE, flatten_settings, read_metric_rows
 from glyphline.training.trackers.contract import (
     Metrics,
     Prediction,
@@ -30,19 +30,13 @@ class CsvTracker(Tracker):
 
     def start(self, run: RunInfo) -> None:
         self.path = run.folder / METRICS_FILE
-        kept_rows: list[list[str]] = []
-        if self.path.exists() and run.resumed_at:
-            with self.path.open(newline="") as file:
-                kept_rows = [
-                    row
-                    for row in csv.reader(file)
-                    if len(row) == 3 and row[0].isdigit() and int(row[0]) <= run.resumed_at
-                ]
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerows([["step", "name", "value"], *kept_rows])
+        rows = read_metric_rows(self.path)[0] if run.resumed_at and self.path.exists() else []
+        kept_rows = [(step, name, repr(value)) for step, name, value in rows if step <= run.resumed_at]
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("step", "name", "value"), *kept_rows])
 
     def log_metrics(self, step: int, metrics: Metrics) -> None:
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([step, name, repr(float(value))] for name, value in metrics.items())
 
 
