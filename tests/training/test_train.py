@@ -32,10 +32,19 @@ from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import score
 from glyphline.training.data import Batch, make_batch
+from glyphline.training.distribution import Distribution
 from glyphline.training.network import Network, TorchRecognizer, load_network
 from glyphline.training.runs import RESULT_FILE, read_run
 from glyphline.training.trackers import TRACKERS, Metrics, Tracker
-from glyphline.training.train import RUN_LOCK, SCHEDULES, ctc_loss, learning_rate_factor, lock_folder, train
+from glyphline.training.train import (
+    RUN_LOCK,
+    SCHEDULES,
+    ctc_loss,
+    learning_rate_factor,
+    lock_folder,
+    lock_run_folder,
+    train,
+)
 
 TinyRecipe = Callable[..., Recipe]
 EPOCH_STEPS = 10  # optimiser steps of an epoch of the tiny recipe
@@ -452,12 +461,20 @@ def test_folder_of_another_run_is_refused(tiny_recipe: TinyRecipe, finished_run:
     assert times == {path: path.stat().st_mtime_ns for path in finished_run.iterdir()}
 
 
-def test_second_training_in_a_folder_is_refused(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_second_training_in_a_folder_is_refused(tiny_recipe: TinyRecipe, run_copy: Path, workers: int) -> None:
     before = {path: path.read_bytes() for path in run_copy.iterdir() if path.is_file()}
     with lock_folder(run_copy, RUN_LOCK, "trains into"), pytest.raises(UserError, match="another command trains into"):
-        run_training(tiny_recipe(), run_copy, resume=True)
+        run_training(tiny_recipe(), run_copy, resume=True, distribution=Distribution(workers))
     assert before.items() <= {path: path.read_bytes() for path in run_copy.iterdir() if path.is_file()}.items()
     run_training(tiny_recipe(), run_copy, resume=True)  # the lock has been released
+
+
+def test_run_that_another_command_finished_meanwhile_is_not_replaced(run_copy: Path) -> None:
+    with pytest.raises(UserError, match="already holds a run"), lock_run_folder(run_copy, resume=False):
+        pass
+    with lock_run_folder(run_copy, resume=True):
+        pass
 
 
 @pytest.mark.parametrize(

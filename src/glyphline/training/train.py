@@ -552,6 +552,23 @@ def lock_folder(folder: Path, file: str, use: str) -> Iterator[None]:
         lock.release()
 
 
+def check_new_run(folder: Path, resume: bool) -> None:
+    """Raise UserError when a folder holds a run and `resume` is False."""
+    if not resume and any((folder / name).exists() for name in (LAST_CHECKPOINT, RESULT_FILE)):
+        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
+
+
+@contextmanager
+def lock_run_folder(folder: Path, resume: bool) -> Iterator[None]:
+    """Hold the lock of a run folder during the block, for all processes of a training.
+
+    Raises what `lock_folder` raises, and `check_new_run`: another command may have trained since that was asked last.
+    """
+    with lock_folder(folder, RUN_LOCK, "trains into"):
+        check_new_run(folder, resume)
+        yield
+
+
 def _write_run_description(
     folder: Path, recipe: Recipe, command: str, environment: dict[str, str], completed_epochs: int
 ) -> None:
@@ -666,8 +683,7 @@ def train(
     last_checkpoint = folder / LAST_CHECKPOINT
     if resume and not last_checkpoint.exists():
         raise UserError(f"{folder} holds no {LAST_CHECKPOINT} to resume: leave out --resume to start the run")
-    if not resume and (last_checkpoint.exists() or (folder / RESULT_FILE).exists()):
-        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
+    check_new_run(folder, resume)
     completed_epochs, completed_steps = _read_completed_work(last_checkpoint) if resume else (0, 0)
     if resume:
         _check_resumed_recipe(folder, recipe, completed_epochs, report)
@@ -707,8 +723,8 @@ def train(
         callbacks.append(ProgressPrinter(report, options.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with ExitStack() as stack:
-        if distribution.workers == 1:  # the node of one of several could be lost with the lock
-            stack.enter_context(lock_folder(folder, RUN_LOCK, "trains into"))
+        if is_first and distribution.locks_folder:
+            stack.enter_context(lock_run_folder(folder, resume))
         if is_first:
             _write_run_description(folder, recipe, command, environment, completed_epochs)
         stack.enter_context(tracker.track(RunInfo(folder, recipe, command, environment, data, completed_steps, trial)))
