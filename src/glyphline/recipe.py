@@ -693,7 +693,7 @@ def read_yaml(path: str | Path) -> Any:
     except FileNotFoundError:
         available = sorted(str(p) for p in Path("recipes").glob("*.yaml"))
         raise RecipeError(f"no recipe {path}; recipes here: {', '.join(available) or 'none'}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: no UTF-8, or no date
         raise RecipeError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
 
 
@@ -704,7 +704,7 @@ def parse_change(change: str) -> tuple[str, Any]:
         raise RecipeError(f'"{change}" is not a change of the recipe: write key=value, such as training.batch=32')
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise RecipeError(f'"{change}": {value!r} is not a YAML value: check brackets and quotes') from None
 
 

@@ -69,23 +69,46 @@ def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
     ("address", "reason"),
     [("nowhere", "no address of a cluster"), ("ray://host:10001", "no address"), ("127.0.0.1:x", "no address")],
 )
-def test_malformed_address_is_refused(address: str, reason: str) -> None:
+def test_malformed_address_is_refused(address: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=reason), connect(address, 1):
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=reason), connect("auto", 1):
         pass
 
 
-def test_cluster_that_is_gone_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("is_auto", [False, True])
+def test_cluster_that_is_gone_is_reported(
+    is_auto: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_images(tmp_path / "in", ["a.png", "b.png"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address if is_auto else "")
     started = time.monotonic()
-    words = ["read", tmp_path / "in", "--line", "--out", tmp_path / "out", "--cluster", f"127.0.0.1:{port}"]
+    words = ["read", tmp_path / "in", "--line", "--out", tmp_path / "out", "--cluster", "auto" if is_auto else address]
     with pytest.raises(SystemExit) as exit_info:
         main(list(map(str, words)))
     error = capsys.readouterr().err.splitlines()[-1]
-    assert exit_info.value.code == 2 and f"127.0.0.1:{port} does not answer" in error
+    assert exit_info.value.code == 2 and f"{address} does not answer" in error
     assert time.monotonic() - started < 15 and not files_of(tmp_path / "out")
+
+
+@pytest.mark.parametrize("named", ["", "auto"])
+def test_automatic_address_is_that_of_the_last_cluster(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", named)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        monkeypatch.setattr("ray._private.services.find_gcs_addresses", frozenset)
+        monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda folder: address)
+    port = address.partition(":")[2]
+    with pytest.raises(UserError, match=rf"the cluster [\d.]+:{port} does not answer"), connect("auto", 1):
+        pass
+    monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda folder: None)
+    with pytest.raises(UserError, match="this machine belongs to no cluster: give"), connect("auto", 1):
+        pass
 
 
 @pytest.mark.flaky(reruns=1)  # a limit in seconds: a busy machine may hold the process up
@@ -109,10 +132,12 @@ def test_cluster_that_asks_for_a_token_is_joined_with_it_and_says_so_without(tmp
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    join = f"from glyphline.cluster.connection import connect\nwith connect({address!r}, 1):\n    print('joined')"
 
-    def run(**variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", join]
+    join = "import sys\nfrom glyphline.cluster.connection import connect\nwith connect(sys.argv[1], 1): print('joined')"
+    check = "import sys\nfrom glyphline.cluster.connection import _check_answer\n_check_answer(sys.argv[1], True)"
+
+    def run(code: str = join, address: str = address, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, address]
         return subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True)
 
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:  # sockets need short paths
@@ -126,8 +151,10 @@ def test_cluster_that_asks_for_a_token_is_joined_with_it_and_says_so_without(tmp
             while (done := run(RAY_AUTH_MODE="token")).returncode and time.monotonic() < ends:
                 time.sleep(1)
             assert "joined" in done.stdout, done.stderr
-            refused = run()
-            assert refused.returncode and "set RAY_AUTH_MODE=token" in refused.stderr
+            for refused in (run(), run(address="auto", RAY_ADDRESS=address)):
+                assert refused.returncode and "set RAY_AUTH_MODE=token" in refused.stderr
+            found = run(check)  # as where "auto" finds it without RAY_ADDRESS: `ray.init` then sends the token
+            assert found.returncode == 0, found.stderr
         finally:
             head.terminate()
             head.wait(30)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from glyphline.errors import GlyphlineError, RecipeError, UserError
 from glyphline.recipe import Recipe
 from glyphline.training.data import LineBatchSampler
 from glyphline.training.distribution import Distribution, SharedBatchNorm, share_batch_norms
-from glyphline.training.train import train
+from glyphline.training.train import lock_run_folder, train
 from training.conftest import make_tiny_recipe
 
 LOSSES = ("loss", "val_loss")
@@ -153,6 +154,37 @@ def test_two_processes_of_this_machine_train_as_one(recipe: Recipe, single_run: 
 
 
 @pytest.mark.slow
+def test_second_command_is_refused_until_the_first_process_has_died(recipe: Recipe, tmp_path: Path) -> None:
+    endless = replace(recipe, training=replace(recipe.training, epochs=10_000))
+    (tmp_path / "recipe.yaml").write_text(endless.to_yaml())
+    words = [sys.executable, "-m", "glyphline", "train", "recipe.yaml", "--out", "run", "--workers", "2"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    with (tmp_path / "errors").open("w") as errors:
+        first = subprocess.Popen(
+            [*words, "--track", "csv"], cwd=tmp_path, stdout=errors, stderr=errors, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        ends = time.monotonic() + 120
+        while not (tmp_path / "run" / "last.ckpt").exists():
+            assert first.poll() is None and time.monotonic() < ends, (tmp_path / "errors").read_text()
+            time.sleep(0.1)
+        second = subprocess.run(
+            [*words, "--track", "csv", "--resume"], cwd=tmp_path, capture_output=True, text=True, env=environment,
+            timeout=120,
+        )  # fmt: skip
+        assert second.returncode == 2 and second.stderr.count("another command trains into run") == 1, second.stderr
+        assert first.poll() is None
+        first.kill()  # the process of rank 0 alone
+        first.wait()
+        with lock_run_folder(tmp_path / "run", resume=True):
+            pass
+    finally:
+        with suppress(ProcessLookupError):  # the other process may have ended by itself
+            os.killpg(first.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
 def test_two_workers_of_a_cluster_train_as_one(
     two_nodes: Any, recipe: Recipe, single_run: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +198,10 @@ def test_two_workers_of_a_cluster_train_as_one(
     wrong = replace(recipe, training=replace(recipe.training, optimizer="adagrad"))
     with pytest.raises(UserError, match=r'training\.optimizer is "adagrad"'):
         train_on_cluster(wrong, tmp_path / "wrong", two_nodes.address, 2, report=lines.append)
+    locked = tmp_path / "locked"
+    with lock_run_folder(locked, resume=False), pytest.raises(UserError, match="another command trains into"):
+        train_on_cluster(recipe, locked, two_nodes.address, 2)
+    assert [path.name for path in locked.iterdir()] == [".train.lock"]
     with pytest.raises(UserError, match="5 workers are more than the 4 CPUs"):
         train_on_cluster(recipe, tmp_path / "many", two_nodes.address, 5)
 
@@ -181,7 +217,11 @@ def test_interrupted_training_on_a_cluster_says_how_to_continue(two_nodes: Any, 
     while not (tmp_path / "run" / "last.ckpt").exists():
         assert process.poll() is None and time.monotonic() < ends, (tmp_path / "errors").read_text()
         time.sleep(0.1)
+    with pytest.raises(UserError, match="another command trains into"), lock_run_folder(tmp_path / "run", resume=True):
+        pass
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
+    with lock_run_folder(tmp_path / "run", resume=True):
+        pass
     last = (tmp_path / "errors").read_text().splitlines()[-2:]
     assert "continue with --resume" in last[0] and last[1] == "glyphline: interrupted"

@@ -24,7 +24,9 @@ from glyphline.cluster.connection import Connection, watch
 from glyphline.errors import UserError
 from training.conftest import make_tiny_recipe
 
-SECONDS = 40  # until a command has ended: 11 until it is given up, 5 until Ray has closed its connections
+#: until a command has ended, as docs/past-one-machine.md promises: about 8 until the loss is certain, 12 where Ray
+#: cannot be interrupted (each look at a host that is gone takes 3 more), and 5 until Ray has closed its connections
+SECONDS = 30
 
 
 @pytest.fixture
@@ -77,6 +79,7 @@ def test_call_that_cannot_be_interrupted_ends_with_the_process(
     assert codes[0] == 2 and capsys.readouterr().err.startswith("glyphline: the cluster auto was lost (127.0.0.1:")
 
 
+@pytest.mark.flaky(reruns=1)  # a limit in seconds: a busy machine may hold the processes up
 @pytest.mark.slow
 def test_head_node_that_dies_ends_reading_training_and_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from glyphline.cli import main
-from glyphline.errors import DataError, UserError
+from glyphline.errors import UserError
 from glyphline.recipe import Recipe
 from glyphline.training.charts import line_chart, tick_values
-from glyphline.training.report import MAX_BYTES, build_report, read_sweep
+from glyphline.training.report import MAX_BYTES, build_report
 from glyphline.training.runs import differing_settings, find_runs, read_run
 from glyphline.training.train import train
 from glyphline.training.validation import read_validation
@@ -136,8 +136,8 @@ def test_runs_with_different_alphabets_stand_side_by_side(finished_run: Path, ot
     "kept, missing",
     [
         (["recipe.yaml", "command.txt", "environment.json"], ["the result", "the curves", "the network"]),
-        (["recipe.yaml", "metrics.csv", "best.pt", "validation.json"], ["the result"]),
-        (["result.json"], ["the recipe", "the curves", "the network"]),
+        (["recipe.yaml", "metrics.csv", "best.pt", "environment.json"], ["the result", "the command"]),
+        (["result.json"], ["the recipe", "the curves", "the network", "the command", "the environment"]),
     ],
 )
 def test_half_written_run_shows_what_there_is(
@@ -150,15 +150,94 @@ def test_half_written_run_shows_what_there_is(
     assert re.findall(r"Missing: (the \w+)", html) == missing
 
 
-def test_damaged_files_of_a_run_are_named(finished_run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    shutil.copytree(finished_run, folder)
-    (folder / "best.pt").write_bytes(b"no weights")
-    (folder / "validation.json").write_text('{"format_version": 1, "lines"')
-    with (folder / "metrics.csv").open("a") as file:
-        file.write("50,val_lo")
-    html = build_report([folder])
-    assert "Missing: the network" in html and "Missing: the predictions" in html and "CER of the validation" in html
+GARBAGE = bytes(range(256))
+NESTED = b"[" * 200_000
+RESULT = {"steps": 10, "epochs": 1, "best": {"val_cer": 0.1}, "minutes": 1.0}
+#: (file of a run folder, its damaged content, what the report says of it)
+DAMAGED_FILES = [
+    *(
+        (name, content, f"{name} is damaged")
+        for name in ("result.json", "environment.json", "recipes.json", "validation.json")
+        for content in (GARBAGE, b"", b'{"best": {"val', b"[3]", NESTED)
+    ),
+    *(
+        ("result.json", json.dumps(RESULT | change).encode(), "result.json is damaged")
+        for change in (
+            {"best": None}, {"best": {"val_cer": "0.1"}}, {"minutes": "long"}, {"steps": float("inf")},
+            {"epochs": [1]}, {"best": {"epoch": 10**400}}, {"minutes": True},
+        )
+    ),
+    ("result.json", b"{}", "result.json is damaged (&#39;best&#39; is missing)"),
+    ("recipes.json", b'[{"until_epoch": null, "changes": {}}]', "recipes.json is damaged (until_epoch is"),
+    ("recipes.json", b'[{"until_epoch": 1, "changes": {"name": 4}}]', "recipes.json is damaged (name is"),
+    ("recipes.json", b'[{"until_epoch": 1}]', "recipes.json is damaged (&#39;changes&#39; is missing)"),
+    ("command.txt", GARBAGE, "command.txt is damaged"),
+    ("metrics.csv", GARBAGE + b"\n1,a,b\n", "metrics.csv is damaged, unreadable rows: "),
+    (
+        "metrics.csv",
+        b'step,name,value\n10,val_loss,0.5\n20,"val_loss,0.4\n-3,loss,1\n30,val_loss,0.3\n',
+        "metrics.csv is damaged, unreadable rows: 2)",
+    ),
+    (
+        "metrics.csv",
+        b"step,name,value\n900000000000000,val_loss,1e9\n10,epoch,inf\n1" + b"0" * 5000 + b",loss,1\n\n",
+        "metrics.csv is damaged, unreadable rows: 1)",
+    ),
+    *(("recipe.yaml", content, "recipe.yaml") for content in (GARBAGE, b"[", b"- a", b"name: 2024-99-99", b"{" * 700)),
+    ("best.pt", GARBAGE, "the network"),
+    *(
+        (
+            "validation.json",
+            json.dumps({"format_version": 1, "step": 1, "lines": [], "samples": [], **change}).encode(),
+            "validation.json is damaged",
+        )
+        for change in (
+            {"lines": None}, {"lines": ["a"]}, {"step": float("inf")}, {"samples": [["a", "no base64!"]]},
+            {"samples": [["a", "aaaa"]]},
+            {"lines": [{"index": 0, "truth": "ab", "text": "ab", "confidences": [0.5], "picture": ""}]},
+            {"lines": [{"index": 0, "truth": "a", "text": "a", "confidences": [float("nan")], "picture": ""}]},
+        )
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, content, expected", DAMAGED_FILES)
+def test_damaged_file_of_a_run_is_named_and_hides_no_other_run(
+    name: str, content: bytes, expected: str, finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / "damaged", tmp_path / "whole"]
+    for folder in folders:
+        folder.mkdir()
+        for file in ("recipe.yaml", "result.json", "metrics.csv", "command.txt", "environment.json"):
+            shutil.copy(finished_run / file, folder)
+    (folders[0] / name).write_bytes(content)
+    html = build_report(folders)
+    parse(html)
+    assert re.search(rf"Missing: [^<]*{re.escape(expected)}", html)
+    assert html.count('<section id="run-') == 2
+    assert run_main(["runs", str(tmp_path)]) == 0
+    _, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    states = {row[0]: row[-1] for row in rows}
+    # `runs` does not read the weights and the predictions
+    assert (name in states["damaged"]) == (name not in ("best.pt", "validation.json"))
+    assert states["whole"] == "finished"
+
+
+def test_readable_rows_of_damaged_metrics_are_kept(finished_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_run, tmp_path / "run")
+    whole = read_run(finished_run)
+    path = tmp_path / "run" / "metrics.csv"
+    header, *rows = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + rows[0] + GARBAGE + b'\n"\n' + b"".join(rows[1:]) + b"50,val_lo")
+    run = read_run(tmp_path / "run")
+    assert run.metrics == whole.metrics and run.best == whole.best and run.unreadable == ("metrics.csv",)
+    path.write_bytes(header + b"".join(rows) + b"50,val_lo")  # what a kill leaves is no damage
+    assert read_run(tmp_path / "run").unreadable == () and read_run(tmp_path / "run").metrics == whole.metrics
+
+
+def test_published_runs_are_whole() -> None:
+    runs = find_runs(Path(__file__).parents[2] / "benchmarks" / "results")
+    assert runs and not [(run.folder, run.missing) for run in runs if set(run.unreadable) - {"recipe.yaml"}]
 
 
 def test_page_that_grows_too_large_says_what_it_leaves_out(
@@ -252,10 +331,34 @@ def test_published_sweep_is_shown_with_its_differences_and_its_protocol(tmp_path
         assert f"<td>{100 * low:+.2f} to {100 * high:+.2f}</td>" in section
 
 
-def test_damaged_sweep_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "sweep.json").write_text('{"arms": [{}]}')
-    with pytest.raises(DataError, match=r"sweep\.json is no complete sweep"):
-        read_sweep(tmp_path)
+ARM = {"name": "wide", "changes": {"network.layers": 2}, "seeds": [{"seed": 0, "cer": 0.5}], "cer": 0.5}
+
+
+def test_fields_that_a_sweep_lacks_are_empty(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("changes", "seeds", "cer", "cer_interval", "difference", "verdict"))
+    arms = [{"name": "wide"}, ARM | nothing]
+    (tmp_path / "sweep.json").write_text(json.dumps({"arms": arms, "protocol": None, "baseline": None, "name": None}))
+    page = build_report([tmp_path])
+    parse(page)
+    assert page.count('<tr><th scope="row">wide</th>') == 2 and "<h1>Sweep</h1>" in page
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GARBAGE, NESTED, b'{"arms": [{}]}', b"[]", b'{"arms": 3}', b'{"arms": [4]}',
+        *(json.dumps({"arms": [ARM | change]}).encode() for change in (
+            {"changes": "all"}, {"seeds": 1}, {"seeds": [1]}, {"cer": "low"}, {"cer_interval": 0.5},
+            {"cer_interval": [0.5]}, {"difference_interval": [0.1, None]}, {"seeds": [{"stopped_at_epoch": "last"}]},
+        )),
+        *(json.dumps({"arms": [ARM], "protocol": protocol}).encode() for protocol in (3, ["a"], {"rules": 3})),
+    ],
+)  # fmt: skip
+def test_damaged_sweep_is_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sweep.json").write_bytes(content)
+    assert run_main(["report", str(tmp_path), "--out", str(tmp_path / "report.html")]) == 2
+    message = capsys.readouterr().err
+    assert "sweep.json is damaged (" in message and "again" in message and message.count("\n") == 1
 
 
 # --------------------------------------------------------------------------------------------------------- the commands
@@ -268,11 +371,13 @@ def run_main(words: list[str]) -> int:
 
 
 def test_report_of_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "report.html"
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        assert run_main(["report", str(folder), "--out", str(out)]) == 2
+    out, file = tmp_path / "report.html", tmp_path / "recipe.yaml.orig"
+    file.touch()
+    faults = {tmp_path: "holds no run", tmp_path / "nowhere": "does not exist", file: "is a file"}
+    for path, fault in faults.items():
+        assert run_main(["report", str(path), "--out", str(out)]) == 2
         message = capsys.readouterr().err
-        assert message.count("\n") == 1 and str(folder) in message and "glyphline train" in message
+        assert message.count("\n") == 1 and f"{path} {fault}" in message and "glyphline train" in message
     assert not out.exists()
 
 
@@ -320,6 +425,10 @@ def test_settings_that_one_recipe_lacks_differ() -> None:
 def test_ticks_are_a_few_round_numbers_within_the_range(low: float, high: float) -> None:
     ticks = tick_values(low, high)
     assert 3 <= len(ticks) <= 8 and low - 1e-9 <= ticks[0] < ticks[-1] <= high + 1e-9
+
+
+def test_chart_of_one_late_step_is_drawn() -> None:
+    assert 'class="dot curve-0"' in line_chart("t", [("a", [(1e15, 2.0)])], "x")
 
 
 def test_chart_leaves_out_what_is_not_finite_and_thins_long_curves() -> None:

@@ -432,6 +432,9 @@ def test_trial_goes_on_epoch_by_epoch_and_is_measured_as_evaluate_does(short_tri
     other = make_trial(*load_sweep(tmp_path / "sweep.yaml"), "baseline", {}, 0, tmp_path)
     with pytest.raises(UserError, match=r"run of another sweep \(training\.epochs is 2, now 8\)"):
         run_trial(other, 8)
+    (short_trial.folder / "test-1.json").write_text('{"lines": 20}')
+    with pytest.raises(DataError, match=r"test-1\.json is damaged \('errors' is missing\): delete it"):
+        measure_trial(short_trial, 1, recipe, 20)
     (short_trial.folder / "trial.json").write_text("{")
     with pytest.raises(DataError, match=r"trial\.json is damaged"):
         run_trial(short_trial, 2)

@@ -51,6 +51,7 @@ ROOT = Path(__file__).parents[2]
 PREDICTIONS = [
     Prediction(np.zeros((28, 60), np.uint8), "a|b", "a b", 1 / 3),
     Prediction(np.full((28, 7), 255, np.uint8), "", "x", 1.0),
+    *(Prediction(np.full((28, 9 + k), k, np.uint8), "ab", "ab", 0.0) for k in range(14)),  # 16, as training gives
 ]
 
 
@@ -364,14 +365,23 @@ def test_errors_by_length_cover_every_line() -> None:
 
 def test_tensorboard_files_hold_everything_and_no_step_twice(tmp_path: Path, model: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    (tmp_path / "requirements.txt").write_text("numpy==2\n")
     track_run(Trackers(["tensorboard"]), make_run_info(tmp_path), model)
     track_run(Trackers(["tensorboard"]), make_run_info(tmp_path, resumed_at=20), model, 21)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("val_cer")] == [(20, 0.5), (40, 0.5)]
     assert [e.step for e in events.Scalars("loss")] == [1, 21, 60]  # 40, after the first run's checkpoint, is gone
-    assert {"lines/0", "lines/1", "confusions"} <= set(events.Tags()["images"])
-    assert {"run/text_summary", "predictions/text_summary", "summary/text_summary"} <= set(events.Tags()["tensors"])
+    assert {f"lines/{k}" for k in range(len(PREDICTIONS))} | {"confusions"} == set(events.Tags()["images"])
+
+    def read_text(name: str) -> str:
+        return events.Tensors(f"{name}/text_summary")[-1].tensor_proto.string_val[0].decode()
+
+    assert "| training.epochs | 60 |" in read_text("run") and "numpy==2\n" in read_text("run")
+    assert read_text("predictions").splitlines()[2:4] == ["| 0 | a\\|b | a b | 33.3% |", "| 1 |  | x | 100.0% |"]
+    assert "| best_val_cer | 0.5 |" in read_text("summary") and "`best.pt`" in read_text("model")
+    rows = [f"| {character} | {wrong} | {total} |" for character, wrong, total in ERRORS.characters]
+    assert rows and read_text("errors_by_character").splitlines()[2:] == rows
     assert {"cer_of_length/001-001", "cer_of_length/002-002"} <= set(events.Tags()["scalars"])
 
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,10 +32,19 @@ from glyphline.reading.recognition.decoders import GreedyDecoder
 from glyphline.recipe import Recipe, TrainingRecipe, load_recipe
 from glyphline.score import score
 from glyphline.training.data import Batch, make_batch
+from glyphline.training.distribution import Distribution
 from glyphline.training.network import Network, TorchRecognizer, load_network
-from glyphline.training.runs import RESULT_FILE
+from glyphline.training.runs import RESULT_FILE, read_run
 from glyphline.training.trackers import TRACKERS, Metrics, Tracker
-from glyphline.training.train import RUN_LOCK, SCHEDULES, ctc_loss, learning_rate_factor, lock_folder, train
+from glyphline.training.train import (
+    RUN_LOCK,
+    SCHEDULES,
+    ctc_loss,
+    learning_rate_factor,
+    lock_folder,
+    lock_run_folder,
+    train,
+)
 
 TinyRecipe = Callable[..., Recipe]
 EPOCH_STEPS = 10  # optimiser steps of an epoch of the tiny recipe
@@ -451,12 +461,20 @@ def test_folder_of_another_run_is_refused(tiny_recipe: TinyRecipe, finished_run:
     assert times == {path: path.stat().st_mtime_ns for path in finished_run.iterdir()}
 
 
-def test_second_training_in_a_folder_is_refused(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_second_training_in_a_folder_is_refused(tiny_recipe: TinyRecipe, run_copy: Path, workers: int) -> None:
     before = {path: path.read_bytes() for path in run_copy.iterdir() if path.is_file()}
     with lock_folder(run_copy, RUN_LOCK, "trains into"), pytest.raises(UserError, match="another command trains into"):
-        run_training(tiny_recipe(), run_copy, resume=True)
+        run_training(tiny_recipe(), run_copy, resume=True, distribution=Distribution(workers))
     assert before.items() <= {path: path.read_bytes() for path in run_copy.iterdir() if path.is_file()}.items()
     run_training(tiny_recipe(), run_copy, resume=True)  # the lock has been released
+
+
+def test_run_that_another_command_finished_meanwhile_is_not_replaced(run_copy: Path) -> None:
+    with pytest.raises(UserError, match="already holds a run"), lock_run_folder(run_copy, resume=False):
+        pass
+    with lock_run_folder(run_copy, resume=True):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -628,6 +646,60 @@ def test_truncated_checkpoint_is_refused_by_name(tiny_recipe: TinyRecipe, run_co
     (run_copy / "last.ckpt").write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match=r"last\.ckpt"):
         run_training(tiny_recipe(), run_copy, resume=True)
+
+
+@pytest.mark.parametrize(
+    "name, content, reason",
+    [
+        *(
+            ("recipes.json", content, r"recipes\.json is damaged \(.*\): delete it")
+            for content in (b"[{]", b"{}", b"[1]")
+        ),
+        *(("recipe.yaml", content, "without its recipe .*: write the recipe") for content in (b"\xff", b"[", b"a: b")),
+        ("last.ckpt", b"\xff", r"last\.ckpt is not a complete checkpoint"),
+    ],
+)
+def test_damaged_file_that_a_resume_needs_is_one_line_with_the_remedy(
+    name: str, content: bytes, reason: str, tiny_recipe: TinyRecipe, run_copy: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (run_copy / name).write_bytes(content)
+    recipe = tmp_path / "renamed.yaml"
+    recipe.write_text(tiny_recipe(name="renamed").to_yaml())
+    files = {path: path.read_bytes() for path in run_copy.iterdir()}
+    with pytest.raises(SystemExit) as caught:
+        main(["train", str(recipe), "--out", str(run_copy), "--resume", "--track", "csv"])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert caught.value.code == 2 and re.search(rf"^glyphline: .*{reason}", last)
+    assert files == {path: path.read_bytes() for path in run_copy.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        *((name, b"\xff\x00") for name in ("command.txt", "environment.json", "result.json", "validation.json")),
+        ("metrics.csv", b'1,"\xff\n'), ("tracked.json", b'{"tensorboard": 3}'), ("tracked.json", b"[3]"),
+    ],
+)  # fmt: skip
+def test_damaged_file_that_a_resume_does_not_need_is_no_obstacle(
+    name: str, content: bytes, tiny_recipe: TinyRecipe, run_copy: Path
+) -> None:
+    (run_copy / name).write_bytes(content)
+    reports: list[str] = []
+    result = run_training(
+        tiny_recipe(name="renamed"), run_copy, resume=True, trackers=["csv", "tensorboard"], report=reports.append
+    )
+    assert result["epochs"] == 4 and not [line for line in reports if "stopped" in line]
+    assert any("validation.json is damaged" in line for line in reports) == (name == "validation.json")
+    assert read_run(run_copy).result == result
+
+
+def test_copies_of_earlier_recipes_outlive_their_list(tiny_recipe: TinyRecipe, run_copy: Path) -> None:
+    for k, name in enumerate(["first", "second"], 1):
+        run_training(tiny_recipe(name=name), run_copy, resume=True)
+        (run_copy / "recipes.json").unlink()
+        assert (run_copy / f"recipe-{k}.yaml").exists()
+    assert [load_recipe(run_copy / f"recipe-{k}.yaml").name for k in (1, 2)] == ["tiny", "first"]
 
 
 def test_checkpoint_of_an_older_version_is_refused_with_the_remedy(tiny_recipe: TinyRecipe, run_copy: Path) -> None:

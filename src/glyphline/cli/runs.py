@@ -30,6 +30,8 @@ def runs(
     def describe(run: Run) -> tuple[str, ...]:
         best, minutes = run.best, run.result.get("minutes")
         state = "finished" if run.result else "not finished" if best else "no epoch yet"
+        if run.unreadable:
+            state = f"damaged: {', '.join(run.unreadable)}"
         rates = (f"{best[name]:.2%}" if name in best else "-" for name in ("val_cer", "val_wer", "val_exact"))
         return (
             str(run.folder.relative_to(folder)), run.recipe.name if run.recipe else "-", *rates,

@@ -124,9 +124,9 @@ def connect(address: str, workers: int) -> Iterator[Connection]:
     """Connect this process to Ray for the length of the block.
 
     address: "local" starts Ray on this machine with a CPU for each of the `workers` and one for Ray's own tasks.
-    HOST:PORT is a running cluster, of which this machine must be a node. "auto" is the cluster of this machine. A
-    process that is connected already stays connected, whatever the address. Yields a Connection, whose `wait_for` runs
-    what takes long.
+    HOST:PORT is a running cluster, of which this machine must be a node. "auto" is the cluster of RAY_ADDRESS,
+    otherwise the one that `ray start` has started or joined on this machine. A process that is connected already stays
+    connected, whatever the address. Yields a Connection, whose `wait_for` runs what takes long.
     Raises MissingPackage without Ray, UserError when the address is malformed or the cluster does not answer within
     15 s or refuses this process.
     """
@@ -145,7 +145,9 @@ def connect(address: str, workers: int) -> Iterator[Connection]:
         options = {
             "num_cpus": workers + 1, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES
         }  # fmt: skip
-    elif address != "auto":
+    elif address == "auto":
+        _check_answer(*_find_cluster())
+    else:
         _check_answer(address)
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its progress and its advice
     try:
@@ -162,8 +164,23 @@ def connect(address: str, workers: int) -> Iterator[Connection]:
         ray.shutdown()
 
 
-def _check_answer(address: str) -> None:
-    """Raise UserError when no Ray cluster answers at HOST:PORT. Ray itself would try for two minutes."""
+def _find_cluster() -> tuple[str, bool]:
+    """HOST:PORT of the cluster "auto", and whether Ray sends its token there unasked. Raises UserError without any."""
+    if (address := os.environ.get("RAY_ADDRESS", "auto")) not in ("", "auto"):
+        return address, False
+    from ray._private.services import canonicalize_bootstrap_address  # what `ray.init` uses; Ray publishes no function
+
+    try:
+        return canonicalize_bootstrap_address("auto"), True
+    except ConnectionError:
+        raise UserError(f"this machine belongs to no cluster: {ADDRESS_HELP}") from None
+
+
+def _check_answer(address: str, sends_token: bool = False) -> None:
+    """Raise UserError when no Ray cluster answers at HOST:PORT. Ray itself would try for two minutes.
+
+    sends_token: `ray.init` will send the token without RAY_AUTH_MODE, so a cluster that asks for it is an answer.
+    """
     host, _, port = address.rpartition(":")
     if not re.fullmatch(r"[\w.-]+|\[[0-9a-fA-F:]+\]", host) or not port.isdecimal():
         raise UserError(f'"{address}" is no address of a cluster: {ADDRESS_HELP}')
@@ -179,6 +196,8 @@ def _check_answer(address: str) -> None:
         raise UserError(f"the cluster {address} does not answer within {ANSWER_SECONDS} s: {remedy}") from None
     if done.returncode != 0:
         if "AuthenticationError" in done.stderr:  # Ray sends a token to an address only where it is told to
+            if sends_token:
+                return
             raise UserError(
                 f"the cluster {address} asks for its token: copy it from the head node to ~/.ray/auth_token and set "
                 "RAY_AUTH_MODE=token"

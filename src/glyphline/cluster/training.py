@@ -16,7 +16,7 @@ from glyphline.errors import GlyphlineError, UserError
 from glyphline.recipe import Recipe
 from glyphline.training.distribution import Distribution
 from glyphline.training.runs import LAST_CHECKPOINT, RESULT_FILE
-from glyphline.training.train import train
+from glyphline.training.train import check_new_run, lock_run_folder, train
 
 RESTARTS = 3  # times that Ray starts the workers again after one was lost
 LISTEN_SECONDS = 10  # for the last messages of workers
@@ -38,14 +38,13 @@ def train_on_cluster(
     folder: the run folder, which all nodes must share. address: see `connect`. workers: processes that share each
     batch, one CPU each, and one GPU each where the cluster has as many. The other arguments, the files and the numbers
     are those of `training.train.train`. A worker that is lost is replaced RESTARTS times, and training goes on from the
-    last epoch.
+    last epoch. This process holds the lock of the run folder.
     Raises what `connect` and `training.train.train` raise, UserError for more workers than the cluster has CPUs,
     GlyphlineError when the workers were lost too often.
     """
     Distribution(workers).check(recipe.training)
     folder = folder.absolute()
-    if not resume and ((folder / LAST_CHECKPOINT).exists() or (folder / RESULT_FILE).exists()):
-        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
+    check_new_run(folder, resume)
     with connect(address, workers) as cluster:
         import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -68,7 +67,7 @@ def train_on_cluster(
         errors: list[tuple[int, str]] = []
         failure: Exception | None = None
         try:
-            with print_messages(messages, report, errors):
+            with lock_run_folder(folder, resume), print_messages(messages, report, errors):
                 trainer = Trainer(
                     _train_in_worker,
                     train_loop_config=settings,
@@ -122,7 +121,7 @@ def _train_in_worker(settings: dict[str, Any]) -> None:
             command=settings["command"],
             progress=False,
             report=messages.put,
-            distribution=Distribution(place.get_world_size(), rank, options),
+            distribution=Distribution(place.get_world_size(), rank, options, locks_folder=False),
         )
     except GlyphlineError as error:
         if rank == 0:

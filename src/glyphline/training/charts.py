@@ -36,6 +36,11 @@ def _thin(points: Points) -> list[tuple[float, float]]:
     return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
 
 
+def _widen(low: float, high: float) -> float:
+    """The upper end of an axis from `low` that ends at `high` or, where nothing would be left to divide, just above."""
+    return max(high, low + max(1e-9, abs(low) * 1e-9))  # relative too: 1e-9 vanishes beside a large step
+
+
 def _number(value: float, percent: bool) -> str:
     """A number as an axis shows it."""
     return f"{value:.4g}" if not percent else f"{value * 100:.4g} %"
@@ -62,7 +67,7 @@ def line_chart(
         return ""
     xs, ys = zip(*(point for _, _, points in drawn for point in points), strict=True)
     x_low, x_high, y_low, y_high = (0.0, 1.0, 0.0, 1.0) if diagonal else (min(xs), max(xs), min(0.0, *ys), max(ys))
-    x_high, y_high = max(x_high, x_low + 1e-9), max(y_high, y_low + 1e-9)
+    x_high, y_high = _widen(x_low, x_high), _widen(y_low, y_high)
 
     def x(value: float) -> float:
         return LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)

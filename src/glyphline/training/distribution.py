@@ -23,11 +23,14 @@ class Distribution:
     """The processes of a training, and the place of this one among them.
 
     trainer_options: options of Lightning's Trainer that connect the processes: devices, strategy, plugins.
+    locks_folder: whether the process of rank 0 holds the lock of the run folder. Where it may run on another node than
+    the command, the command holds it: a node that is lost would keep it.
     """
 
     workers: int = 1
     rank: int = 0  # of this process, from 0; the process of rank 0 writes the run folder
     trainer_options: dict[str, Any] = field(default_factory=lambda: {"devices": 1})
+    locks_folder: bool = True
 
     def check(self, recipe: TrainingRecipe) -> None:
         """Raise RecipeError when a batch has fewer lines than there are processes."""

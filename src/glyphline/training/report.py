@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -23,11 +22,16 @@ from glyphline.training.data import leave_out_narrow, open_lines
 from glyphline.training.network import Network, TorchRecognizer, describe_layers, load_network
 from glyphline.training.runs import (
     BEST_WEIGHTS,
+    DAMAGE,
     VALIDATION_FILE,
     Run,
+    describe_damage,
     differing_settings,
     is_run,
+    read_json_object,
     read_run,
+    require,
+    require_number,
 )
 from glyphline.training.validation import (
     ErrorSummary,
@@ -39,6 +43,7 @@ from glyphline.training.validation import (
 from glyphline.training.verdicts import format_value
 
 SWEEP_FILE = "sweep.json"
+PROTOCOL_TEXTS = ("rules", "cannot_tell")  # keys of its protocol with lists of sentences
 TEMPLATE = "report.html"
 MAX_BYTES = 3 * 2**20  # of the page; predictions, then the sections of runs are left out beyond it
 PREDICTIONS = 24  # with pictures, of each run
@@ -177,23 +182,47 @@ def _describe_run(folder: Path, line_count: int, report: Callable[[str], None]) 
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """The sweep.json of a sweep folder, completed with empty fields where it lacks some.
+    """What the page shows of the sweep.json of a sweep folder: name, baseline, protocol and arms.
 
-    Raises DataError for a file that is damaged.
+    A field that is missing or null is empty. Raises DataError for a file that is damaged.
     """
     path = folder / SWEEP_FILE
     try:
-        sweep = json.loads(path.read_text(encoding="utf-8"))
-        unmeasured = dict.fromkeys(("cer", "cer_interval", "difference", "difference_interval"))
-        arms = [{"changes": {}, "seeds": [], **unmeasured, "verdict": "", **arm} for arm in sweep["arms"]]
-        for arm in arms:
-            arm["name"] = str(arm["name"])
-            arm["seeds"] = [
-                {"seed": None, "run": None, "cer": None, "stopped_at_epoch": None, **s} for s in arm["seeds"]
-            ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no complete sweep ({type(error).__name__}): run `glyphline sweep` again") from None
-    return {"name": folder.resolve().name, "baseline": "", "protocol": {}, **sweep, "arms": arms}
+        sweep = read_json_object(path)
+        protocol = require(dict, sweep.get("protocol") or {}, "protocol")
+        for key in PROTOCOL_TEXTS:
+            require(list, protocol.get(key) or [], key)
+        return {
+            "name": str(sweep.get("name") or folder.resolve().name), "baseline": str(sweep.get("baseline") or ""),
+            "protocol": protocol, "arms": [_complete_arm(arm) for arm in require(list, sweep["arms"], "arms")],
+        }  # fmt: skip
+    except DAMAGE as error:
+        raise DataError(f"{describe_damage(path, error)}: run `glyphline sweep` again") from None
+
+
+def _complete_arm(arm: dict[str, Any]) -> dict[str, Any]:
+    """An arm of sweep.json with all its fields. Raises one of DAMAGE."""
+
+    def number(values: dict[str, Any], name: str) -> float | None:
+        return None if values.get(name) is None else require_number(values[name], name)
+
+    def interval(name: str) -> tuple[float, float] | None:
+        low, high = require(list, arm.get(name) or [None, None], name)
+        return None if low is None else (require_number(low, name), require_number(high, name))
+
+    return {
+        "name": str(arm["name"]), "changes": require(dict, arm.get("changes") or {}, "changes"),
+        "verdict": str(arm.get("verdict") or ""),
+        **{name: number(arm, name) for name in ("cer", "difference")},
+        **{name: interval(name) for name in ("cer_interval", "difference_interval")},
+        "seeds": [
+            {
+                "seed": seed.get("seed"), "run": seed.get("run"), "cer": number(seed, "cer"),
+                "stopped_at_epoch": number(seed, "stopped_at_epoch"),
+            }
+            for seed in require(list, arm.get("seeds") or [], "seeds")
+        ],
+    }  # fmt: skip
 
 
 def _collect_folders(folders: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Path]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -66,6 +67,7 @@ from glyphline.training.network import (
 from glyphline.training.runs import (
     BEST_WEIGHTS,
     COMMAND_FILE,
+    DAMAGE,
     ENVIRONMENT_FILE,
     LAST_CHECKPOINT,
     PACKAGES_FILE,
@@ -73,6 +75,8 @@ from glyphline.training.runs import (
     RECIPE_HISTORY_FILE,
     RESULT_FILE,
     VALIDATION_FILE,
+    describe_damage,
+    read_recipe_history,
 )
 from glyphline.training.trackers import Metrics, Prediction, RunInfo, Trackers, TrialInfo
 from glyphline.training.validation import make_validation, read_validation, write_validation
@@ -512,15 +516,16 @@ def _keep_earlier_recipe(folder: Path, recipe: Recipe, completed_epochs: int) ->
 
     recipes.json holds an object for each earlier recipe: file, until_epoch (the epochs trained when it was replaced)
     and changes, the keys that differ in the next recipe -> [earlier value, next value]. Does nothing when the recipes
-    are the same. Raises OSError.
+    are the same. An earlier copy is never replaced. Raises OSError.
     """
     earlier = load_recipe(folder / RECIPE_FILE)
     changes = changed_keys(earlier, recipe)
     if not changes:
         return
     path = folder / RECIPE_HISTORY_FILE
-    history = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    name = f"recipe-{len(history) + 1}.yaml"
+    history = read_recipe_history(path)
+    # the entries do not count the copies: a user may have deleted a damaged recipes.json
+    name = next(name for k in itertools.count(1) if not (folder / (name := f"recipe-{k}.yaml")).exists())
     write_atomically(folder / name, (folder / RECIPE_FILE).read_bytes())
     history.append({"file": name, "until_epoch": completed_epochs, "changes": changes})
     # A kill before recipe.yaml is replaced adds the same entry again, which is harmless.
@@ -548,6 +553,23 @@ def lock_folder(folder: Path, file: str, use: str) -> Iterator[None]:
         lock.release()
 
 
+def check_new_run(folder: Path, resume: bool) -> None:
+    """Raise UserError when a folder holds a run and `resume` is False."""
+    if not resume and any((folder / name).exists() for name in (LAST_CHECKPOINT, RESULT_FILE)):
+        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
+
+
+@contextmanager
+def lock_run_folder(folder: Path, resume: bool) -> Iterator[None]:
+    """Hold the lock of a run folder during the block, for all processes of a training.
+
+    Raises what `lock_folder` raises, and `check_new_run`: another command may have trained since that was asked last.
+    """
+    with lock_folder(folder, RUN_LOCK, "trains into"):
+        check_new_run(folder, resume)
+        yield
+
+
 def _write_run_description(
     folder: Path, recipe: Recipe, command: str, environment: dict[str, str], completed_epochs: int
 ) -> None:
@@ -571,11 +593,27 @@ def _write_run_description(
 def _check_resumed_recipe(folder: Path, recipe: Recipe, completed_epochs: int, report: Callable[[str], None]) -> None:
     """Check and report what differs between the recipe of a run and the one to resume it with.
 
-    Raises RecipeError as `check_resumable` does, and when the run is already longer than training.epochs.
+    Raises RecipeError as `check_resumable` does, and when the run is already longer than training.epochs; DataError
+    when the recipe of the run cannot be read, or recipes.json, in which a change is noted.
     """
-    earlier, options = load_recipe(folder / RECIPE_FILE), recipe.training
+    options = recipe.training
+    try:
+        earlier = load_recipe(folder / RECIPE_FILE)
+    except RecipeError as error:
+        raise DataError(
+            f"{folder} cannot be resumed without its recipe ({error}): write the recipe that it was trained with to "
+            f"{RECIPE_FILE} there"
+        ) from None
     check_resumable(earlier, recipe)
     changes = changed_keys(earlier, recipe)
+    history_file = folder / RECIPE_HISTORY_FILE
+    try:
+        if changes:
+            read_recipe_history(history_file)
+    except DAMAGE as error:
+        raise DataError(
+            f"{describe_damage(history_file, error)}: delete it, the files recipe-N.yaml beside it stay"
+        ) from None
     if "training.epochs" in changes and options.epochs < completed_epochs:
         raise RecipeError(
             f"training.epochs is {options.epochs}, but {folder} has trained {completed_epochs} epochs: "
@@ -646,8 +684,7 @@ def train(
     last_checkpoint = folder / LAST_CHECKPOINT
     if resume and not last_checkpoint.exists():
         raise UserError(f"{folder} holds no {LAST_CHECKPOINT} to resume: leave out --resume to start the run")
-    if not resume and (last_checkpoint.exists() or (folder / RESULT_FILE).exists()):
-        raise UserError(f"{folder} already holds a run: continue it with --resume, or choose another folder")
+    check_new_run(folder, resume)
     completed_epochs, completed_steps = _read_completed_work(last_checkpoint) if resume else (0, 0)
     if resume:
         _check_resumed_recipe(folder, recipe, completed_epochs, report)
@@ -690,8 +727,8 @@ def train(
         callbacks.append(ProgressPrinter(report, options.epochs))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with ExitStack() as stack:
-        if distribution.workers == 1:  # the node of one of several could be lost with the lock
-            stack.enter_context(lock_folder(folder, RUN_LOCK, "trains into"))
+        if is_first and distribution.locks_folder:
+            stack.enter_context(lock_run_folder(folder, resume))
         if is_first:
             _write_run_description(folder, recipe, command, environment, completed_epochs)
         stack.enter_context(tracker.track(RunInfo(folder, recipe, command, environment, data, completed_steps, trial)))
@@ -727,8 +764,11 @@ def train(
             sizes = {name: float(value) for name, value in result.items() if isinstance(value, int | float)}
             tracker.log_summary({**summary, **sizes})
             validation_file = folder / VALIDATION_FILE
-            if validation_file.exists():  # a run that an older version began has none if no later epoch was better
-                validation = read_validation(validation_file)
-                tracker.log_errors(validation.step, validation.errors())
+            try:
+                if validation_file.exists():  # a run that an older version began has none if no later epoch was better
+                    validation = read_validation(validation_file)
+                    tracker.log_errors(validation.step, validation.errors())
+            except DataError as error:  # of a resumed run without a better epoch; its training is done all the same
+                report(f"the trackers get no errors by character: {error}")
             tracker.log_artifact(int(checkpoints.best_metrics["step"]), folder / BEST_WEIGHTS)
     return result

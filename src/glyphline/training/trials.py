@@ -24,7 +24,7 @@ from glyphline.recipe import Recipe, changed_keys, load_recipe
 from glyphline.score import FOLDS, edit_distance
 from glyphline.training.evaluate import evaluate
 from glyphline.training.export import open_run
-from glyphline.training.runs import LAST_CHECKPOINT, RECIPE_FILE, RESULT_FILE
+from glyphline.training.runs import DAMAGE, LAST_CHECKPOINT, RECIPE_FILE, RESULT_FILE, describe_damage, read_json_object
 from glyphline.training.trackers import TrialInfo
 from glyphline.training.train import DivergedError, train
 from glyphline.training.verdicts import TestErrors
@@ -95,7 +95,7 @@ def read_progress(trial: Trial) -> TrialProgress:
         rows = {int(epoch): row for epoch, row in saved.get("epochs", {}).items()}
         epochs, diverged = int(result.get("epochs", 0)), str(saved.get("diverged", ""))
         cers, seconds = ({epoch: float(row[key]) for epoch, row in rows.items()} for key in ("cer", "seconds"))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except DAMAGE as error:
         raise DataError(
             f"{trial.folder}: its {RESULT_FILE} or {PROGRESS_FILE} is damaged ({error}): delete this run"
         ) from None
@@ -103,8 +103,8 @@ def read_progress(trial: Trial) -> TrialProgress:
     return TrialProgress(epochs, cers, seconds, finished, diverged)
 
 
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _read_json(path: Path) -> dict[str, Any]:
+    return read_json_object(path) if path.exists() else {}
 
 
 def mean_best_cer(trials: Sequence[Trial], until_epoch: int) -> float:
@@ -166,24 +166,27 @@ def measure_trial(trial: Trial, epoch: int, lines: Path, count: int) -> TestErro
     lines: a recipe file that composes the lines, whatever the trial's seed. They are read as by `glyphline evaluate
     LINES --fold FOLD --decoder greedy`. The result is kept in the run folder. Returns None where training diverged
     before there was any network, and where the trial has gone on without having been measured on these lines at this
-    epoch: its network of that time is gone. Raises what `evaluate` raises.
+    epoch: its network of that time is gone. Raises what `evaluate` raises, and DataError when the kept result is
+    damaged.
     """
     path = trial.folder / f"test-{epoch}.json"
-    saved = _read_json(path)
-    if saved.get("lines") != count:
-        if read_progress(trial).last_epoch > epoch:
-            return None
-        try:
-            recognizer = open_run(trial.folder)
-        except DataError:
-            return None
-        reader = open_line_reader(recognizer, DECODER)
-        result = evaluate(str(lines), reader, decoder=DECODER, fold=trial.fold, count=count)
-        apply_fold = FOLDS[trial.fold][0]
-        pairs = [(apply_fold(line.truth), apply_fold(line.prediction)) for line in result.scored_lines]
-        saved = {
-            "lines": count, "cer": result.score.cer, "errors": [edit_distance(*pair) for pair in pairs],
-            "lengths": [len(truth) for truth, _ in pairs],
-        }  # fmt: skip
-        write_atomically(path, json.dumps(saved).encode())
-    return TestErrors(np.array(saved["errors"], np.int64), np.array(saved["lengths"], np.int64))
+    try:
+        saved = _read_json(path)
+        if saved.get("lines") == count:
+            return TestErrors(np.array(saved["errors"], np.int64), np.array(saved["lengths"], np.int64))
+    except DAMAGE as error:
+        raise DataError(f"{describe_damage(path, error)}: delete it, and the lines are read again") from None
+    if read_progress(trial).last_epoch > epoch:
+        return None
+    try:
+        recognizer = open_run(trial.folder)
+    except DataError:
+        return None
+    reader = open_line_reader(recognizer, DECODER)
+    result = evaluate(str(lines), reader, decoder=DECODER, fold=trial.fold, count=count)
+    apply_fold = FOLDS[trial.fold][0]
+    pairs = [(apply_fold(line.truth), apply_fold(line.prediction)) for line in result.scored_lines]
+    errors, lengths = [edit_distance(*pair) for pair in pairs], [len(truth) for truth, _ in pairs]
+    saved = {"lines": count, "cer": result.score.cer, "errors": errors, "lengths": lengths}
+    write_atomically(path, json.dumps(saved).encode())
+    return TestErrors(np.array(errors, np.int64), np.array(lengths, np.int64))

@@ -21,6 +21,7 @@ from glyphline.errors import DataError
 from glyphline.files import write_atomically
 from glyphline.reading.recognition.decoders import DecodedText
 from glyphline.score import character_error_rate, confusion_pairs, edit_distance, fold_none
+from glyphline.training.runs import DAMAGE, describe_damage, read_json_object
 
 if TYPE_CHECKING:
     from glyphline.training.data import Lines
@@ -138,23 +139,29 @@ def write_validation(validation: Validation, path: Path) -> None:
 def read_validation(path: Path) -> Validation:
     """Read validation.json. Raises DataError for a file that is missing, damaged or of another version."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path)
         if content["format_version"] != FORMAT_VERSION:
             raise DataError(
                 f"{path} has the format {content['format_version']}, this version reads {FORMAT_VERSION}: delete it, "
                 "and the report reads the lines again"
             )
-        lines = tuple(
-            ValidationLine(
-                int(row["index"]), str(row["truth"]), str(row["text"]), tuple(map(float, row["confidences"])),
-                str(row["picture"]),
-            )
-            for row in content["lines"]
-        )  # fmt: skip
-        samples = tuple((str(text), str(picture)) for text, picture in content["samples"])
+        lines = tuple(_read_line(row) for row in content["lines"])
+        samples = tuple((str(text), _require_picture(picture)) for text, picture in content["samples"])
         return Validation(int(content["step"]), lines, samples)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is no complete validation ({type(error).__name__}): delete it, and the report "
-            "reads the lines again"
-        ) from None
+    except DAMAGE as error:
+        raise DataError(f"{describe_damage(path, error)}: delete it, and the report reads the lines again") from None
+
+
+def _read_line(row: dict[str, Any]) -> ValidationLine:
+    """A line of validation.json. Raises one of DAMAGE."""
+    text, confidences = str(row["text"]), tuple(map(float, row["confidences"]))
+    if len(confidences) != len(text) or not all(0 <= confidence <= 1 for confidence in confidences):
+        raise ValueError("confidences do not fit their text")
+    return ValidationLine(int(row["index"]), str(row["truth"]), text, confidences, _require_picture(row["picture"]))
+
+
+def _require_picture(picture: Any) -> str:
+    """A picture as it is, "" or an image in base64. Raises TypeError or ValueError for anything else."""
+    if picture and cv2.imdecode(np.frombuffer(base64.b64decode(picture, validate=True), np.uint8), 0) is None:
+        raise ValueError("a picture cannot be decoded")
+    return str(picture)

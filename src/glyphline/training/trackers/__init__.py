@@ -17,7 +17,7 @@ from typing import Any
 
 from glyphline.errors import GlyphlineError, UserError, nearest
 from glyphline.files import write_atomically
-from glyphline.training.runs import END_RECORDS_FILE, read_json_object
+from glyphline.training.runs import DAMAGE, END_RECORDS_FILE, read_json_object
 from glyphline.training.trackers.contract import (
     Metrics,
     Prediction,
@@ -124,7 +124,11 @@ class Trackers(Tracker):
 
     def start(self, run: RunInfo) -> None:
         self._end_file = run.folder / END_RECORDS_FILE
-        self._end_steps = read_json_object(self._end_file) if run.resumed_at else {}
+        self._end_steps = {}
+        if run.resumed_at:
+            with suppress(*DAMAGE):  # then the records of the end are made again
+                steps = read_json_object(self._end_file)
+                self._end_steps = {name: dict(records) for name, records in steps.items()}
         self._call_each(lambda tracker: tracker.start(run))
 
     def log_metrics(self, step: int, metrics: Metrics) -> None:

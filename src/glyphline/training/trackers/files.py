@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from glyphline.errors import MissingPackage
-from glyphline.training.runs import METRICS_FILE, flatten_settings
+from glyphline.training.runs import METRICS_FILE, PACKAGES_FILE, flatten_settings, read_metric_rows
 from glyphline.training.trackers.contract import (
     Metrics,
     Prediction,
@@ -30,25 +30,20 @@ class CsvTracker(Tracker):
 
     def start(self, run: RunInfo) -> None:
         self.path = run.folder / METRICS_FILE
-        kept_rows: list[list[str]] = []
-        if self.path.exists() and run.resumed_at:
-            with self.path.open(newline="") as file:
-                kept_rows = [
-                    row
-                    for row in csv.reader(file)
-                    if len(row) == 3 and row[0].isdigit() and int(row[0]) <= run.resumed_at
-                ]
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerows([["step", "name", "value"], *kept_rows])
+        rows = read_metric_rows(self.path)[0] if run.resumed_at and self.path.exists() else []
+        kept_rows = [(step, name, repr(value)) for step, name, value in rows if step <= run.resumed_at]
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("step", "name", "value"), *kept_rows])
 
     def log_metrics(self, step: int, metrics: Metrics) -> None:
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([step, name, repr(float(value))] for name, value in metrics.items())
 
 
-def _markdown_cell(text: str) -> str:
-    """A text as a cell of a Markdown table."""
-    return text.replace("|", "\\|")
+def _markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, which TensorBoard draws."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), *cells))
 
 
 class TensorBoardTracker(Tracker):
@@ -68,28 +63,31 @@ class TensorBoardTracker(Tracker):
         )
         names = {"group": run.group, "job type": run.job_type, "tags": ", ".join(run.tags)}
         rows = {**names, **flatten_settings(run.settings)}
-        table = "\n".join(f"| {key} | {_markdown_cell(str(value))} |" for key, value in rows.items())
-        self.writer.add_text("run", f"| setting | value |\n|---|---|\n{table}", run.resumed_at)
+        table = _markdown_table(["setting", "value"], [(key, str(value)) for key, value in rows.items()])
+        packages = run.folder / PACKAGES_FILE
+        listing = f"\n\n```\n{packages.read_text(encoding='utf-8')}```" if packages.is_file() else ""
+        self.writer.add_text("run", table + listing, run.resumed_at)
 
     def log_metrics(self, step: int, metrics: Metrics) -> None:
         for name, value in metrics.items():
             self.writer.add_scalar(name, value, step)
 
     def log_predictions(self, step: int, predictions: Sequence[Prediction]) -> None:
-        table = "| truth | read | CER |\n|---|---|---|\n" + "\n".join(
-            f"| {_markdown_cell(p.truth)} | {_markdown_cell(p.text)} | {p.cer:.1%} |" for p in predictions
-        )
-        self.writer.add_text("predictions", table, step)
-        for k, prediction in enumerate(predictions[:4]):
+        rows = [(str(k), p.truth, p.text, f"{p.cer:.1%}") for k, p in enumerate(predictions)]
+        self.writer.add_text("predictions", _markdown_table(["line", "truth", "read", "CER"], rows), step)
+        for k, prediction in enumerate(predictions):
             self.writer.add_image(f"lines/{k}", prediction.image[None], step)
 
     def log_errors(self, step: int, errors: ErrorSummary) -> None:
         self.writer.add_figure("confusions", draw_confusion_matrix(errors), step)
+        rows = [("space" if c == " " else c, str(wrong), str(total)) for c, wrong, total in errors.characters]
+        table = _markdown_table(["character", "errors", "in the truths"], rows)
+        self.writer.add_text("errors_by_character", table, step)
         self.log_metrics(step, length_metrics(errors))
 
     def log_summary(self, summary: Metrics) -> None:
-        table = "\n".join(f"| {name} | {value:g} |" for name, value in summary.items())
-        self.writer.add_text("summary", f"| figure | value |\n|---|---|\n{table}", int(summary["steps"]))
+        table = _markdown_table(["figure", "value"], [(name, f"{value:g}") for name, value in summary.items()])
+        self.writer.add_text("summary", table, int(summary["steps"]))
 
     def log_artifact(self, step: int, path: Path) -> None:
         self.writer.add_text("model", f"`{path.name}` beside this folder, {path.stat().st_size:,} bytes", step)
