@@ -121,13 +121,13 @@ class Service:
 
     limits: Limits = LIMITS
     access: Access = field(default_factory=Access)
-    model: str = PHOTO
     reader: ReaderProcess = field(default_factory=lambda: ReaderProcess(open_default_reader, LIMITS.read_seconds))
     on_ready: Callable[[], None] = lambda: None
     log: Callable[[dict[str, Any]], None] = log_to_stderr
     authority: bytes | None = None
     picture: Path | None = None
     warms_voices: bool = False
+    model: str = PHOTO
     teacher: Teacher | None = None
     teaching: Steps | None = None  # that runs, or the last one
     reading: Queue = field(init=False)
