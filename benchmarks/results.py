@@ -820,8 +820,12 @@ def format_cluster(results: dict[str, Any]) -> list[str]:
                 for number in (size["core_hours"], size["days_on_16_cores"])
             )
             sizing.append((f"{size['count']:,} {row['unit']}", f"{row['per_core_hour']:,.0f}", hours, days))
-    tenth, whole = results["memory"]["of_a_tenth"], results["memory"]["of_all"]
-    peaks = "; ".join(f"{name.replace('_', ' ')} {tenth[name]:.0f}, {whole[name]:.0f}" for name in whole)
+    peaks = []
+    if memory := results.get("memory"):
+        tenth, whole = memory["of_a_tenth"], memory["of_all"]
+        numbers = "; ".join(f"{name.replace('_', ' ')} {tenth[name]:.0f}, {whole[name]:.0f}" for name in whole)
+        peaks.append(f"""Peak memory in MiB with one actor, for a tenth of the images and for all: {numbers}. The actor
+            is Ray's process, the reading process the one that it starts.""")
     return [
         "## Many images, past one machine",
         f"""Command: `python benchmarks/cluster.py`. {results["images"]:,} composed lines (`--line --model
@@ -832,8 +836,7 @@ def format_cluster(results: dict[str, Any]) -> list[str]:
         {results["overhead"]:.0%} and the longer start. With kills: {format_kills(kills["killed"])} were killed by
         `kill -9`, the command when {kills["done_when_killed"]:,} results were there, and then run again;
         {kills["read_twice"]} of these results were written again.""",
-        f"""Peak memory in MiB with one actor, for a tenth of the images and for all: {peaks}. The actor is Ray's
-        process, the reading process the one that it starts.""",
+        *peaks,
         f"""What it takes, from the speeds of one actor: line images as above; pages are the printed ones of
         `benchmarks/pages.py` in one to three columns, read by the default reader at
         {1 / results["pages"]["pages_per_second"]:.1f} s a page on one core.""",
