@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.alphabet import Alphabet, min_ctc_steps
+from glyphline.alphabet import Alphabet
 from glyphline.composing.glyphs import SPLITS, Folder, open_glyphs
 from glyphline.composing.line_sets import LABELS, LineSet, normalization_of, open_glyph_pool
 from glyphline.composing.sentences import GENERATED_COUNT, is_available, split_of_text
@@ -38,6 +38,7 @@ from glyphline.reading.recognition.recognizers import OnnxRecognizer, bundled_na
 from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, Recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.calibrate import calibrate
+from glyphline.training.data import needed_steps
 from glyphline.training.export import export
 from glyphline.training.labelled_lines import LabelledLine, open_labelled_lines
 from glyphline.training.misfits import find_misfits
@@ -53,7 +54,7 @@ from glyphline.training.network import (
 from glyphline.training.quantize import compress_weights
 from glyphline.training.runs import BEST_WEIGHTS, LAST_CHECKPOINT
 from glyphline.training.train import train
-from glyphline.writing_direction import resolve_direction, to_visual
+from glyphline.writing_direction import resolve_direction
 
 INITIAL_SHARES = (0.75, 0.5, 0.25, 0.0)  # of the old weights in the average
 MAX_COMMON_INCREASE = 0.002  # of everybody's CER, a fraction; one composed line in ten has an error more at most
@@ -364,7 +365,7 @@ def _without_faults(
             report(f"{line.name} is left out: {error}")
             continue
         known = "".join(c for c in line.text if c in alphabet)
-        if min_ctc_steps(alphabet.encode(to_visual(known, direction))) > steps(image.shape[1]):
+        if needed_steps(known, alphabet, direction) > steps(image.shape[1]):
             report(f'{line.name} is left out: its picture is too narrow for "{line.text}"')
             continue
         kept.append(line)

@@ -147,7 +147,7 @@ class MixedLines:
             kept: list[LoadedLine] = []
             narrow: list[LoadedLine] = []
             for line in self._folders[number]:
-                is_narrow = needed_steps(self, line.text) > steps(line.image.shape[1])
+                is_narrow = needed_steps(line.text, self.alphabet, self.direction) > steps(line.image.shape[1])
                 (narrow if is_narrow else kept).append(line)
             self._folders[number] = kept
             notes += [
@@ -324,9 +324,9 @@ def make_data_loader(lines: Lines, sampler: Sampler[list[int]], workers: int = 0
     )  # fmt: skip
 
 
-def needed_steps(lines: Lines, text: str) -> int:
-    """The time steps that CTC needs at least for a text in the alphabet and the direction of some lines."""
-    return min_ctc_steps(lines.alphabet.encode(to_visual(text, lines.direction)))
+def needed_steps(text: str, alphabet: Alphabet, direction: str) -> int:
+    """The time steps that CTC needs at least for a text in characters of an alphabet. direction: ltr or rtl."""
+    return min_ctc_steps(alphabet.encode(to_visual(text, direction)))
 
 
 def leave_out_narrow(lines: Lines, steps: Callable[[int], int]) -> list[str]:
@@ -343,7 +343,7 @@ def check_time_steps(lines: Lines, steps: Callable[[int], int], count: int = CHE
     """
     narrow = []
     for image, text in zip(*lines.canonical_batch(range(count)), strict=True):
-        needed, available = needed_steps(lines, text), steps(image.shape[1])
+        needed, available = needed_steps(text, lines.alphabet, lines.direction), steps(image.shape[1])
         if needed > available:
             narrow.append(
                 f"the line {text[:60]!r} needs {needed} time steps but its {image.shape[1]} px give only {available}"
