@@ -38,7 +38,7 @@ from glyphline.composing.glyphs import Fonts, Glyph, GlyphSource, Strokes
 from glyphline.composing.glyphs.folder import METRICS
 from glyphline.composing.hand import HandFolder
 from glyphline.composing.layouts import GlyphPool
-from glyphline.composing.line_sets import LineSet, write_lines
+from glyphline.composing.line_sets import LineSet, available_lines, write_lines
 from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import Sheet, choose_lines
 from glyphline.composing.sheet_photos import check_page, cut_page, find_page
@@ -47,7 +47,7 @@ from glyphline.files import write_atomically
 from glyphline.reading.lines import open_line_reader
 from glyphline.recipe import LinesRecipe
 from glyphline.score import bootstrap_interval, edit_distance, fold_none, score
-from glyphline.training.adapt import adapt, available_lines
+from glyphline.training.adapt import adapt
 from glyphline.training.evaluate import ScoredLine, evaluate
 from glyphline.training.labelled_lines import open_labelled_lines
 from glyphline.training.network import load_any_network

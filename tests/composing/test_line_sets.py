@@ -24,10 +24,13 @@ from glyphline.composing.glyphs import SPLITS, TILE, Emnist, Strokes, check_disj
 from glyphline.composing.layouts import LAYOUTS, GlyphPool
 from glyphline.composing.line_sets import (
     CHUNK,
+    EMBEDDED_GLYPHS,
+    EMBEDDED_SENTENCES,
     LABELS,
     RECORDS,
     SETTINGS,
     LineSet,
+    available_lines,
     draw_contact_sheet,
     open_layout,
     read_labels,
@@ -36,7 +39,7 @@ from glyphline.composing.line_sets import (
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, UserError
 from glyphline.imaging.documents import load
 from glyphline.imaging.normalization import canonical_line_image
-from glyphline.recipe import GlyphShare, LinesRecipe, recipe_from
+from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, recipe_from
 
 NATURAL = LinesRecipe(length=(3, 12))
 TILES = LinesRecipe(
@@ -719,3 +722,22 @@ def test_test_sentences_have_to_be_among_the_sentences() -> None:
 def test_wrong_sentence_weights_are_refused(weights: list[float], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         recipe_from({"lines": {"sentences": ["built-in"], "sentence_weights": weights}})
+
+
+def test_everybodys_lines_are_composed_of_what_is_on_the_machine(tmp_path: Path) -> None:
+    glyphs = (GlyphShare("strokes", 0.2), GlyphShare(f"fonts:{tmp_path / 'none'}", 0.8))
+    specs = ("built-in", f"text:{tmp_path / 'none.txt'}", "generated:160000")
+    recipe = LinesRecipe(
+        glyphs=glyphs, sentences=specs, sentence_weights=(0.2, 0.5, 0.3), test_sentences=specs[:2],
+        labelled=(LabelledShare("lines", 0.5),),
+    )  # fmt: skip
+    lines, note = available_lines(recipe)
+    assert lines.glyphs == glyphs[:1] and lines.sentences == ("built-in", f"generated:{sentences.GENERATED_COUNT}")
+    assert lines.sentence_weights == (0.2, 0.3) and lines.test_sentences == ("built-in",) and not lines.labelled
+    missing = f"fonts:{tmp_path / 'none'}, text:{tmp_path / 'none.txt'}"
+    assert note == f"everybody's lines are composed without {missing}: not on this machine"
+    lines, _ = available_lines(
+        dataclasses.replace(recipe, glyphs=glyphs[1:], sentences=specs[1:2], sentence_weights=())
+    )
+    assert [share.source for share in lines.glyphs] == [EMBEDDED_GLYPHS]
+    assert lines.sentences == EMBEDDED_SENTENCES

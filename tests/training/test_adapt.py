@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import shutil
@@ -20,10 +19,9 @@ import pytest
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import LABELS, LineSet, write_lines
-from glyphline.composing.sentences import GENERATED_COUNT
 from glyphline.errors import ImageError, UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
-from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, Recipe, recipe_from
+from glyphline.recipe import LinesRecipe, Recipe, recipe_from
 from glyphline.training import adapt as adapting
 from glyphline.training.adapt import FEW_LINES, adapt
 from glyphline.training.labelled_lines import LabelledLine
@@ -147,25 +145,6 @@ def test_characters_that_are_new_to_the_reader_are_named() -> None:
     assert said[1].endswith(": α, β, γ, δ, ε, ζ, η, θ, ι, κ, λ, μ, ν, ξ, ο, π, ρ, ς, σ, τ and 4 more")
     adapting._report_new_characters("english", "english", labelled, said.append)
     assert len(said) == 2
-
-
-def test_everybodys_lines_are_composed_of_what_is_on_the_machine(tmp_path: Path) -> None:
-    glyphs = (GlyphShare("strokes", 0.2), GlyphShare(f"fonts:{tmp_path / 'none'}", 0.8))
-    sentences = ("built-in", f"text:{tmp_path / 'none.txt'}", "generated:160000")
-    recipe = LinesRecipe(
-        glyphs=glyphs, sentences=sentences, sentence_weights=(0.2, 0.5, 0.3), test_sentences=sentences[:2],
-        labelled=(LabelledShare("lines", 0.5),),
-    )  # fmt: skip
-    lines, note = adapting.available_lines(recipe)
-    assert lines.glyphs == glyphs[:1] and lines.sentences == ("built-in", f"generated:{GENERATED_COUNT}")
-    assert lines.sentence_weights == (0.2, 0.3) and lines.test_sentences == ("built-in",) and not lines.labelled
-    missing = f"fonts:{tmp_path / 'none'}, text:{tmp_path / 'none.txt'}"
-    assert note == f"everybody's lines are composed without {missing}: not on this machine"
-    lines, _ = adapting.available_lines(
-        dataclasses.replace(recipe, glyphs=glyphs[1:], sentences=sentences[1:2], sentence_weights=())
-    )
-    assert [share.source for share in lines.glyphs] == [adapting.EMBEDDED_GLYPHS]
-    assert lines.sentences == adapting.EMBEDDED_SENTENCES
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from glyphline.composing.line_sets import LineSet
+from glyphline.composing.line_sets import LineSet, available_lines
 from glyphline.errors import DataError
 from glyphline.imaging.normalization import NORMALIZATIONS, pad_batch
 from glyphline.reading.recognition.recognizers import OnnxRecognizer, open_recognizer
@@ -127,6 +127,19 @@ def test_network_of_lcnet_and_svtr_is_read_back_by_name(tmp_path: Path, bits: in
 def test_bundled_photo_reader_can_be_trained_further() -> None:
     path = Path(str(resources.files("glyphline.models") / "photo.onnx"))
     assert largest_difference(OnnxRecognizer(path), restore_network(path)) < 1e-3
+
+
+@pytest.mark.slow
+def test_bundled_reader_is_restored_without_the_data_of_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLYPHLINE_DATA", str(tmp_path))
+    path = Path(str(resources.files("glyphline.models") / "tiles.onnx"))
+    network = restore_network(path)
+    images, _ = LineSet(available_lines(network.recipe.lines)[0], "val", 7).canonical_batch(range(16))
+    batch, _ = pad_batch(images, 32)
+    best = [reader.log_probs(batch).argmax(-1) for reader in (TorchRecognizer(network), OnnxRecognizer(path))]
+    assert np.mean(best[0] == best[1]) > 0.99  # the file computes with 8 bits
 
 
 def test_file_without_a_weight_is_refused(tmp_path: Path) -> None:

@@ -502,10 +502,13 @@ def test_killed_sweep_goes_on_to_the_same_result(
 @pytest.mark.slow
 def test_sweep_finds_that_a_network_that_hardly_learns_is_not_worth_it(sweep_file: Path, tmp_path: Path) -> None:
     arms = {"blank": {"changes": {"training.learning_rate": 2e-4}}}  # only learns to output blanks
-    changes = {"training.learning_rate": 0.02, "training.epoch_lines": 800, "network.dropout": 0.0}
+    changes = {  # three letters and a wider network, which reads most of them after one epoch
+        "lines.alphabet": " aeo", "network.channels": [8, 16], "network.features": 32, "network.context": "bilstm",
+        "network.dropout": 0.0, "training.epoch_lines": 800, "training.validation_lines": 40,
+    }  # fmt: skip
     settings = {"seeds": 3, "test_lines": 60, "extra_seeds": 0, "rungs": []}
     sweep_file.write_text(yaml.safe_dump({"base": "tiny.yaml", "changes": changes, "arms": arms, **settings}))
-    loaded, base = load_sweep(sweep_file, ["training.epochs=2"])
+    loaded, base = load_sweep(sweep_file, ["training.epochs=1"])
     result = run_sweep(loaded, base, tmp_path / "out", report=ignore)
     blank = arm_of(result, "blank")
     assert blank["verdict"].endswith("points, not worth it") and blank["difference_interval"][0] > 0

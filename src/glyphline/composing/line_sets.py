@@ -38,8 +38,10 @@ from glyphline.composing.layouts import (
 )
 from glyphline.composing.sentences import (
     FEW_SENTENCES,
+    GENERATED_COUNT,
     AlphabetFitter,
     fit_sentences,
+    is_available,
     join_splits,
     sharing,
     split_sentences_by_source,
@@ -48,7 +50,7 @@ from glyphline.composing.shaping import can_join, joined_units
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
-from glyphline.recipe import LinesRecipe
+from glyphline.recipe import GlyphShare, LinesRecipe
 from glyphline.writing_direction import LTR, has_rtl_letters, mirrored, resolve_direction, to_visual
 
 LABELS = "labels.tsv"  # rows of file<TAB>text
@@ -57,6 +59,10 @@ SETTINGS = "compose.json"  # the settings of the lines; a later call continues o
 CHUNK = 64  # lines that a worker composes before it returns their rows
 
 DISK_FULL = (28, 122)  # errno ENOSPC, EDQUOT
+
+#: glyphs and sentences of `available_lines` where those of a recipe are not on this machine
+EMBEDDED_GLYPHS, EMBEDDED_SENTENCES = "derived:strokes", ("built-in", f"generated:{GENERATED_COUNT}")
+GENERATED_KINDS = ("generated", "signs")  # sources of texts that are made up
 
 # Keys of the counter-based random numbers of a set, one for each decision.
 _ORDER_KEY, _START_KEY, _LENGTH_KEY, _CAPITALS_KEY, _LETTER_SPACED_KEY, _SOURCE_KEY, _SENTENCE_KEY = range(1, 8)
@@ -338,6 +344,40 @@ def normalization_of(recipe: LinesRecipe) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- to disk
+
+
+def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
+    """The lines of a reader's recipe without what is not on this machine, and a sentence that says what this is.
+
+    Where no glyphs or no sentences are left, those that are part of glyphline take their place. Labelled lines are left
+    out: they are in the folders of another training.
+    """
+    kept, missing = [], []
+    for share in lines.glyphs:
+        try:
+            open_glyphs(share.source).count("a", "train")  # some sources open their files only now
+            kept.append(share)
+        except (GlyphlineError, OSError):
+            missing.append(share.source)
+    weights = lines.sentence_weights or (1.0,) * len(lines.sentences)
+    sentences = []
+    for spec, weight in zip(lines.sentences, weights, strict=True):
+        kind = spec.partition(":")[0]
+        if kind in GENERATED_KINDS:  # fewer than for a training of hours: they take longest to prepare
+            sentences.append((f"{kind}:{GENERATED_COUNT}", weight))
+        elif is_available(spec):
+            sentences.append((spec, weight))
+        else:
+            missing.append(spec)
+    sentences = sentences or [(spec, 1.0) for spec in EMBEDDED_SENTENCES]
+    note = f"everybody's lines are composed without {', '.join(missing)}: not on this machine" if missing else ""
+    common = dataclasses.replace(
+        lines, glyphs=tuple(kept) or (GlyphShare(EMBEDDED_GLYPHS),), sentences=tuple(spec for spec, _ in sentences),
+        sentence_weights=tuple(weight for _, weight in sentences),
+        test_sentences=tuple(spec for spec in lines.test_sentences if spec in dict(sentences)), labelled=(),
+        undrawn="drop",
+    )  # fmt: skip
+    return common, note
 
 
 def _write_chunk(lines: LineSet, out: Path, start: int, end: int, boxes: bool) -> Rows:

@@ -27,9 +27,9 @@ import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.glyphs import SPLITS, Folder, open_glyphs
-from glyphline.composing.line_sets import LABELS, LineSet, normalization_of, open_glyph_pool
-from glyphline.composing.sentences import GENERATED_COUNT, is_available, split_of_text
-from glyphline.errors import GlyphlineError, ImageError, UserError
+from glyphline.composing.line_sets import LABELS, LineSet, available_lines, normalization_of, open_glyph_pool
+from glyphline.composing.sentences import split_of_text
+from glyphline.errors import ImageError, UserError
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader, open_line_reader
@@ -69,9 +69,6 @@ COMMON_LINES = 200  # everybody's lines that choose the share of the old weights
 CALIBRATION_LINES = 200
 EPOCH_LINES, BATCH, PARTS = 256, 32, 2
 LEARNING_RATE = 2e-4
-#: glyphs and sentences for everybody's lines where those of the reader's recipe are not on this machine
-EMBEDDED_GLYPHS, EMBEDDED_SENTENCES = "derived:strokes", ("built-in", f"generated:{GENERATED_COUNT}")
-GENERATED_KINDS = ("generated", "signs")  # sources of texts that are made up
 COMMON_WORSE = "it reads everybody's lines worse"
 STATE_FILE, CANDIDATE = "adapt.json", "adapted.onnx"
 
@@ -267,40 +264,6 @@ def _fingerprint(network: Network, glyphs: Sequence[str], labelled: Sequence[Lab
         except ImageError:
             continue  # it is left out
     return checksum
-
-
-def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
-    """The lines of a reader's recipe without what is not on this machine, and a sentence that says what this is.
-
-    Where no glyphs or no sentences are left, those that are part of glyphline take their place. Labelled lines are left
-    out: they are in the folders of another training.
-    """
-    kept, missing = [], []
-    for share in lines.glyphs:
-        try:
-            open_glyphs(share.source).count("a", "train")  # some sources open their files only now
-            kept.append(share)
-        except (GlyphlineError, OSError):
-            missing.append(share.source)
-    weights = lines.sentence_weights or (1.0,) * len(lines.sentences)
-    sentences = []
-    for spec, weight in zip(lines.sentences, weights, strict=True):
-        kind = spec.partition(":")[0]
-        if kind in GENERATED_KINDS:  # fewer than for a training of hours: they take longest to prepare
-            sentences.append((f"{kind}:{GENERATED_COUNT}", weight))
-        elif is_available(spec):
-            sentences.append((spec, weight))
-        else:
-            missing.append(spec)
-    sentences = sentences or [(spec, 1.0) for spec in EMBEDDED_SENTENCES]
-    note = f"everybody's lines are composed without {', '.join(missing)}: not on this machine" if missing else ""
-    common = dataclasses.replace(
-        lines, glyphs=tuple(kept) or (GlyphShare(EMBEDDED_GLYPHS),), sentences=tuple(spec for spec, _ in sentences),
-        sentence_weights=tuple(weight for _, weight in sentences),
-        test_sentences=tuple(spec for spec in lines.test_sentences if spec in dict(sentences)), labelled=(),
-        undrawn="drop",
-    )  # fmt: skip
-    return common, note
 
 
 def _report_new_characters(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from glyphline.composing.line_sets import LineSet
+from glyphline.composing.line_sets import LineSet, available_lines
 from glyphline.errors import DataError
 from glyphline.imaging.normalization import pad_batch
 from glyphline.reading.lines import LIMITS
@@ -41,7 +41,8 @@ def restore_network(path: Path) -> Network:
 
     path: a file of `glyphline export` of the encoder lcnet and the context svtr, also with its weights alone in 8 bits;
     or of conv and bilstm, with or without --int8. For the latter STATISTICS_LINES lines of the recipe in the file are
-    composed, so it needs that recipe's glyphs and sentences.
+    composed, of what `available_lines` finds of its glyphs and sentences: other lines change the outputs in training
+    mode slightly, and not in evaluation.
     Raises DataError for a file without a recipe or with another encoder or context, and what composing raises.
     """
     import onnx
@@ -84,7 +85,7 @@ def restore_network(path: Path) -> Network:
         centred = values.astype(np.float32) - zero_point.astype(np.float32).reshape(shape)
         return np.asarray(centred * scale.reshape(shape), np.float32)
 
-    lines = LineSet(recipe.lines, "train", recipe.training.seed)
+    lines = LineSet(available_lines(recipe.lines)[0], "train", recipe.training.seed)
     images, _ = lines.canonical_batch(range(STATISTICS_LINES))
     batch = torch.from_numpy(pad_batch(images, LIMITS.width_multiple)[0]).float().div(255).unsqueeze(1)
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -198,20 +199,24 @@ def _restore_convolutions(encoder: ConvEncoder, folded: list[tuple[Weights, Weig
     """Set convolutions and normalizations from folded weights and biases.
 
     The normalization of a layer gets the mean and the variance of its input on the batch, and the scale and shift that
-    undo them. A layer is measured after the layers before it are set.
+    undo them. One pass sets all layers: each when its input, which the layers before it give, is there.
     """
+    hooks = []
     for (convolution, norm), (weight, bias) in zip(_normalized_convolutions(encoder), folded, strict=True):
         convolution.weight.copy_(torch.from_numpy(weight))
-        measured: list[torch.Tensor] = []
-        hook = convolution.register_forward_hook(lambda _module, _inputs, output, kept=measured: kept.append(output))
-        encoder(batch)
+
+        def set_from_input(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor], *, bias: Weights = bias) -> None:
+            variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
+            assert norm.running_mean is not None and norm.running_var is not None
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.copy_(torch.from_numpy(bias) + mean)
+
+        hooks.append(norm.register_forward_pre_hook(set_from_input))
+    encoder(batch)
+    for hook in hooks:
         hook.remove()
-        variance, mean = torch.var_mean(measured[0].float(), dim=(0, 2, 3), correction=0)
-        assert norm.running_mean is not None and norm.running_var is not None
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.copy_(torch.from_numpy(bias) + mean)
 
 
 def _restore_lstm(lstm: Any, node: Any, initializers: dict[str, npt.NDArray[Any]]) -> None:
