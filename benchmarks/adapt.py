@@ -1,7 +1,7 @@
 """Adapts the reader to simulated hands, and counts what each has gained: by glyphs, by 20 labelled lines, by both.
 
-    make fonts && python benchmarks/adapt.py [--hands 12] [--minutes 10]    # writes benchmarks/results/adapt.json
-    python benchmarks/adapt.py --writers                                    # real writers, into the same file
+    make fonts && python benchmarks/adapt.py [--hands 12] [--minutes 10] [--ways both glyphs lines]
+    python benchmarks/adapt.py --writers    # real writers; both write benchmarks/results/adapt.json
 
 A hand is a font of recipes/fonts/held-out or held-out-hands, which no training has seen: upright, or slanted and drawn
 narrower or wider; each character is bent in VARIANTS ways, in others for the test than for what teaches. Fonts that
@@ -10,9 +10,10 @@ learned. Its glyphs are cut out of a sheet that is filled and photographed by si
 (tests/composing/simulated_sheets.py). Its labelled lines and its TEST_LINES test lines are composed, with pen, paper
 and camera; their sentences differ. The hands whose SELECTION_LINES, lines apart from these, the reader reads worst are
 taken. What is measured is written at once and not measured again: an interrupted run goes on, on another machine too,
-and deleting RESULTS begins anew. Errors are those of the reader with its language models, with case, as
-`glyphline evaluate` counts them. Everybody's lines are COMMON_LINES composed as the reader's recipe says, of a seed
-that `adapt` does not use, and the clean lines of the photographs.
+and deleting RESULTS begins anew. All is measured on as many cores; two processes may measure different ways beside each
+other, each with its own --work and on its own core: `taskset -c 0 python benchmarks/adapt.py ...`. Errors are those of
+the reader with its language models, with case, as `glyphline evaluate` counts them. Everybody's lines are COMMON_LINES
+composed as the reader's recipe says, of a seed that `adapt` does not use, and the clean lines of the photographs.
 
 A real writer is one of $GLYPHLINE_DATA/photos/manifest.tsv with WRITER_LINES clean lines or more. Each half of the
 lines is read by a reader that is adapted to the other half (`--held-out 0`: nothing of it measures).
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import zlib
 from collections import defaultdict
@@ -271,7 +273,8 @@ def adapt_hand(
 
 
 def summarize(rows: Sequence[dict[str, Any]], way: str) -> dict[str, Any]:
-    """The mean error of hands before and after one of WAYS."""
+    """The mean error before and after one of WAYS, of the hands that it was measured for."""
+    rows = [row for row in rows if way in row]
     before, after = ([row[key]["cer"] for row in rows] for key in ("before", way))
     return {
         "hands": len(rows), "before": float(np.mean(before)), "cer": float(np.mean(after)),
@@ -280,6 +283,13 @@ def summarize(rows: Sequence[dict[str, Any]], way: str) -> dict[str, Any]:
 
 
 def save(results: dict[str, Any]) -> None:
+    """Write RESULTS, with the ways that another process has measured meanwhile."""
+    written = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    others = {row["hand"]: row for row in written.get("hands", [])}
+    rows = results.get("hands", [])
+    for row in rows:
+        row.update({way: others[row["hand"]][way] for way in WAYS if way in others.get(row["hand"], {})} | row)
+    results["means"] = {way: summarize(rows, way) for way in WAYS if any(way in row for row in rows)}
     write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
 
 
@@ -327,12 +337,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hands", type=int, default=12, help="hands that the reader reads worst")
     parser.add_argument("--minutes", type=float, default=10, help="of each adaptation")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS, help="what the hands are adapted with")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "hands", help="folder of hands and readers")
     parser.add_argument("--writers", action="store_true", help="adapt to the real writers instead")
     args = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    if results.setdefault("minutes", args.minutes) != args.minutes:
-        raise SystemExit(f"{RESULTS} holds adaptations of {results['minutes']:g} minutes: delete it to begin anew")
+    settings = {"minutes": args.minutes, "cores": len(os.sched_getaffinity(0))}
+    for name, value in settings.items():
+        if results.setdefault(name, value) != value:
+            raise SystemExit(f"{RESULTS} holds adaptations with {results[name]:g} {name}: delete it to begin anew")
     if args.writers:
         done = {row["writer"]: row for row in results.get("writers", [])}
         for name, lines in lines_of_writers().items():
@@ -343,12 +356,10 @@ def main() -> None:
     common = write_common_lines(args.work / "common")
     before = read_common_lines(MODEL, common)
     hands = choose_hands(open_hands(args.work), args.hands, results)
-    for way in WAYS:
+    for way in args.ways:
         for hand, row in zip(hands, results["hands"], strict=True):
             if way not in row:
                 row[way] = adapt_hand(hand, way, args.minutes, common, before)
-            measured = [row for row in results["hands"] if way in row]
-            results.setdefault("means", {})[way] = summarize(measured, way)
             save(results)
             print(f"{hand.name}, {way}: CER {row['before']['cer']:.1%} -> {row[way]['cer']:.1%}", flush=True)
         print(f"{way}: {results['means'][way]}")

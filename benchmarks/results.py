@@ -523,8 +523,9 @@ def format_adapt(results: dict[str, Any]) -> list[str]:
         kept = [row[way]["common"] for row in hands for way in measured if "common" in row.get(way, {})]
         paragraphs += [
             f"""Command: `python benchmarks/adapt.py --hands {len(hands)} --minutes {results["minutes"]:g}`, which
-            states the data. CER, with 95 % intervals, of the simulated hands that `photo` reads worst, before and after
-            `glyphline adapt` with the glyphs of a sheet, with 20 labelled lines, and with both. {len(kept)} of
+            states the data, on {results["cores"]} core{"s" * (results["cores"] > 1)}. CER, with 95 % intervals, of the
+            simulated hands that `photo` reads worst, before and after `glyphline adapt` with the glyphs of a sheet,
+            with 20 labelled lines, and with both. {len(kept)} of
             {sum(means[way]["hands"] for way in measured)} adapted readers were kept; in the others the old one
             goes on.""",
             format_table(("hand", "before", *(ways[way] for way in measured)), rows),
