@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
 
+from glyphline.alphabet import Alphabet
 from glyphline.composing.glyphs import (
     ALL,
     GLYPHS,
@@ -498,6 +499,18 @@ def test_real_emnist_passes_check_disjoint(shared_data: Path, split: str) -> Non
 
 
 # ---------------------------------------------------------------------- fonts
+
+
+def test_fonts_of_the_package_draw_the_latin_alphabet_in_every_split() -> None:
+    source = open_glyphs("fonts:built-in")
+    assert isinstance(source, Fonts) and source.name == "fonts:built-in"
+    letters = [c for c in Alphabet.from_name("latin").characters if c.isalpha()]
+    for split in SPLITS:
+        assert all(source.count(c, split) for c in letters)
+    licence = (source.folder / "LICENSE.txt").read_text(encoding="utf-8")
+    names = {path.name.split("-latin-")[0] for path in source.folder.glob("*.woff2")}
+    assert len(names) == 45 and all(f"\n{name}\n" in licence for name in names)
+    check_disjoint(source)
 
 
 def test_font_coverage_matches_the_character_map(six_fonts: Path) -> None:

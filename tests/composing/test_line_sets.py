@@ -24,6 +24,7 @@ from glyphline.composing.glyphs import SPLITS, TILE, Emnist, Strokes, check_disj
 from glyphline.composing.layouts import LAYOUTS, GlyphPool
 from glyphline.composing.line_sets import (
     CHUNK,
+    EMBEDDED_FONTS,
     EMBEDDED_GLYPHS,
     EMBEDDED_SENTENCES,
     LABELS,
@@ -732,12 +733,21 @@ def test_everybodys_lines_are_composed_of_what_is_on_the_machine(tmp_path: Path)
         labelled=(LabelledShare("lines", 0.5),),
     )  # fmt: skip
     lines, note = available_lines(recipe)
-    assert lines.glyphs == glyphs[:1] and lines.sentences == ("built-in", f"generated:{sentences.GENERATED_COUNT}")
+    assert lines.glyphs == (*glyphs[:1], GlyphShare(EMBEDDED_FONTS, 0.8))
+    assert lines.sentences == (
+        "built-in",
+        f"generated:{sentences.GENERATED_COUNT}",
+    )
     assert lines.sentence_weights == (0.2, 0.3) and lines.test_sentences == ("built-in",) and not lines.labelled
     missing = f"fonts:{tmp_path / 'none'}, text:{tmp_path / 'none.txt'}"
-    assert note == f"everybody's lines are composed without {missing}: not on this machine"
+    assert note == (
+        f"everybody's lines are composed without {missing}: not on this machine; fonts of the package take the "
+        "place of the others"
+    )
     lines, _ = available_lines(
-        dataclasses.replace(recipe, glyphs=glyphs[1:], sentences=specs[1:2], sentence_weights=())
+        dataclasses.replace(
+            recipe, glyphs=(GlyphShare(f"folder:{tmp_path / 'none'}"),), sentences=specs[1:2], sentence_weights=()
+        )
     )
     assert [share.source for share in lines.glyphs] == [EMBEDDED_GLYPHS]
     assert lines.sentences == EMBEDDED_SENTENCES

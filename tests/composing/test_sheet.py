@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from glyphline.alphabet import ALPHABETS
 from glyphline.cli import main
+from glyphline.composing import label_fonts
 from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.sentences import read_sentences
 from glyphline.composing.sheet import (
@@ -172,6 +174,18 @@ def test_character_that_no_font_draws_is_named() -> None:
         render_sheet(Sheet("a\U0010fffe", 3, (), "a4"))
     with pytest.raises(DataError, match="is no font"):
         LabelFonts(Path("nowhere"))
+
+
+def test_labels_have_accents_on_a_machine_without_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_fonts, "SYSTEM_FOLDERS", ())
+    fonts = LabelFonts()
+    fonts.check("Źródło: Straße, één œuf")
+    pictures = []
+    for text in ("ą", "ę", "\uffff"):  # a box for what no font draws
+        picture = Image.new("L", (40, 40), 255)
+        fonts.draw(ImageDraw.Draw(picture), (5, 30), text, 24, "ls")
+        pictures.append(picture.tobytes())
+    assert len(set(pictures)) == 3
 
 
 # ------------------------------------------------------------------------------------------------------------- command

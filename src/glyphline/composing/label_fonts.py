@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import ImageDraw, ImageFont
 
-from glyphline.composing.glyphs.fonts import SUFFIXES, file_with
+from glyphline.composing.glyphs.fonts import PACKAGE_FOLDER, SUFFIXES, file_with
 from glyphline.composing.shaping import visual_units
 from glyphline.errors import AlphabetError, DataError
 from glyphline.writing_direction import RTL, has_rtl_letters
@@ -23,14 +23,15 @@ SYSTEM_FOLDERS = {
 }.get(sys.platform, ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts"))
 #: plain fonts of many scripts, which are asked before all others
 PREFERRED = ("dejavusans", "notosans-regular", "arial", "liberationsans-regular")
+PACKAGE_FONTS = "open-sans-*.woff2"  # of the package; the letters of all Latin alphabets
 BUILT_IN = ""  # path of Pillow's own font, which has ASCII
 
 
 class LabelFonts:
     """Draws text in fonts that are at hand. A font is asked only where those before it lack a character.
 
-    font: a font file or a folder of them that is asked first; None: only the fonts of the system and Pillow's own.
-    Raises DataError for a `font` that does not exist or holds no font.
+    font: a font file or a folder of them that is asked first; None: only the fonts of the system, of the package and
+    Pillow's own. Raises DataError for a `font` that does not exist or holds no font.
     """
 
     def __init__(self, font: Path | None = None) -> None:
@@ -46,7 +47,8 @@ class LabelFonts:
             return preferred, "regular" not in name, name
 
         system = _font_files([Path(os.path.expanduser(folder)) for folder in SYSTEM_FOLDERS])
-        return [*map(str, self._own), *map(str, sorted(system, key=rank)), BUILT_IN]
+        package = sorted(PACKAGE_FOLDER.glob(PACKAGE_FONTS))
+        return [*map(str, self._own), *map(str, sorted(system, key=rank)), *map(str, package), BUILT_IN]
 
     def check(self, characters: str) -> None:
         """Raise AlphabetError with all the characters that no font draws. Spaces need none."""
@@ -57,12 +59,25 @@ class LabelFonts:
                 "characters out"
             )
 
+    def width(self, text: str, size: int) -> float:
+        """The width of a text in px as `draw` draws it."""
+        return sum(font.getlength(run) for font, run in self._runs(text, size))
+
     def draw(self, image: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, size: int, anchor: str) -> None:
         """Draw a text in black at `size` px an em. xy, anchor: as in Pillow's ImageDraw.text.
 
         A text that no single font draws is drawn in runs of one font each, from left to right. Right-to-left text is
         drawn unit by unit (`shaping`), in the order in which it is seen.
         """
+        fonts = self._runs(text, size)
+        width = sum(font.getlength(run) for font, run in fonts)
+        x = xy[0] - {"l": 0.0, "m": width / 2, "r": width}[anchor[0]]
+        for font, run in fonts:
+            image.text((x, xy[1]), run, fill=(0, 0, 0) if image.mode == "RGB" else 0, font=font, anchor=f"l{anchor[1]}")
+            x += font.getlength(run)
+
+    def _runs(self, text: str, size: int) -> list[tuple[ImageFont.FreeTypeFont, str]]:
+        """The parts of a text from left to right, each with the font that draws it."""
         if has_rtl_letters(text):
             path = self._path_of_all(text)
             runs = [
@@ -74,12 +89,7 @@ class LabelFonts:
             runs = [(path, text)] if path is not None else [
                 (path, "".join(run)) for path, run in groupby(text, lambda c: self._path(c) or BUILT_IN)
             ]  # fmt: skip
-        fonts = [(_open(path, size), run) for path, run in runs]
-        width = sum(font.getlength(run) for font, run in fonts)
-        x = xy[0] - {"l": 0.0, "m": width / 2, "r": width}[anchor[0]]
-        for font, run in fonts:
-            image.text((x, xy[1]), run, fill=(0, 0, 0) if image.mode == "RGB" else 0, font=font, anchor=f"l{anchor[1]}")
-            x += font.getlength(run)
+        return [(_open(path, size), run) for path, run in runs]
 
     def _path_of_all(self, text: str, count: int | None = None) -> str | None:
         """The first font, of the first `count`, that draws all characters of a text. Spaces need none."""
@@ -106,7 +116,7 @@ def _draws(path: str, character: str) -> bool:
     if path == BUILT_IN:
         return "!" <= character <= "~"
     try:
-        return file_with(path, character) is not None
+        return file_with(path, character) == path  # not its supplement, which is a file of its own here
     except DataError:
         return False
 

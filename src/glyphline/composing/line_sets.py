@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -18,11 +19,13 @@ from typing import Any, TextIO
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.counter_rng import random_int
 from glyphline.composing.effects import DEFAULT_EFFECT_SHARES, check_effects
 from glyphline.composing.glyphs import ALL, SPLITS, TILE, GlyphSource, open_glyphs
+from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.layouts import (
     LAYOUTS,
     GlyphBox,
@@ -58,10 +61,12 @@ RECORDS = "record.jsonl"  # one JSON object a line image: its file name and its 
 SETTINGS = "compose.json"  # the settings of the lines; a later call continues only with the same
 CHUNK = 64  # lines that a worker composes before it returns their rows
 
+CAPTION_SIZE = 14  # px an em of the texts of a contact sheet
 DISK_FULL = (28, 122)  # errno ENOSPC, EDQUOT
 
 #: glyphs and sentences of `available_lines` where those of a recipe are not on this machine
-EMBEDDED_GLYPHS, EMBEDDED_SENTENCES = "derived:strokes", ("built-in", f"generated:{GENERATED_COUNT}")
+EMBEDDED_GLYPHS, EMBEDDED_FONTS = "derived:strokes", "fonts:built-in"
+EMBEDDED_SENTENCES = ("built-in", f"generated:{GENERATED_COUNT}")
 GENERATED_KINDS = ("generated", "signs")  # sources of texts that are made up
 
 # Keys of the counter-based random numbers of a set, one for each decision.
@@ -349,16 +354,21 @@ def normalization_of(recipe: LinesRecipe) -> str:
 def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
     """The lines of a reader's recipe without what is not on this machine, and a sentence that says what this is.
 
-    Where no glyphs or no sentences are left, those that are part of glyphline take their place. Labelled lines are left
-    out: they are in the folders of another training.
+    The fonts of the package take the place of missing fonts, with their weight. Where no glyphs or no sentences are
+    left, those that are part of glyphline take their place. Labelled lines are left out: they are in the folders of
+    another training.
     """
-    kept, missing = [], []
+    kept, missing, font_weight = [], [], 0.0
     for share in lines.glyphs:
         try:
             open_glyphs(share.source).count("a", "train")  # some sources open their files only now
             kept.append(share)
         except (GlyphlineError, OSError):
             missing.append(share.source)
+            if "fonts:" in share.source:
+                font_weight += share.weight
+    if font_weight:
+        kept.append(GlyphShare(EMBEDDED_FONTS, font_weight))
     weights = lines.sentence_weights or (1.0,) * len(lines.sentences)
     sentences = []
     for spec, weight in zip(lines.sentences, weights, strict=True):
@@ -371,6 +381,8 @@ def available_lines(lines: LinesRecipe) -> tuple[LinesRecipe, str]:
             missing.append(spec)
     sentences = sentences or [(spec, 1.0) for spec in EMBEDDED_SENTENCES]
     note = f"everybody's lines are composed without {', '.join(missing)}: not on this machine" if missing else ""
+    if font_weight:
+        note += "; fonts of the package take the place of the others"
     common = dataclasses.replace(
         lines, glyphs=tuple(kept) or (GlyphShare(EMBEDDED_GLYPHS),), sentences=tuple(spec for spec, _ in sentences),
         sentence_weights=tuple(weight for _, weight in sentences),
@@ -532,16 +544,17 @@ def draw_contact_sheet(
     """Draw line images with their texts below them on one white sheet, uint8 (H, W).
 
     lines: at least one pair of an image, uint8 (H, W), and its text. columns: images side by side. height: of each
-    image on the sheet, px. A character of the text outside ASCII is shown as a question mark.
+    image on the sheet, px. The texts are drawn in fonts of this machine or the package.
     """
+    fonts = LabelFonts()
     cells = []
     for image, text in lines:
         size = (max(1, round(image.shape[1] * height / image.shape[0])), height)
-        cell = np.full((height + 22, max(size[0], 9 * len(text)) + 8), 255, np.uint8)
-        cell[2 : 2 + height, 4 : 4 + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        ascii_text = text.encode("ascii", "replace").decode()
-        cv2.putText(cell, ascii_text, (4, height + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 60, 1, cv2.LINE_AA)
-        cells.append(cell)
+        label_width = math.ceil(fonts.width(text, CAPTION_SIZE))
+        cell = Image.new("L", (max(size[0], label_width) + 8, height + 22), 255)
+        cell.paste(Image.fromarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)), (4, 2))
+        fonts.draw(ImageDraw.Draw(cell), (4, height + 16), text, CAPTION_SIZE, "ls")
+        cells.append(np.asarray(cell))
     width = max(c.shape[1] for c in cells)
     cells = [cv2.copyMakeBorder(c, 0, 0, 0, width - c.shape[1], cv2.BORDER_CONSTANT, value=255) for c in cells]
     while len(cells) % columns:
