@@ -20,7 +20,7 @@ from glyphline.training.network import Network, TorchRecognizer, load_network, m
 from glyphline.training.runs import BEST_WEIGHTS
 
 OPSET = 17
-#: nats, of the log-probabilities above MIN_LOG_PROB. fp32 sums of another order differ by 0.0001 in small networks and by
+#: nats, of the log-probabilities above MIN_LOG_PROB. fp32 sums of another order differ by 0.0001 in small networks, by
 #: up to 0.0011 in adapted ones of photo; a wrong export differs by whole nats.
 TOLERANCE = 1e-2
 MIN_LOG_PROB = -20.0  # natural logarithm; lower log-probabilities are not compared, they do not change a text
