@@ -12,7 +12,7 @@ GlyphlineError               base of all exceptions that glyphline raises on pur
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class GlyphlineError(Exception):
@@ -66,3 +66,13 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     matches = difflib.get_close_matches(word, known, n=1)
     hint = f'did you mean "{matches[0]}"? ' if matches else ""
     return f"{hint}choices: {', '.join(known)}"
+
+
+def name_first(names: Sequence[str], limit: int, separator: str = ", ") -> str:
+    """Join the first `limit` names and the number of the others, for a message.
+
+    >>> name_first("abcd", 2, " ")
+    'a b and 2 more'
+    """
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return separator.join(names[:limit]) + more

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit
 
-from glyphline.errors import DataError, nearest
+from glyphline.errors import DataError, name_first, nearest
 from glyphline.files import replace_atomically
 
 # pooch, requests and rich are imported where they are used, so that a call of data_folder() stays cheap.
@@ -284,7 +284,7 @@ class _FetchJob:
         try:
             install_from = self.copy_from_folder if source.is_dir() else self.unpack_zip
             if problems := install_from(source, self.missing_files()):
-                raise DataError(_join_problems(problems))
+                raise DataError(name_first(problems, 4, "; "))
         except DataError as error:
             raise DataError(f"{self.name}: {source}: {error}{self.describe_kept_files()}") from error
 
@@ -387,7 +387,7 @@ class _FetchJob:
                     if not file.optional:
                         raise DataError(f"{label}: {error}") from error
         if problems:
-            raise DataError(_join_problems(problems))
+            raise DataError(name_first(problems, 4, "; "))
 
     def fetch_download(self, url: str, label: str, files: Sequence[DatasetFile], is_zip: bool) -> list[str]:
         """Download a zip or a single file, install the files from it, and remove the download.
@@ -620,9 +620,3 @@ def _format_size(byte_count: int) -> str:
 def _count_files(files: Sequence[DatasetFile]) -> str:
     count = sum(not file.optional for file in files)
     return f"{count} file{'s' if count != 1 else ''}"
-
-
-def _join_problems(problems: Sequence[str], limit: int = 4) -> str:
-    """The first problems and the number of the others."""
-    remainder = f"; and {len(problems) - limit} more" if len(problems) > limit else ""
-    return "; ".join(problems[:limit]) + remainder

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from glyphline.errors import DataError, nearest
+from glyphline.errors import DataError, name_first, nearest
 
 VERSION = 1  # of the geometry below; sheets of another version are refused
 PAPERS = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}  # mm
@@ -255,9 +255,8 @@ def explain_missing_lines(
     lacking = Counter(c for line in long_enough for c in line if c not in allowed)
     reasons = []
     if lacking:
-        named = " ".join(c for c, _ in lacking.most_common(NAMED_CHARACTERS))
-        more = f" and {len(lacking) - NAMED_CHARACTERS} more" if len(lacking) > NAMED_CHARACTERS else ""
-        reasons.append(f"hold {named}{more}, which the sheet lacks")
+        named = name_first([c for c, _ in lacking.most_common()], NAMED_CHARACTERS, " ")
+        reasons.append(f"hold {named}, which the sheet lacks")
     if len(long_enough) < len(lines):
         reasons.append(f"are shorter than {length // 2} characters")
     if not reasons:

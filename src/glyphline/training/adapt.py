@@ -29,7 +29,7 @@ from glyphline.alphabet import Alphabet
 from glyphline.composing.glyphs import SPLITS, Folder, open_glyphs
 from glyphline.composing.line_sets import LABELS, LineSet, available_lines, normalization_of, open_glyph_pool
 from glyphline.composing.sentences import split_of_text
-from glyphline.errors import ImageError, UserError
+from glyphline.errors import ImageError, UserError, name_first
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader, open_line_reader
@@ -274,10 +274,9 @@ def _report_new_characters(
     new = [c for c in Alphabet.from_name(after).characters if c not in known]
     if not new:
         return
-    counts = {c: sum(c in line.text for line in labelled) for c in new[:NAMED_CHARACTERS]}
-    named = ", ".join(f"{c} (in {n} line{'' if n == 1 else 's'})" if n else c for c, n in counts.items())
-    more = f" and {len(new) - NAMED_CHARACTERS} more" if len(new) > NAMED_CHARACTERS else ""
-    report(f"characters that are new to the reader, which it will learn: {named}{more}")
+    counts = {c: sum(c in line.text for line in labelled) for c in new}
+    named = [f"{c} (in {n} line{'' if n == 1 else 's'})" if n else c for c, n in counts.items()]
+    report(f"characters that are new to the reader, which it will learn: {name_first(named, NAMED_CHARACTERS)}")
 
 
 def _report_lacking(composed: LinesRecipe, count: int, report: Callable[[str], None]) -> None:
@@ -292,10 +291,9 @@ def _report_lacking(composed: LinesRecipe, count: int, report: Callable[[str], N
     if not lacking:
         return
     common_first = sorted(lacking, key=lambda c: not (c.isascii() and c.isalnum()))
-    more = f" and {len(lacking) - NAMED_CHARACTERS} more" if len(lacking) > NAMED_CHARACTERS else ""
     names = dict.fromkeys("nothing" if (k := places[c]) is None else pool.sources[k].name for c in lacking)
     report(
-        f"the hand's glyphs lack {' '.join(common_first[:NAMED_CHARACTERS])}{more}, which {', '.join(names)} "
+        f"the hand's glyphs lack {name_first(common_first, NAMED_CHARACTERS, ' ')}, which {', '.join(names)} "
         f"{'draw' if len(names) > 1 else 'draws'}"
     )
 
