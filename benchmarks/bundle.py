@@ -4,6 +4,7 @@ python benchmarks/bundle.py runs/natural reader          # writes src/glyphline/
 python benchmarks/bundle.py runs/seed seed --numbers     # writes the numbers only
 python benchmarks/bundle.py recipes/natural.yaml pp-ocr  # calibrates PP-OCR's recognizer on the lines of a recipe
 python benchmarks/bundle.py recipes/tiles.yaml tiles     # measures a bundled model again, where its test lines changed
+python benchmarks/bundle.py recipes/tiles.yaml tiles --fit  # fits its language weight and calibration
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.recognizers import PP_OCR, OnnxRecognizer, Recognizer, open_recognizer
 from glyphline.recipe import Recipe, load_recipe
 from glyphline.score import score
-from glyphline.training.calibrate import calibrate, fit_confidence
+from glyphline.training.calibrate import calibrate, fit_confidence, fit_lm_weight
 from glyphline.training.data import LineBatchDataset
 from glyphline.training.evaluate import evaluate
 from glyphline.training.export import export, open_run, weights_path
@@ -97,12 +98,13 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run folder, or a recipe")
     parser.add_argument("name", help="the name of the model")
     parser.add_argument("--numbers", action="store_true", help="write the numbers only, not the model and its card")
+    parser.add_argument("--fit", action="store_true", help="fit a bundled model's weight of the language model anew")
     args = parser.parse_args()
     if args.name == PP_OCR:
         write_pp_ocr_card(args.run)
         return
     if args.run.is_file():
-        measure_again(args.run, args.name)
+        measure_again(args.run, args.name, args.fit)
         return
     network, info = load_network(weights_path(args.run))
     results = ROOT / "benchmarks" / "results" / "runs" / args.name
@@ -122,20 +124,36 @@ def main() -> None:
             before = evaluate_greedy(out, network.recipe)
             compress_weights(out, out, bits=8)
             print(f"{error}; weights alone in 8 bits: CER {before:.2%} -> {evaluate_greedy(out, network.recipe):.2%}")
-        reports = calibrate(out, network.recipe)
-        test = evaluate_recognizer(results / "recipe.yaml", args.name, OnnxRecognizer(out))
-        test["calibration"] = {decoder: asdict(report) for decoder, report in reports.items()}
+        fitted = fit_decoding(out, network.recipe)
+        test = evaluate_recognizer(results / "recipe.yaml", args.name, OnnxRecognizer(out)) | fitted
         write_card(args.name, out, network, info, test, difference)
         print(f"{out}: {out.stat().st_size / 2**20:.1f} MB")
     (results / "test.json").write_text(json.dumps(test, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(test, indent=1))
 
 
-def measure_again(recipe: Path, name: str) -> None:
-    """Write the CER and the loss of a bundled model on the test lines of a recipe. Its calibration stays."""
+def fit_decoding(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """Fit a model's weight of the language model, then its calibration. Returns what the card says of both."""
+    cers = fit_lm_weight(path, recipe)
+    print("CER of validation lines by the weight of the language model:", cers)
+    reports = calibrate(path, recipe)
+    return {
+        "lm_weight": OnnxRecognizer(path).info.lm_weight,
+        "validation_cer_by_lm_weight": cers,
+        "calibration": {decoder: asdict(report) for decoder, report in reports.items()},
+    }
+
+
+def measure_again(path: Path, name: str, fit: bool) -> None:
+    """Write the CER and the loss of a bundled model on the test lines of a recipe.
+
+    Its weight of the language model and its calibration stay, or are fitted anew (`fit`).
+    """
     card_path, numbers = MODELS / f"{name}.json", ROOT / "benchmarks" / "results" / "runs" / name / "test.json"
-    card = json.loads(card_path.read_text(encoding="utf-8"))
-    card["test"] |= evaluate_recognizer(recipe, name, OnnxRecognizer(card_path.with_suffix(".onnx")))
+    card, model = json.loads(card_path.read_text(encoding="utf-8")), card_path.with_suffix(".onnx")
+    if fit:
+        card["test"] |= fit_decoding(model, load_recipe(path))
+    card["test"] |= evaluate_recognizer(path, name, OnnxRecognizer(model))
     card_path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     numbers.write_text(json.dumps(card["test"], indent=1) + "\n", encoding="utf-8")
     print(json.dumps({spec: card["test"][spec] for spec in ("greedy", "beam")}, indent=1))

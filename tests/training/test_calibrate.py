@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from glyphline.composing.line_sets import LineSet
-from glyphline.reading.lines import LineReader
+from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.calibration import UNITS
-from glyphline.reading.recognition.decoders import CharacterSpan, DecodedText, open_decoder
+from glyphline.reading.recognition.decoders import BeamSearchDecoder, CharacterSpan, DecodedText, open_decoder
 from glyphline.reading.recognition.recognizers import OnnxRecognizer, alphabet_of
 from glyphline.recipe import Recipe
+from glyphline.training import calibrate as calibrating
 from glyphline.training.calibrate import DECODER_KINDS, calibrate, label_units
 from glyphline.training.export import export
 
@@ -33,6 +34,23 @@ def test_units_that_match_the_truth_are_correct() -> None:
     assert units["character"] == ([[evidence] for evidence in line], [True, True, True, False, True])
     assert units["word"] == ([[a], [c, o, t]], [True, False])
     assert units["line"] == ([line], [False])
+
+
+@pytest.mark.slow
+def test_weight_of_the_language_model_is_that_with_the_fewest_errors(
+    finished_run: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrating, "LM_WEIGHTS", (0.0, 0.5, 40.0))  # the last one hears the language model alone
+    path = tmp_path / "tiny.onnx"
+    export(finished_run, path)
+    assert OnnxRecognizer(path).info.lm_weight is None
+    cers = calibrating.fit_lm_weight(path, tiny_recipe(), count=24)
+    chosen = OnnxRecognizer(path).info.lm_weight
+    assert list(cers) == [0.0, 0.5, 40.0] and cers[chosen] == min(cers.values()) and list(tmp_path.iterdir()) == [path]
+    decoder = open_line_reader(str(path)).decoder
+    assert isinstance(decoder, BeamSearchDecoder) and decoder.lm_weight == chosen
+    calibrate(path, tiny_recipe(), count=24)
+    assert OnnxRecognizer(path).info.lm_weight == chosen
 
 
 @pytest.mark.slow

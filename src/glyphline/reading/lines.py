@@ -382,6 +382,8 @@ def open_line_reader(
         raise UserError(f"the language {language} chooses the language model of the decoder beam: leave out {other}")
     recognizer = open_recognizer(model) if isinstance(model, str) else model
     unconstrained = open_decoder(decoder, alphabet_of(recognizer))
+    if isinstance(unconstrained, BeamSearchDecoder) and recognizer.info.lm_weight is not None:
+        unconstrained = replace(unconstrained, lm_weight=recognizer.info.lm_weight)
     if constraint:
         required = constraint(recognizer)
         if recognizer.info.direction == RTL:

@@ -39,7 +39,7 @@ from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, Recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.calibrate import calibrate
 from glyphline.training.data import needed_steps
-from glyphline.training.export import export
+from glyphline.training.export import export, write_model_info
 from glyphline.training.labelled_lines import LabelledLine, open_labelled_lines
 from glyphline.training.misfits import find_misfits
 from glyphline.training.network import (
@@ -152,6 +152,7 @@ def adapt(
         report(common_note)
     is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
     old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
+    lm_weight = old_reader.recognizer.info.lm_weight
     common_with_own = _with_own_characters(common, glyphs, labelled)
     _report_new_characters(common.alphabet, common_with_own.alphabet, labelled, report)
     if glyphs:
@@ -185,13 +186,13 @@ def adapt(
     for attempt, share in enumerate(mixtures.attempts):
         mixed = mixtures.network(share)
         mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
-        candidate = _make_candidate(work, mixed, report)
+        candidate = _make_candidate(work, mixed, lm_weight, report)
         common_lines = common_test.canonical_batch(range(attempt * COMMON_LINES, (attempt + 1) * COMMON_LINES))
         common_result = _comparison(common_lines[1], _read(old_reader, common_lines), _read(candidate, common_lines))
         own_after = list[str]()
         for chosen, part in zip(mixtures.shares, measuring, strict=True):
             fold_share = max(share, chosen) if attempt else chosen
-            own_after += _read(candidate if fold_share == share else mixtures.reader(fold_share), part)
+            own_after += _read(candidate if fold_share == share else mixtures.reader(fold_share, lm_weight), part)
         own_result = _comparison(own_truths, own_before, own_after) if folds else None
         refusal = _refusal(own_result, common_result)
         if refusal != COMMON_WORSE:
@@ -547,20 +548,27 @@ class Mixtures:
         network.load_state_dict(mix_weights(self._old, self._new, share, self._new_classes))
         return network
 
-    def reader(self, share: float) -> LineReader:
-        """The average, read as a whole reader reads, with its language models."""
-        return open_line_reader(TorchRecognizer(self.network(share)))
+    def reader(self, share: float, lm_weight: float | None) -> LineReader:
+        """The average, read as a whole reader reads, with its language models. lm_weight: see ModelInfo."""
+        recognizer = TorchRecognizer(self.network(share))
+        recognizer.info = dataclasses.replace(recognizer.info, lm_weight=lm_weight)
+        return open_line_reader(recognizer)
 
 
 def _cer(reader: LineReader, lines: Lines) -> float:
     return score(lines[1], _read(reader, lines)).cer
 
 
-def _make_candidate(work: Path, network: Network, report: Callable[[str], None]) -> LineReader:
-    """Export and calibrate the new reader. Returns it opened; its file is work / CANDIDATE."""
+def _make_candidate(work: Path, network: Network, lm_weight: float | None, report: Callable[[str], None]) -> LineReader:
+    """Export and calibrate the new reader. Returns it opened; its file is work / CANDIDATE.
+
+    lm_weight: of the old reader, see ModelInfo.
+    """
     save_weights(network, work / "adapted.pt")
     export(work / "adapted.pt", work / CANDIDATE)
     compress_weights(work / CANDIDATE, work / CANDIDATE, bits=8)
+    info = OnnxRecognizer(work / CANDIDATE).info
+    write_model_info(work / CANDIDATE, dataclasses.replace(info, lm_weight=lm_weight))
     report("calibrating its confidences")
     calibrate(work / CANDIDATE, network.recipe, CALIBRATION_LINES)
     return open_line_reader(OnnxRecognizer(work / CANDIDATE))

@@ -1,4 +1,4 @@
-"""Fits the calibration of a recognizer on validation lines and measures it on test lines."""
+"""Fits the calibration and the language model's weight of a recognizer on validation lines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
 from glyphline.composing.line_sets import LineSet
@@ -24,12 +26,15 @@ from glyphline.reading.recognition.calibration import (
     reliability,
 )
 from glyphline.reading.recognition.decoders import DecodedText
-from glyphline.reading.recognition.recognizers import OnnxRecognizer, Recognizer
+from glyphline.reading.recognition.recognizers import ModelInfo, OnnxRecognizer, Recognizer
 from glyphline.recipe import Recipe
-from glyphline.score import fold_none
+from glyphline.score import fold_none, score
 from glyphline.training.export import write_model_info
 
 DECODER_KINDS = ("greedy", "beam")  # each has its own weights, because it has its own evidence
+
+LM_WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # that `fit_lm_weight` tries
+LM_LINES = 1500  # validation lines that choose among them
 
 #: kind of unit -> (the evidence of the characters of each unit, whether each unit is correct)
 LabelledUnits = dict[str, tuple[list[list[CharacterEvidence]], list[bool]]]
@@ -58,6 +63,34 @@ def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, Calibr
     return reports
 
 
+def fit_lm_weight(path: Path, recipe: Recipe, count: int = LM_LINES) -> dict[float, float]:
+    """Store in an ONNX model's metadata the weight of the language model with which it makes the fewest errors.
+
+    The weights are LM_WEIGHTS, the lines the first `count` validation lines of the recipe, normalized as the recognizer
+    requires. A calibration that was fitted with another weight is not valid any more: call `calibrate` afterwards.
+    Returns weight -> CER. Raises what `calibrate` raises.
+    """
+    recognizer = OnnxRecognizer(path)
+    images, truths = _compose(recognizer.info, recipe, "val", count)
+    cers = {}
+    for weight in LM_WEIGHTS:
+        recognizer.info = replace(recognizer.info, lm_weight=weight)
+        texts = [decoded.text for decoded in open_line_reader(recognizer).decode_canonical(images)]
+        cers[weight] = score(truths, texts).cer
+    with replace_atomically(path) as temporary:
+        shutil.copy(path, temporary)
+        write_model_info(temporary, replace(recognizer.info, lm_weight=min(cers, key=lambda weight: cers[weight])))
+    return cers
+
+
+def _compose(info: ModelInfo, recipe: Recipe, split: str, count: int) -> tuple[list[npt.NDArray[np.uint8]], list[str]]:
+    """The first lines of a split as canonical images of a model, and their texts."""
+    line_set = LineSet(recipe.lines, split, recipe.training.seed)
+    composed = [line_set.line(index) for index in range(count)]
+    images = [canonical_line_image(line.image, info.height, info.normalization) for line in composed]
+    return images, [line.text for line in composed]
+
+
 def fit_confidence(
     recognizer: Recognizer, recipe: Recipe, count: int = 1000
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, CalibrationReport]]:
@@ -67,15 +100,9 @@ def fit_confidence(
     Returns the weights, decoder kind -> unit -> weights, as in ModelInfo.calibration, and the report of each decoder
     kind. Raises what `LineSet` raises.
     """
-    info = recognizer.info
     weights: dict[str, dict[str, list[float]]] = {}
     reports = {}
-    lines = {}
-    for split in ("val", "test"):
-        line_set = LineSet(recipe.lines, split, recipe.training.seed)
-        composed = [line_set.line(index) for index in range(count)]
-        images = [canonical_line_image(line.image, info.height, info.normalization) for line in composed]
-        lines[split] = images, [line.text for line in composed]
+    lines = {split: _compose(recognizer.info, recipe, split, count) for split in ("val", "test")}
     for kind in DECODER_KINDS:
         reader = open_line_reader(recognizer, kind)
         val, test = (label_units(reader.decode_canonical(images), truths) for images, truths in lines.values())

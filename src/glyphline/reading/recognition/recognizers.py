@@ -45,6 +45,7 @@ class ModelInfo:
     window: int = 0  # px of width that a time step sees at least; narrower lines are padded to it
     recipe: dict[str, Any] | None = None
     calibration: dict[str, dict[str, list[float]]] | None = None  # decoder -> unit -> weights, see calibration.py
+    lm_weight: float | None = None  # of the beam search, fitted on validation lines; None: that of BeamSearchDecoder
     padding_value: int = 0  # 0..255, of the pixels at the right of a line in a batch
     direction: str = LTR  # of its lines, "ltr" or "rtl", see glyphline.writing_direction
     format_version: int = FORMAT_VERSION
