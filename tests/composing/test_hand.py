@@ -362,6 +362,7 @@ def test_boxes_are_cut_right_and_every_planted_fault_is_named(writer: int) -> No
     assert np.quantile(np.abs([error for *_, error in measured]), 0.95) < 0.25  # mm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", ["a4", "letter"])
 @pytest.mark.parametrize("printer", ["colour", "grey"])
 def test_boxes_are_cut_right_on_every_paper_and_without_colour(

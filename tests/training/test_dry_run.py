@@ -53,6 +53,7 @@ def test_times_add_up(tiny_recipe: TinyRecipe, found: DryRun) -> None:
     assert found.run_seconds == pytest.approx(tiny_recipe().training.epochs * found.epoch_seconds)
 
 
+@pytest.mark.slow
 def test_time_of_an_epoch_is_that_of_training_with_wide_and_narrow_lines(
     tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

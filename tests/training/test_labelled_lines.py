@@ -270,6 +270,7 @@ def test_labelled_lines_take_their_share_and_splits_share_no_text(
     assert not own_val
 
 
+@pytest.mark.slow
 def test_training_changes_labelled_images_each_time_and_validation_does_not(
     own_lines: Path, tiny_recipe: Callable[..., Recipe]
 ) -> None:
@@ -347,6 +348,7 @@ def test_lines_that_are_too_narrow_for_their_text_are_named_and_never_given(
     assert leave_out_narrow(lines.composed, lambda width: 0) == []
 
 
+@pytest.mark.slow
 def test_training_names_narrow_lines_of_both_splits(
     own_lines: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

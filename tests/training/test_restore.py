@@ -111,6 +111,7 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         restore_network(tmp_path / "model.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [32, 16, 8])
 def test_network_of_lcnet_and_svtr_is_read_back_by_name(tmp_path: Path, bits: int) -> None:
     network = small_lcnet()

@@ -228,6 +228,7 @@ def test_sweep_that_is_called_again_trains_only_what_is_missing(
     assert [seed["seed"] for seed in arm_of(wider, "wide")["seeds"]] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_more_seeds_or_arms_stop_nothing_that_is_past_its_rung(
     sweep_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +264,7 @@ def test_rung_at_which_the_baseline_was_not_measured_stops_no_arm(
     assert late["seeds"][0]["stopped_at_epoch"] is None and late["verdict"].endswith("not worth it")
 
 
+@pytest.mark.slow
 def test_further_arm_that_helps_makes_another_combination(sweep_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cers = {**CERS, "wide": 0.0, "attention": 0.9}
     first, _ = run_imagined(sweep_file, monkeypatch, cers)
@@ -285,6 +287,7 @@ def published(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PUBLISHED, tmp_path / "published"))
 
 
+@pytest.mark.slow
 def test_published_sweep_goes_on_with_further_seeds(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command of docs/try-ideas.md: glyphline sweep recipes/sweep.yaml --out runs/sweep --epochs 6 --seeds 3."""
     before = {arm["name"]: arm for arm in json.loads((published / "sweep.json").read_text())["arms"]}

@@ -186,6 +186,7 @@ def test_every_optimizer_and_schedule_trains(
     assert len(losses) == 2 and losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_gives_the_same_weights(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
     network = {
         "network__encoder": "patches", "network__channels": [4, 8], "network__context": "lstm",
@@ -503,6 +504,7 @@ def test_resume_with_another_name_is_accepted(tiny_recipe: TinyRecipe, run_copy:
     run_training(tiny_recipe(name="renamed", about="a better description"), run_copy, resume=True)
 
 
+@pytest.mark.slow
 def test_run_continued_with_more_epochs_is_the_run_of_that_many_epochs(tiny_recipe: TinyRecipe, tmp_path: Path) -> None:
     recipes = [tiny_recipe(training__epochs=n, training__schedule="constant") for n in (1, 3)]
     run_training(recipes[1], tmp_path / "whole")
