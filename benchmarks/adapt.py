@@ -288,7 +288,10 @@ def save(results: dict[str, Any]) -> None:
     others = {row["hand"]: row for row in written.get("hands", [])}
     rows = results.get("hands", [])
     for row in rows:
-        row.update({way: others[row["hand"]][way] for way in WAYS if way in others.get(row["hand"], {})} | row)
+        other = others.get(row["hand"], {})
+        for way in WAYS:
+            if way in other:
+                row.setdefault(way, other[way])
     results["means"] = {way: summarize(rows, way) for way in WAYS if any(way in row for row in rows)}
     write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
 

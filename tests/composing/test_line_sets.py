@@ -734,10 +734,7 @@ def test_everybodys_lines_are_composed_of_what_is_on_the_machine(tmp_path: Path)
     )  # fmt: skip
     lines, note = available_lines(recipe)
     assert lines.glyphs == (*glyphs[:1], GlyphShare(EMBEDDED_FONTS, 0.8))
-    assert lines.sentences == (
-        "built-in",
-        f"generated:{sentences.GENERATED_COUNT}",
-    )
+    assert lines.sentences == ("built-in", f"generated:{sentences.GENERATED_COUNT}")
     assert lines.sentence_weights == (0.2, 0.3) and lines.test_sentences == ("built-in",) and not lines.labelled
     missing = f"fonts:{tmp_path / 'none'}, text:{tmp_path / 'none.txt'}"
     assert note == (

@@ -57,9 +57,7 @@ def calibrate(path: Path, recipe: Recipe, count: int = 1000) -> dict[str, Calibr
     """
     recognizer = OnnxRecognizer(path)
     weights, reports = fit_confidence(recognizer, recipe, count)
-    with replace_atomically(path) as temporary:
-        shutil.copy(path, temporary)
-        write_model_info(temporary, replace(recognizer.info, calibration=weights))
+    _store(path, replace(recognizer.info, calibration=weights))
     return reports
 
 
@@ -77,10 +75,15 @@ def fit_lm_weight(path: Path, recipe: Recipe, count: int = LM_LINES) -> dict[flo
         recognizer.info = replace(recognizer.info, lm_weight=weight)
         texts = [decoded.text for decoded in open_line_reader(recognizer).decode_canonical(images)]
         cers[weight] = score(truths, texts).cer
+    _store(path, replace(recognizer.info, lm_weight=min(cers, key=lambda weight: cers[weight])))
+    return cers
+
+
+def _store(path: Path, info: ModelInfo) -> None:
+    """Replace the ModelInfo of an ONNX file, which is whole at every moment."""
     with replace_atomically(path) as temporary:
         shutil.copy(path, temporary)
-        write_model_info(temporary, replace(recognizer.info, lm_weight=min(cers, key=lambda weight: cers[weight])))
-    return cers
+        write_model_info(temporary, info)
 
 
 def _compose(info: ModelInfo, recipe: Recipe, split: str, count: int) -> tuple[list[npt.NDArray[np.uint8]], list[str]]:

@@ -14,7 +14,7 @@ from glyphline.composing.glyphs.contract import ALL, LATIN_SIZES, SPLITS, TILE, 
 from glyphline.composing.glyphs.derived import Derived
 from glyphline.composing.glyphs.emnist import EMNIST_SPLITS, Emnist
 from glyphline.composing.glyphs.folder import Folder
-from glyphline.composing.glyphs.fonts import BUILT_IN, Fonts
+from glyphline.composing.glyphs.fonts import BUILT_IN, PACKAGE_FOLDER, Fonts
 from glyphline.composing.glyphs.strokes import Strokes
 from glyphline.composing.glyphs.undivided import Undivided
 from glyphline.errors import DataError, nearest
@@ -23,7 +23,7 @@ from glyphline.errors import DataError, nearest
 GLYPHS: dict[str, tuple[Callable[[str], GlyphSource], str]] = {
     "emnist": (lambda rest: Emnist(rest or "byclass"), Emnist.help),
     "strokes": (lambda rest: Strokes(), Strokes.help),
-    "fonts": (lambda rest: Fonts(Path(rest) if rest == BUILT_IN else resolve_path(rest)), Fonts.help),
+    "fonts": (lambda rest: Fonts(PACKAGE_FOLDER if rest == BUILT_IN else resolve_path(rest)), Fonts.help),
     "folder": (lambda rest: Folder(resolve_path(rest)), Folder.help),
     "derived": (lambda rest: Derived(open_glyphs(rest)), Derived.help),
     "undivided": (lambda rest: Undivided(open_glyphs(rest)), Undivided.help),

@@ -26,7 +26,7 @@ SCAN_BLOCK = 32  # characters that are looked up in a font together
 UNSCANNED = ((0x3400, 0xA000), (0xAC00, 0xD7B0), (0xD800, 0xFB00))
 MISSING = "\U0010ffff"  # no character: a font draws its glyph for characters that it does not have
 MIN_FONTS = len(SPLITS)
-#: open fonts, half of them handwriting, chosen by recipes/fonts/collect.py; and the folder name that stands for them
+#: open fonts, half of them handwriting, chosen by recipes/fonts/collect.py; and what a spec calls this folder
 PACKAGE_FOLDER, BUILT_IN = Path(str(resources.files("glyphline"))) / "fonts", "built-in"
 
 
@@ -37,7 +37,6 @@ class Fonts(GlyphSource):
     split; added fonts can move others to another split. One font in ten, and at least one, is for val; as many are for
     test; with fewer than MIN_FONTS fonts splits share them, see `sharing`. A font has a character if it draws ink for
     it, and other ink than for a missing one. Several characters that join or combine are shaped by HarfBuzz.
-    "built-in" as a folder stands for the fonts of the package.
     Raises DataError when `folder` has no fonts, and, when glyphs are first needed, for a file that FreeType cannot
     open and for a Pillow without HarfBuzz.
     """
@@ -46,10 +45,7 @@ class Fonts(GlyphSource):
     shapes = True
 
     def __init__(self, folder: Path) -> None:
-        self.name = f"fonts:{folder}"
-        if str(folder) == BUILT_IN:
-            folder = PACKAGE_FOLDER
-        self.folder = folder
+        self.folder, self.name = folder, f"fonts:{BUILT_IN if folder == PACKAGE_FOLDER else folder}"
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
         supplements = {_supplement(p) for p in paths if SUBSETS[0] in p.name}
         # of equal files the first path is kept
