@@ -33,16 +33,16 @@ app-demo: $(VENV)/app  ## the app with an example picture: open the address that
 	$(BIN)/glyphline serve --picture examples/sign.jpg
 
 test: $(VENV)/ready  ## all tests
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/ready  ## format, lint, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 coverage: $(VENV)/ready  ## lines of src that the fast tests run, at least 95 %
-	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --cov=glyphline --cov-report=term-missing:skip-covered
+	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --cov=glyphline --cov-report=term-missing:skip-covered
 
 docs: $(VENV)/ready  ## the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -8,18 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 from glyphline.recipe import recipe_from
+from glyphline.training.trackers.wandb_records import find_run_files, item_names, read_records
 from glyphline.training.train import train
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-from wandb_records import find_run_files, item_names, read_records  # noqa: E402  (it lies with the tests)
 
 RECIPE = {
     "name": "tiny",

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +21,19 @@ from glyphline.composing.sentences import _load_splits
 ROOT = Path(__file__).parents[1]
 Bytes = npt.NDArray[np.uint8]
 TRAIN, VAL, TEST = 4, 2, 3  # images of each character in the miniature EMNIST
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which a run without -n can do without
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file a worker, and the tests of clusters in one of them: two clusters at once are more than two cores carry."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneClusterAtATime(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            scope = super()._split_scope(nodeid)
+            return "tests/cluster" if scope.startswith("tests/cluster/") else scope
+
+    return OneClusterAtATime(config, log)
 
 
 def encode_idx(array: Bytes) -> bytes:

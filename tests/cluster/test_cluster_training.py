@@ -220,7 +220,7 @@ def test_interrupted_training_on_a_cluster_says_how_to_continue(two_nodes: Any, 
     with pytest.raises(UserError, match="another command trains into"), lock_run_folder(tmp_path / "run", resume=True):
         pass
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     with lock_run_folder(tmp_path / "run", resume=True):
         pass
     last = (tmp_path / "errors").read_text().splitlines()[-2:]

@@ -26,7 +26,7 @@ ARMS = {
     "wide": {"changes": {"training.learning_rate": 0.01, "network.features": 32}},
     "slow": {"changes": {"training.learning_rate": 1e-8}},
 }
-COMMAND_SECONDS = 300
+COMMAND_SECONDS = 600
 
 
 @pytest.fixture

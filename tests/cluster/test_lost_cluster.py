@@ -101,7 +101,7 @@ def test_head_node_that_dies_ends_reading_training_and_a_sweep(tmp_path: Path) -
             with (tmp_path / f"{out}.stderr").open("w") as errors:
                 command = [*words, "--out", out, "--cluster", cluster.address]
                 processes[out] = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=errors)
-        ends = time.monotonic() + 200
+        ends = time.monotonic() + 400  # of patience: six processes start on two cores
         while not all(any((tmp_path / out).glob(pattern)) for out, pattern in begun.items()):
             ended = [(tmp_path / f"{out}.stderr").read_text() for out in processes if processes[out].poll() is not None]
             assert not ended and time.monotonic() < ends, ended

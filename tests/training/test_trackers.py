@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -39,10 +40,10 @@ from glyphline.training.trackers import (
 )
 from glyphline.training.trackers.contract import confusion_matrix
 from glyphline.training.trackers.wandb import PACKAGE_FOLDER
+from glyphline.training.trackers.wandb_records import find_run_files, read_history, read_records, wait_for_exit
 from glyphline.training.train import train
 from glyphline.training.trials import describe_trial, run_trial
 from glyphline.training.validation import ErrorSummary, summarize_errors
-from wandb_records import find_run_files, read_history, read_records
 from wandb_server import serve_wandb_until
 
 TinyRecipe = Callable[..., Recipe]
@@ -416,6 +417,27 @@ def test_wandb_that_does_not_start_leaves_nothing_behind(fake_wandb: MagicMock, 
     fake_wandb.init.side_effect = RuntimeError("timed out")
     Trackers(["wandb"], lambda text: None).start(make_run_info(tmp_path))
     assert dict(os.environ) == before and not (tmp_path / "wandb-id").exists()
+
+
+def test_records_are_waited_for_until_the_exit(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    records = [Record(num=1), Record(num=2)]
+    records[0].run.run_id = "r"
+    records[1].exit.exit_code = 0
+    framed = [
+        bytes(4) + len(data).to_bytes(2, "little") + b"\1" + data for data in map(Record.SerializeToString, records)
+    ]
+    whole, path = b":W&B\0\0\0" + b"".join(framed), tmp_path / "run.wandb"
+    path.write_bytes(whole[:-1])
+    assert [record.num for record in read_records(path)] == [1] and not wait_for_exit(path, 0.1)
+    writer = Timer(0.1, path.write_bytes, [whole])
+    writer.start()
+    assert wait_for_exit(path, 10)
+    assert [record.num for record in read_records(path)] == [1, 2]
+    with pytest.raises(FileNotFoundError):
+        wait_for_exit(tmp_path / "none.wandb", 1)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from glyphline.training.trackers.contract import (
     confusion_matrix,
     length_metrics,
 )
+from glyphline.training.trackers.wandb_records import wait_for_exit
 from glyphline.training.validation import ErrorSummary
 
 #: where wandb keeps the files of artifacts, which are the pictures of tables too, until they are uploaded
@@ -27,6 +28,7 @@ STORAGE_VARIABLES = ("WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR", "WANDB_CACHE_DIR")
 START_SECONDS = 30  # in which the server must have the run before the training starts
 TAG_LENGTH = 64  # characters, W&B's own limit
 FINISH_SECONDS = 300.0  # in which the last uploads must end; WANDB_FINISH_TIMEOUT overrides it
+WRITE_SECONDS = 60.0  # in which the last records of an offline run must be in its file
 REPETITIONS = 10  # of a request that fails, within these seconds; wandb's own 17 minutes also hold up the end of a run
 PACKAGE_FOLDER = Path(__file__).parents[2]
 
@@ -146,9 +148,23 @@ class WandbTracker(Tracker):
         try:
             if self.run is not None:
                 self.run.finish(exit_code=0 if completed else 1)
+                if self.offline:
+                    self._wait_for_records(Path(self.run.settings.sync_file))
         except TimeoutError:
             raise GlyphlineError(
                 f"the server has not taken all records: `wandb sync {self.info.folder}/wandb/run-*` uploads them later"
             ) from None
         finally:
             self.environment.restore()
+
+    @staticmethod
+    def _wait_for_records(path: Path) -> None:
+        """Wait for the last records of an offline run, so that a copy of its folder is complete."""
+        try:
+            complete = wait_for_exit(path, WRITE_SECONDS)
+        except OSError as error:
+            raise GlyphlineError(f"{path} cannot be read ({error.strerror or error}): its records are lost") from None
+        if not complete:
+            raise GlyphlineError(
+                f"wandb has not written the last records to {path}: copy it and sync it when the file ends growing"
+            )

@@ -1,17 +1,22 @@
-"""Reads the records of offline W&B runs: for tests and for benchmarks/trackers.py."""
+"""Reads the records of offline W&B runs."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 BLOCK, HEADER = 32768, 7  # bytes of LevelDB's log format; the file begins with a header of 7 bytes
+LOOK_SECONDS = 0.02  # between two looks at a file that is being written
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The records of a .wandb file: protocol buffers in the framing of LevelDB's log."""
-    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[import-untyped]
+    """The records of a .wandb file: protocol buffers in the framing of LevelDB's log.
+
+    Of a file that is being written these are the ones that are whole. Raises OSError if it cannot be read.
+    """
+    from wandb.proto.wandb_internal_pb2 import Record
 
     data, position, record = path.read_bytes(), HEADER, b""
     while position + HEADER <= len(data):
@@ -21,9 +26,28 @@ def read_records(path: Path) -> Iterator[Any]:
         length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
         record += data[position + HEADER : position + HEADER + length]
         position += HEADER + length
+        if position > len(data):
+            return
         if kind in (1, 4):  # a whole record, or the last part of one
             yield Record.FromString(record)
             record = b""
+
+
+def wait_for_exit(path: Path, seconds: float) -> bool:
+    """Wait until a .wandb file ends with the record of the run's end. Returns whether it does within so many seconds.
+
+    wandb's process writes the last records of an offline run when `finish` has returned already.
+    Raises OSError if the file cannot be read.
+    """
+    ends, size = time.monotonic() + seconds, -1
+    while time.monotonic() < ends:
+        if path.stat().st_size != size:
+            size = path.stat().st_size
+            *_, last = (None, *(record.WhichOneof("record_type") for record in read_records(path)))
+            if last == "exit":
+                return True
+        time.sleep(LOOK_SECONDS)
+    return False
 
 
 def find_run_files(folder: Path) -> list[Path]:
