@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from glyphline.alphabet import Alphabet, collapse
@@ -421,6 +423,33 @@ def test_failing_checkpoint_write_raises_glyphline_error(
     with pytest.raises(GlyphlineError, match="checkpoint could not be written"):
         run_training(tiny_recipe(training__epochs=1), tmp_path / "run")
     load_network(tmp_path / "run" / "best.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["after an epoch", "while a checkpoint is written"])
+def test_killed_data_worker_ends_the_run_and_is_named(
+    tiny_recipe: TinyRecipe, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    save, numbers = Trainer.save_checkpoint, itertools.count(1)
+
+    def kill_workers(*_: Any) -> None:
+        for child in active_children():
+            os.kill(child.pid or 0, signal.SIGKILL)
+            child.join()
+
+    def save_or_kill(trainer: Trainer, path: Path) -> None:
+        if next(numbers) == 2:
+            kill_workers()
+        save(trainer, path)
+
+    on_epoch = kill_workers if moment == "after an epoch" else None
+    with monkeypatch.context() as patch:
+        if on_epoch is None:
+            patch.setattr(Trainer, "save_checkpoint", save_or_kill)
+        with pytest.raises(GlyphlineError, match=r"lines was killed.*training.workers.* again with --resume$"):
+            run_training(tiny_recipe(training__workers=1), tmp_path / "run", on_epoch=on_epoch)
+    run_training(tiny_recipe(training__workers=1), tmp_path / "run", resume=True)
+    assert_same_run(finished_run, tmp_path / "run")
 
 
 def test_failing_tracker_does_not_change_the_run(

@@ -312,6 +312,11 @@ def _use_one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
+def is_data_worker_loss(error: BaseException) -> bool:
+    """Whether torch raised this because a process of a data loader has ended."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid")
+
+
 def make_data_loader(lines: Lines, sampler: Sampler[list[int]], workers: int = 0) -> DataLoader[Batch]:
     """Make a loader of the batches that `sampler` lists, in its order.
 

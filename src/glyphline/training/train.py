@@ -48,6 +48,7 @@ from glyphline.training.data import (
     LineBatchSampler,
     Lines,
     check_time_steps,
+    is_data_worker_loss,
     leave_out_narrow,
     make_data_loader,
     open_lines,
@@ -375,6 +376,8 @@ class CheckpointCallback(Checkpoint):
                 trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:
             # torch wraps a full disk in RuntimeError("... file write failed")
+            if is_data_worker_loss(error):  # which torch raises wherever the training is
+                raise
             raise GlyphlineError(
                 f"the checkpoint could not be written to {self.folder} ({error}): free some disk space or mend the "
                 "folder's permissions, then continue with --resume from the previous checkpoint, which is complete"
@@ -668,8 +671,8 @@ def train(
     cannot be written or has no checkpoint to resume, and for an unknown tracker; DataError when the checkpoint is
     damaged or of another version, or data are missing; RecipeError when one of the first lines is too long for CTC, and
     what `check_resumable` raises; DivergedError when training diverges; GlyphlineError when a checkpoint cannot be
-    written; and what `open_lines`, `TrainingModule` and its `load_initial_weights` raise. KeyboardInterrupt passes
-    through, and the last epoch's checkpoint is kept.
+    written or a process that composes lines is killed; and what `open_lines`, `TrainingModule` and its
+    `load_initial_weights` raise. KeyboardInterrupt passes through, and the last epoch's checkpoint is kept.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -712,6 +715,7 @@ def train(
         lines, options.epoch_lines, options.batch, options.distinct_lines, options.gradient_accumulation,
         distribution.workers, distribution.rank,
     )  # fmt: skip
+    sampler.set_epoch(completed_epochs)  # Lightning sets it after processes have begun to compose the first batches
     validation_widths = [
         image.shape[1] for image in validation_lines.canonical_batch(range(options.validation_lines))[0]
     ]
@@ -753,6 +757,14 @@ def train(
                 if trainer.interrupted:
                     raise KeyboardInterrupt from None
                 raise
+            except RuntimeError as error:
+                if not is_data_worker_loss(error):
+                    raise
+                again = " with --resume" if last_checkpoint.exists() else ""
+                raise GlyphlineError(
+                    "a process that composes lines was killed, as for lack of memory: close other programs or lower "
+                    f"training.workers, then run the command again{again}"
+                ) from None
         result = {
             "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
             "epochs": trainer.current_epoch, "patience_exhausted": patience.is_exhausted,
