@@ -16,17 +16,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from glyphline import open_reader
 from glyphline.imaging.documents import ColourImage
-from glyphline.page import Cell, Character, Line
+from glyphline.page import Line
 from glyphline.reading.cell_reliability import assess_cells, cell_features, is_short_cell
 from glyphline.reading.formats import open_format
+from reading.cells import make_cell
 
 ROWS = [["City", "Trains", "Late", "Class"], ["Vienna", "7", "-", "A"], ["Warsaw", "-", "12", "B"],
         ["Lisbon", "1", "3", "A"], ["Turin", "9", "-", "C"]]  # fmt: skip
-
-
-def make_cell(text: str, row: int, column: int, seen: float, legibility: float = 1.0) -> Line:
-    characters = tuple(Character(c, 0.5, 10.0 * k, 10.0 * k + 9) for k, c in enumerate(text))
-    return Line(text, 0.5, (), "", characters, visual_confidence=seen, legibility=legibility, cell=Cell(0, row, column))
 
 
 def make_table(seen: float, legibility: float) -> list[Line]:

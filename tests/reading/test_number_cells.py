@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from glyphline.alphabet import Alphabet
-from glyphline.page import Cell, Character, Line
+from glyphline.page import Line
 from glyphline.reading.cell_reliability import assess_cells
 from glyphline.reading.number_cells import find_numbers, is_number, likeliest_number, number_candidates
 from glyphline.reading.recognition.decoders import DecodedText
 from glyphline.reading.recognition.posteriors import Posteriors
+from reading.cells import make_cell
 
 CHARACTERS = "0123456789abcilx!-"
 
@@ -29,11 +30,6 @@ def make_posteriors(*steps: dict[str, float]) -> Posteriors:
             probabilities[2 * k, 1 + CHARACTERS.index(character)] = probability
     log_probs = np.log(probabilities / probabilities.sum(1, keepdims=True)).astype(np.float32)
     return Posteriors(log_probs, Alphabet(CHARACTERS), DecodedText("", 1.0, ()), Mock())
-
-
-def make_cell(text: str, row: int, column: int, seen: float = 0.97, legibility: float = 1.0) -> Line:
-    characters = tuple(Character(c, 0.5, 10.0 * k, 10.0 * k + 9) for k, c in enumerate(text))
-    return Line(text, 0.5, (), "", characters, visual_confidence=seen, legibility=legibility, cell=Cell(0, row, column))
 
 
 def make_table(column: Sequence[str], doubtful: int) -> list[Line]:
