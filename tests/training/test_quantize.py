@@ -13,7 +13,7 @@ from glyphline.reading.recognition.recognizers import OnnxRecognizer
 from glyphline.recipe import Recipe
 from glyphline.training import quantize as quantize_module
 from glyphline.training.export import export
-from glyphline.training.quantize import compress_weights, quantize
+from glyphline.training.quantize import GROUP, _round_in_groups, compress_weights, quantize
 
 pytest.importorskip("onnx")
 
@@ -80,3 +80,18 @@ def test_compressed_weights_give_nearly_the_same_outputs(
     with pytest.raises(UserError, match=r"missing\.onnx"):
         compress_weights(tmp_path / "missing.onnx", out)
     assert OnnxRecognizer(out).info == fp32.info
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (64, 6)), (1, (6, 64, 1, 1)), (1, (6, 3, 5, 5)), (1, (6, 37))])
+def test_large_weights_round_only_those_of_their_group(axis: int, shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    inputs = values if axis == 0 else values.reshape(6, -1).T  # a view
+    inputs[0] *= 1000
+    integers, scale = _round_in_groups(values, axis)
+    restored = (integers * scale.astype(np.float32)).reshape(shape)
+    errors = np.abs(restored - values)
+    errors = errors if axis == 0 else errors.reshape(6, -1).T
+    group = len(inputs) // integers.shape[axis]
+    limits = np.abs(inputs).reshape(-1, group, 6).max(axis=1).repeat(group, axis=0) / 250  # half a step of 127
+    assert integers.dtype == np.int8 and (errors <= limits).all()
+    assert group == {64: GROUP, 75: 25, 37: 37}[len(inputs)]

@@ -34,6 +34,8 @@ CALIBRATION_LINES = 64  # the first validation lines; they give the ranges of th
 MEASURED_LINES = 300  # the validation lines after these; they give the CER before and after quantization
 MAX_CER_INCREASE = 0.002  # in fractions of a character
 COMPRESSED_MIN_VALUES = 256  # weights of fewer values stay in fp32
+GROUP = 32  # weights that share a scale in 8 bits, at most: with one for a channel a few large weights round the others
+MIN_SCALE = 1e-5  # of 8 bits; half precision holds smaller numbers to less than 1 %
 HALF_RANGE = (float(np.finfo(np.float16).min), float(np.finfo(np.float16).max))
 MAX_RELATIVE_CER_INCREASE = 0.03  # in fractions of the CER; the larger of the two limits counts
 
@@ -122,7 +124,8 @@ def compress_weights(source: Path, out: Path, bits: int = 16) -> None:
     """Store the weights of an ONNX model in half precision or in 8 bits. It computes in fp32 as before.
 
     source: any ONNX model. out: the file to write, which may be `source`; its folder must exist. The metadata are kept.
-    bits: 16, or 8 with a scale for each output channel. The weights are converted when the model is opened.
+    bits: 16, or 8 with a scale for each group of GROUP inputs of an output channel. The weights are converted when the
+    model is opened.
     Raises UserError when `source` cannot be read, and when `out` cannot be written; `out` is then as it was before.
     """
     import onnx
@@ -131,26 +134,23 @@ def compress_weights(source: Path, out: Path, bits: int = 16) -> None:
     try:
         model = onnx.load(str(source))
         graph, nodes = model.graph, []
-        axes = {
-            node.input[1]: int(node.op_type == "MatMul") for node in graph.node if node.op_type in ("Conv", "MatMul")
-        }
+        linear = {node.input[1]: node.op_type for node in graph.node if node.op_type in ("Conv", "MatMul")}
         for tensor in list(graph.initializer):
             values, name = numpy_helper.to_array(tensor), tensor.name
             if values.dtype != np.float32 or values.size < COMPRESSED_MIN_VALUES:
                 continue
             graph.initializer.remove(tensor)
-            if bits == 8 and values.ndim > 1 and name in axes:
-                axis = axes[name] if values.ndim == 2 else 0
-                others = tuple(k for k in range(values.ndim) if k != axis)
-                scale = np.maximum(np.abs(values).max(axis=others), 1e-12) / 127
-                shape = [-1 if k == axis else 1 for k in range(values.ndim)]
-                rounded = np.round(values / scale.reshape(shape)).astype(np.int8)
-                integers, scales = f"{name}.int8", f"{name}.scale"
-                graph.initializer.append(numpy_helper.from_array(rounded, integers))
-                graph.initializer.append(numpy_helper.from_array(scale.reshape(shape).astype(np.float32), scales))
+            if bits == 8 and values.ndim > 1 and name in linear:
+                integers, scale = _round_in_groups(values, 0 if linear[name] == "MatMul" else 1)
+                shape = np.array(values.shape, np.int64)
+                for part, constant in (("int8", integers), ("scale", scale), ("shape", shape)):
+                    graph.initializer.append(numpy_helper.from_array(constant, f"{name}.{part}"))
                 # Not DequantizeLinear: onnxruntime computes that again in each run, but a product of constants once
-                nodes.append(helper.make_node("Cast", [integers], [f"{name}.float"], to=TensorProto.FLOAT))
-                nodes.append(helper.make_node("Mul", [f"{name}.float", scales], [name]))
+                for part in ("int8", "scale"):
+                    cast = [f"{name}.{part}"], [f"{name}.{part}.float"]
+                    nodes.append(helper.make_node("Cast", *cast, to=TensorProto.FLOAT))
+                nodes.append(helper.make_node("Mul", [f"{name}.int8.float", f"{name}.scale.float"], [f"{name}.groups"]))
+                nodes.append(helper.make_node("Reshape", [f"{name}.groups", f"{name}.shape"], [name]))
             else:
                 half = numpy_helper.from_array(values.clip(*HALF_RANGE).astype(np.float16), f"{name}.half")
                 graph.initializer.append(half)
@@ -161,3 +161,21 @@ def compress_weights(source: Path, out: Path, bits: int = 16) -> None:
             onnx.save(model, str(temporary))
     except OSError as error:
         raise UserError(f"cannot write {out} from {source}: {error.strerror or error}") from None
+
+
+def _round_in_groups(
+    values: npt.NDArray[np.float32], axis: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]]:
+    """The weights of a linear operation as integers, and the scales that these are multiplied with.
+
+    values: (in, out) for axis 0, (out, in, ...) for axis 1. Groups are made along the inputs: the integers have the
+    shape (in / g, g, out) or (out, in / g, g), the scales 1 in place of g; g is the largest divisor of the number of
+    inputs up to GROUP, or all inputs where that is small.
+    """
+    inputs = values.shape[0] if axis == 0 else values[0].size
+    group = max(g for g in range(1, GROUP + 1) if inputs % g == 0)
+    group = group if group >= GROUP // 4 else inputs  # more scales would be larger than what they save
+    grouped = values.reshape(inputs // group, group, -1) if axis == 0 else values.reshape(-1, inputs // group, group)
+    largest = np.abs(grouped).max(axis=axis + 1, keepdims=True)
+    scale = np.maximum(largest / 127, MIN_SCALE).astype(np.float16)
+    return np.round(grouped / scale.astype(np.float32)).clip(-127, 127).astype(np.int8), scale

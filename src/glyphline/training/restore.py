@@ -61,13 +61,15 @@ def restore_network(path: Path) -> Network:
         )
     graph = onnx.load(str(path)).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    for node in graph.node:  # weights of `compress_weights` stand behind a Cast, in 8 bits behind a Mul too
+    for node in graph.node:  # weights of `compress_weights` stand behind a Cast, in 8 bits behind Mul and Reshape too
         if node.op_type == "Cast" and node.input[0] in initializers:
             initializers[node.output[0]] = initializers[node.input[0]].astype(np.float32)
         elif node.op_type == "Identity" and node.input[0] in initializers:  # equal constants stand once
             initializers[node.output[0]] = initializers[node.input[0]]
         elif node.op_type == "Mul" and all(name in initializers for name in node.input):
             initializers[node.output[0]] = initializers[node.input[0]] * initializers[node.input[1]]
+        elif node.op_type == "Reshape" and all(name in initializers for name in node.input):
+            initializers[node.output[0]] = initializers[node.input[0]].reshape(initializers[node.input[1]])
     if keeps_names:
         _restore_by_name(network, graph, initializers, path)
         return network
