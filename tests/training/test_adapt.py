@@ -197,6 +197,21 @@ def test_each_half_of_the_lines_measures_what_the_other_has_chosen() -> None:
     assert adapting._folds(None, [], LinesRecipe(), seed=0) == ([], "")
 
 
+def test_lines_composed_in_the_glyphs_choose_too_but_measure_only_without_labelled_lines(
+    tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "MEASURED_LINES", 6)
+    recipe = tiny_recipe(lines__layout="natural", lines__height=32, lines__length=[4, 12]).lines
+    val, test = (LineSet(recipe, split, 0).canonical_batch(range(6))[1] for split in ("val", "test"))
+    folds, kind = adapting._folds(recipe, [line(text) for text in ("one", "two", "three")], recipe, seed=0)
+    assert kind == "labelled" and [(choose[1], measure[1]) for choose, measure in folds] == [
+        (["one", "three", *val[::2]], ["two"]), (["two", *val[1::2]], ["one", "three"])
+    ]  # fmt: skip
+    assert all(len(images) == len(texts) for fold in folds for images, texts in fold)
+    ((choose, measure),), kind = adapting._folds(recipe, [], recipe, seed=0)
+    assert kind == "composed" and (choose[1], measure[1]) == (val, test)
+
+
 @pytest.mark.slow
 def test_reader_is_adapted_to_lines_and_glyphs_and_compared(
     tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path, small: None

@@ -176,7 +176,8 @@ def adapt(
     _train_for(recipe, work, state, minutes, report)
 
     report("comparing the new reader with the old one")
-    folds, kind = _folds(None if undivided else _composed(common_with_own, glyphs), kept_out, base.lines, seed)
+    composed = _composed(common_with_own, glyphs) if glyphs else None
+    folds, kind = _folds(composed, kept_out if undivided else [], base.lines, seed)
     measuring = [fold[1] for fold in folds]
     own_truths = [text for _, texts in measuring for text in texts]
     own_before = [text for part in measuring for text in _read(old_reader, part)]
@@ -494,14 +495,23 @@ def _folds(
 ) -> tuple[list[tuple[Lines, Lines]], str]:
     """Pairs of lines that choose the share and lines that measure it, and what the latter are; [] without any.
 
-    composed: lines of the hand, of glyphs that were not trained on; None: each half of the labelled lines that were
-    held out measures the share that the other half has chosen.
+    composed: lines of the hand; None without its glyphs. held_out: labelled lines that were not trained on. Each half
+    of them measures the share that the other half has chosen, with half of MEASURED_LINES composed lines: a few lines
+    choose by chance, and composed lines of glyphs that were trained on are too easy to measure. Without labelled lines
+    composed ones of other splits, of glyphs that were not trained on, choose and measure.
     """
-    if composed is not None:
+    if not held_out:
+        if composed is None:
+            return [], ""
         own, test = (LineSet(composed, split, seed).canonical_batch(range(MEASURED_LINES)) for split in ("val", "test"))
         return [(own, test)], "composed"
     halves = [_canonical(held_out[k::2], base) for k in range(2)]
-    return ([(halves[0], halves[1]), (halves[1], halves[0])], "labelled") if held_out else ([], "")
+    if composed is None:
+        return [(halves[0], halves[1]), (halves[1], halves[0])], "labelled"
+    of_glyphs = LineSet(composed, "val", seed)
+    parts = [of_glyphs.canonical_batch(range(k, MEASURED_LINES, 2)) for k in range(2)]
+    choosing = [(images + others[0], texts + others[1]) for (images, texts), others in zip(halves, parts, strict=True)]
+    return [(choosing[0], halves[1]), (choosing[1], halves[0])], "labelled"
 
 
 def _read(reader: LineReader, lines: Lines) -> list[str]:
