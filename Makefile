@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # each test process computes with one thread; two of them share the two cores
 TEST_ENV := OMP_NUM_THREADS=1 WANDB_MODE=offline
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo app-demo test check coverage docs docs-serve bench peers figures fonts language reader constraints clean
@@ -33,16 +34,16 @@ app-demo: $(VENV)/app  ## the app with an example picture: open the address that
 	$(BIN)/glyphline serve --picture examples/sign.jpg
 
 test: $(VENV)/ready  ## all tests
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL)
 
 check: $(VENV)/ready  ## format, lint, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(TEST_ENV) $(BIN)/python -m pytest -q $(PARALLEL) -m "not slow"
 
 coverage: $(VENV)/ready  ## lines of src that the fast tests run, at least 95 %
-	$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --cov=glyphline --cov-report=term-missing:skip-covered
+	$(TEST_ENV) $(BIN)/python -m pytest -q $(PARALLEL) -m "not slow" --cov=glyphline --cov-report=term-missing:skip-covered
 
 docs: $(VENV)/ready  ## the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -155,8 +155,9 @@ def adapt(
     lm_weight = old_reader.recognizer.info.lm_weight
     common_with_own = _with_own_characters(common, glyphs, labelled)
     _report_new_characters(common.alphabet, common_with_own.alphabet, labelled, report)
-    if glyphs:
-        _report_lacking(_composed(common_with_own, glyphs), len(glyphs), report)
+    composed = _composed(common_with_own, glyphs) if glyphs else None
+    if composed:
+        _report_lacking(composed, len(glyphs), report)
     usable = _without_faults(labelled, common_with_own, network.steps, report)
     if not trust_labels:
         usable = _without_misfits(usable, old_reader, report)
@@ -176,7 +177,6 @@ def adapt(
     _train_for(recipe, work, state, minutes, report)
 
     report("comparing the new reader with the old one")
-    composed = _composed(common_with_own, glyphs) if glyphs else None
     folds, kind = _folds(composed, kept_out if undivided else [], base.lines, seed)
     measuring = [fold[1] for fold in folds]
     own_truths = [text for _, texts in measuring for text in texts]

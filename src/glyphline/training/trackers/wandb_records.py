@@ -41,8 +41,8 @@ def wait_for_exit(path: Path, seconds: float) -> bool:
     """
     ends, size = time.monotonic() + seconds, -1
     while time.monotonic() < ends:
-        if path.stat().st_size != size:
-            size = path.stat().st_size
+        before, size = size, path.stat().st_size
+        if size != before:
             *_, last = (None, *(record.WhichOneof("record_type") for record in read_records(path)))
             if last == "exit":
                 return True
