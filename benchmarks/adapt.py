@@ -283,7 +283,7 @@ def summarize(rows: Sequence[dict[str, Any]], way: str) -> dict[str, Any]:
 
 
 def save(results: dict[str, Any]) -> None:
-    """Write RESULTS, with the ways that another process has measured meanwhile."""
+    """Write RESULTS, with the ways and the writers that another process has measured meanwhile."""
     written = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     others = {row["hand"]: row for row in written.get("hands", [])}
     rows = results.get("hands", [])
@@ -292,7 +292,11 @@ def save(results: dict[str, Any]) -> None:
         for way in WAYS:
             if way in other:
                 row.setdefault(way, other[way])
-    results["means"] = {way: summarize(rows, way) for way in WAYS if any(way in row for row in rows)}
+    if rows:
+        results["means"] = {way: summarize(rows, way) for way in WAYS if any(way in row for row in rows)}
+    writers = {row["writer"]: row for row in (*written.get("writers", []), *results.get("writers", []))}
+    if writers:
+        results["writers"] = list(writers.values())
     write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
 
 
