@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import string
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -365,6 +366,29 @@ def test_alphabet_of_capitals_receives_capitals() -> None:
 
 def test_alphabet_of_few_capitals_receives_capitals() -> None:
     assert AlphabetFitter(Alphabet(" ABC"))("a cab") == "A CAB"
+
+
+@pytest.mark.parametrize(
+    ("characters", "text", "fitted"),
+    [
+        (" -абвгдеёжзийклмнопрстуфхцчшщъыьэюяАБВГДЕЁЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ", "Он — там", "Он - там"),
+        (" абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "он, там", "он там"),
+        (" αβγδεζηθικλμνξοπρστυφχψως", "και #", "και "),
+        (" אבגדהוזחטיכלמםנסעפצקרשת", "שלום!", "שלום"),
+        (" აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ", "ენა!", "ენა"),
+        (" ABCÉ", "a cabé", "A CABÉ"),
+    ],
+)
+def test_only_an_alphabet_of_capitals_receives_capitals(characters: str, text: str, fitted: str) -> None:
+    assert AlphabetFitter(Alphabet(characters))(text) == fitted
+
+
+def test_accents_that_follow_their_letters_are_kept_or_counted() -> None:
+    fit = AlphabetFitter(Alphabet(" caéf"))
+    assert fit(unicodedata.normalize("NFD", "café")) == "café" and not fit.folded and not fit.counts
+    plain = AlphabetFitter(Alphabet(" q"))
+    assert plain("q\u0301") == "q"  # there is no character of both
+    assert plain.folded == Counter({("\u0301", ""): 1}) and "'\u0301' to '' 1" in plain.describe()[0]
 
 
 def test_invalid_fitter_options_are_refused() -> None:

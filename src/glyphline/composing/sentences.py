@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -341,11 +342,12 @@ def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
 class AlphabetFitter:
     """Rewrites texts so that they contain only characters of an alphabet.
 
-    Characters outside the alphabet are first folded to plain ones. If the alphabet is merged, the text is folded as by
-    `fold_merged`; if all its ASCII letters are capitals, the text is put in capitals. What is still outside is handled
-    by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and "refuse" raises
-    AlphabetError. After "replace" and "drop" a run of spaces becomes one space. `counts` holds how often each character
-    was replaced or dropped, `folded` how often one was folded, by character and what it became.
+    A text that holds others is put in NFC, and characters outside the alphabet are folded to plain ones. If the
+    alphabet is merged, the text is folded as by `fold_merged`; if it has capitals but the small letter of none of them,
+    letters outside it become capitals. What is still outside is handled by the policy `unknown`: "replace" puts
+    `replacement` in its place, "drop" removes it, and "refuse" raises AlphabetError. After "replace" and "drop" a run
+    of spaces becomes one space. `counts` holds how often each character was replaced or dropped, `folded` how often one
+    was folded, by character and what it became: "" for an accent that stands by itself.
     Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
 
     >>> fit = AlphabetFitter(Alphabet.from_name("merged"), unknown="drop")
@@ -368,18 +370,19 @@ class AlphabetFitter:
             raise RecipeError(
                 f"the replacement {self.replacement!r} is not in the alphabet itself: choose one of its characters"
             )
-        letters = [c for c in self.alphabet.characters if c.isalpha()]
-        self._capitalise = letters and all(c.isupper() for c in letters if c.isascii()) and not self.alphabet.is_merged
+        capitals = [c for c in self.alphabet.characters if c.isupper()]
+        self._capitalise = bool(capitals) and not any(c.lower() in self.alphabet for c in capitals)
 
     def __call__(self, text: str) -> str:
         """Return the text in characters of the alphabet. A text that has only such characters is returned unchanged."""
         if not self.alphabet.unknown_characters(text):
             return text
+        text = unicodedata.normalize("NFC", text)  # an accent that follows its letter would be lost
         text = "".join(c if c in self.alphabet else self._fold(c) for c in text)
         if self.alphabet.is_merged:
             text = fold_merged(text)
         elif self._capitalise:
-            text = text.upper()
+            text = "".join(c if c in self.alphabet else c.upper() for c in text)
         outside = self.alphabet.unknown_characters(text)
         if not outside:
             return text
@@ -394,9 +397,12 @@ class AlphabetFitter:
         return re.sub(r" {2,}", " ", text)
 
     def _fold(self, character: str) -> str:
-        """The plain form of a character, counted where it is another one that the alphabet has."""
+        """The plain form of a character outside the alphabet, counted where the alphabet has it."""
+        if self._capitalise and character.upper() in self.alphabet:
+            return character.upper()
         plain = fold_plain(character)
-        if plain != character and plain.strip() and all(c in self.alphabet for c in plain):
+        is_accent = bool(unicodedata.combining(character))
+        if plain != character and (plain.strip() or is_accent) and all(c in self.alphabet for c in plain):
             self.folded[character, plain] += 1
         return plain
 
