@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import unicodedata
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -288,6 +289,21 @@ def test_compose_takes_the_alphabet_of_fonts_from_sentences_in_their_script(tmp_
     words = (*words[:-2], f"text:{tmp_path / 'english.txt'}", "-n", 2, "--out", tmp_path / "english")
     assert run(*words, "--glyphs", f"fonts:{tmp_path / 'hebrew'}").code == 0
     assert set(read_labels(tmp_path / "english").values()) == {"Naive words", "is Greek"}
+
+
+def test_compose_takes_the_alphabet_of_the_glyphs_that_are_drawn(tmp_path: Path) -> None:
+    for character in "éna":
+        (tmp_path / "hand" / character).mkdir(parents=True)
+        for number in range(3):
+            picture = np.full((40, 30), 240, np.uint8)
+            cv2.putText(picture, character.replace("é", "e"), (4 + number, 30), 0, 1, 20, 2)
+            cv2.imwrite(str(tmp_path / "hand" / character / f"{number}.png"), picture)
+    (tmp_path / "text.txt").write_text(unicodedata.normalize("NFD", "née an né"), encoding="utf-8")
+    words = ("compose", "-n", 1, "--sentences", f"text:{tmp_path / 'text.txt'}", "--out")
+    for name, options in (("derived", ()), ("nfd", ("--alphabet", unicodedata.normalize("NFD", " éna")))):
+        glyphs = f"derived:undivided:folder:{tmp_path / 'hand'}"
+        assert run(*words, tmp_path / name, "--glyphs", glyphs, *options).code == 0
+        assert list(read_labels(tmp_path / name).values()) == ["né an né"]  # e has no glyph
 
 
 def test_compose_writes_a_contact_sheet(tmp_path: Path) -> None:

@@ -677,6 +677,30 @@ def test_invalid_folders_are_named(image_folder: Path, tmp_path: Path) -> None:
         Folder(image_folder)
 
 
+@pytest.mark.parametrize("paper", [255, 30])
+@pytest.mark.parametrize("side", [3, 7, 12])
+def test_full_stop_on_the_canvas_of_a_letter_is_ink(tmp_path: Path, side: int, paper: int) -> None:
+    (tmp_path / "U+002E").mkdir()
+    for number in range(3):
+        page = np.full((64, 64), paper, np.uint8)
+        page[40 : 40 + side, 20 : 20 + side + number] = 255 - paper
+        cv2.imwrite(str(tmp_path / "U+002E" / f"{number}.png"), page)
+    source = Folder(tmp_path)
+    sizes = sorted(source.glyph(".", 0, split).ink.shape for split in SPLITS)
+    assert sizes == [(side, side + number) for number in range(3)]
+    assert all(source.glyph(".", 0, split).ink.min() > 200 for split in SPLITS)
+
+
+def test_fingerprint_tells_corrected_glyphs(image_folder: Path, font_folder: Path) -> None:
+    before = Folder(image_folder).fingerprint()
+    assert before == open_glyphs(f"derived:undivided:folder:{image_folder}").fingerprint()
+    (image_folder / "7").rename(image_folder / "1")
+    assert Folder(image_folder).fingerprint() != before  # the same images, of another character
+    fonts = Fonts(font_folder).fingerprint()
+    (font_folder / FONT_FILES[0]).unlink()
+    assert Fonts(font_folder).fingerprint() != fonts
+
+
 def test_few_images_are_all_used_where_nothing_is_trained(image_folder: Path) -> None:
     folder = open_glyphs(f"derived:folder:{image_folder}")
     assert folder.has_few() and set(folder.characters("train")) <= set(folder.characters(ALL))

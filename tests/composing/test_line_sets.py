@@ -572,6 +572,17 @@ def test_folder_with_other_settings_is_refused_and_unchanged(
     assert read_files(out) == before
 
 
+def test_lines_of_glyphs_or_sentences_that_have_changed_are_refused(out: Path) -> None:
+    lines = LineSet(LinesRecipe(length=(3, 20)), "train", 0)
+    assert write_lines(lines, 2, out) == 2
+    assert write_lines(lines, 3, out) == 1
+    before = read_files(out)
+    lines.texts = [*lines.texts[:-1], "another one"]
+    with pytest.raises(DataError, match="other glyphs or sentences, which have changed since: choose another folder"):
+        write_lines(lines, 4, out)
+    assert read_files(out) == before
+
+
 def test_folder_with_foreign_labels_is_refused_and_unchanged(lines: LineSet, out: Path) -> None:
     (out / LABELS).write_text("mine.png\tmine\n")
     with pytest.raises(DataError, match="was not composed here"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,7 +89,9 @@ def compose(
     if recipe:
         lines_recipe = load_recipe(recipe).lines
     else:
-        if alphabet is None and glyphs.startswith("fonts:"):
+        if alphabet is not None:
+            alphabet = unicodedata.normalize("NFC", alphabet)
+        elif _drawn_source(glyphs).startswith("fonts:"):
             alphabet = _alphabet_of_fonts(glyphs, sentences, split or "train", all_if_few)
         lines_recipe = _recipe_from_options(layout, glyphs, sentences, alphabet)
     lines = LineSet(lines_recipe, split or "train", seed, all_if_few=all_if_few)
@@ -107,6 +111,11 @@ def compose(
         _, png = cv2.imencode(".png", draw_contact_sheet([(line.image, line.text) for line in first], 2))
         write_output(sheet, png.tobytes())
         print_status(f"{sheet}: a contact sheet of {len(first)} lines")
+
+
+def _drawn_source(glyphs: str) -> str:
+    """The glyph source whose glyphs derived:SOURCE and undivided:SOURCE draw."""
+    return re.sub("^((derived|undivided):)+", "", glyphs)
 
 
 def _alphabet_of_fonts(glyphs: str, sentences: str, split: str, all_if_few: bool) -> str:
@@ -139,7 +148,7 @@ def _alphabet_of_fonts(glyphs: str, sentences: str, split: str, all_if_few: bool
 
 def _recipe_from_options(layout: str, glyphs: str, sentences: str, alphabet: str | None) -> LinesRecipe:
     """The lines recipe for the plain options of `compose`. Raises RecipeError where they contradict each other."""
-    if alphabet is None and glyphs.startswith("folder:"):
+    if alphabet is None and _drawn_source(glyphs).startswith("folder:"):
         from glyphline.composing.glyphs import open_glyphs
 
         alphabet = " " + open_glyphs(glyphs).characters("train")

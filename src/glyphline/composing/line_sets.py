@@ -11,6 +11,7 @@ import math
 import multiprocessing
 import os
 import signal
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,15 @@ class LineSet:
                     "sign, but the alphabet lacks it: add it, or leave out the other one"
                 )
             self.pool.check_characters(shown)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the lines, as JSON values; `data` is a checksum of the glyphs and the sentences."""
+        data = zlib.crc32("\n".join(self.texts).encode())
+        for source in self.pool.sources:
+            data = zlib.crc32(str(source.fingerprint()).encode(), data)
+        settings = {"recipe": dataclasses.asdict(self.recipe), "split": self.split, "seed": self.seed, "data": data}
+        return json.loads(json.dumps(settings))  # as they are read back: lists for tuples
 
     @property
     def notes(self) -> list[str]:
@@ -430,25 +440,20 @@ def write_lines(
     *,
     boxes: bool = False,
     workers: int = 1,
-    settings: dict[str, object] | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Write lines 0..count-1 to a folder and return how many of them are new. An interrupted call can be continued.
 
     out: the folder; it receives 000000.png ..., labels.tsv, record.jsonl and compose.json. boxes: whether records hold
-    the glyph boxes. workers: number of processes; the files do not depend on it. settings: further JSON values that a
-    later call must share to continue. progress: called with the chunks, the lines done and the lines in all, it yields
-    the same chunks and can show how many lines are done.
+    the glyph boxes. workers: number of processes; the files do not depend on it. progress: called with the chunks, the
+    lines done and the lines in all, it yields the same chunks and can show how many lines are done.
     labels.tsv has the texts without spaces at their end; record.jsonl has them as they are composed.
     A line counts as written once both its rows are in the files, so a kill loses at most the chunks in progress.
-    Raises DataError where the folder holds lines of other settings, holds a labels.tsv that was not composed, or cannot
-    be written to; GlyphlineError for a full disk.
+    Raises DataError where the folder holds lines of other settings, glyphs or sentences, holds a labels.tsv that was
+    not composed, or cannot be written to; GlyphlineError for a full disk.
     """
-    own_settings = {
-        "recipe": dataclasses.asdict(lines.recipe), "split": lines.split, "seed": lines.seed, "boxes": boxes
-    }  # fmt: skip
     try:
-        done = _resume_folder(out, own_settings | (settings or {}))
+        done = _resume_folder(out, lines.settings | {"boxes": boxes})
         spans = [(start, min(start + CHUNK, count)) for start in range(min(done, count), count, CHUNK)]
         with (
             (out / LABELS).open("a", encoding="utf-8") as labels,
@@ -485,7 +490,6 @@ def _append_rows(
 def _resume_folder(out: Path, settings: dict[str, object]) -> int:
     """Create the folder, or cut its files to the lines that are complete. Returns the number of these lines."""
     out.mkdir(parents=True, exist_ok=True)
-    settings = json.loads(json.dumps(settings))  # as they are read back: lists for tuples
     path = out / SETTINGS
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -496,8 +500,7 @@ def _resume_folder(out: Path, settings: dict[str, object]) -> int:
             raise DataError(f"{out} holds a {LABELS} that was not composed here: choose an empty folder")
         write_atomically(path, (json.dumps(settings, indent=1) + "\n").encode())
         return 0
-    if found != settings:
-        raise DataError(f"{out} holds lines of other settings: choose another folder, or delete it")
+    check_same_lines(out, found, settings)
     rows = []
     for name in (LABELS, RECORDS):
         data = (out / name).read_bytes() if (out / name).exists() else b""
@@ -506,6 +509,15 @@ def _resume_folder(out: Path, settings: dict[str, object]) -> int:
     for name, file_rows in zip((LABELS, RECORDS), rows, strict=True):
         write_atomically(out / name, b"".join(row + b"\n" for row in file_rows[:complete]))
     return complete
+
+
+def check_same_lines(folder: Path, found: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raise DataError where the `LineSet.settings` of the lines in a folder, `found`, are not those of other lines."""
+    if found == settings:
+        return
+    only_data = {**found, "data": 0} == {**settings, "data": 0}
+    other = "glyphs or sentences, which have changed since" if only_data else "settings"
+    raise DataError(f"{folder} holds lines of other {other}: choose another folder, or delete it")
 
 
 def read_labels(folder: Path) -> list[tuple[Path, str]]:

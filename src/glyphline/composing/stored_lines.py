@@ -6,7 +6,6 @@ composed, with spaces at its end) and `image` (PNG, the bytes that `line_sets.wr
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import multiprocessing
@@ -22,7 +21,7 @@ import numpy as np
 
 from glyphline.addresses import is_local, open_path
 from glyphline.composing.layouts import GreyImage
-from glyphline.composing.line_sets import CHUNK, SETTINGS, LineSet, Progress
+from glyphline.composing.line_sets import CHUNK, SETTINGS, LineSet, Progress, check_same_lines
 from glyphline.errors import DataError, MissingPackage
 from glyphline.files import write_atomically
 from glyphline.imaging.normalization import canonical_line_image
@@ -39,11 +38,6 @@ def _import_parquet() -> Any:
     except ImportError:
         raise MissingPackage("pyarrow", "cluster", "composed lines in Parquet") from None
     return parquet
-
-
-def _settings(lines: LineSet) -> dict[str, Any]:
-    settings = {"recipe": dataclasses.asdict(lines.recipe), "split": lines.split, "seed": lines.seed}
-    return json.loads(json.dumps(settings))  # as they are read back: lists for tuples
 
 
 def _read_settings(folder: Path) -> Any:
@@ -113,9 +107,9 @@ def write_parquet(
     Raises MissingPackage without pyarrow, DataError where the folder holds other lines or cannot be written to.
     """
     _import_parquet()
-    settings, found = _settings(lines), _read_settings(folder)
-    if found not in (None, settings):
-        raise DataError(f"{folder} holds lines of other settings: choose another folder, or delete it")
+    settings, found = lines.settings, _read_settings(folder)
+    if found is not None:
+        check_same_lines(folder, found, settings)
     try:
         if is_local(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -156,11 +150,13 @@ class StoredLineSet(LineSet):
     def __init__(self, recipe: LinesRecipe, split: str, seed: int, folder: Path, needed: int) -> None:
         super().__init__(recipe, split, seed)
         self.folder = folder
-        if _read_settings(folder) is None:
+        found = _read_settings(folder)
+        if found is None:
             raise DataError(f"{folder} holds no composed lines: write them with compose --format parquet")
-        if _read_settings(folder) != _settings(self):
+        if found != self.settings:
             raise DataError(
-                f"{folder} holds lines of other settings: compose them with --recipe, --seed and --split as in training"
+                f"{folder} holds lines of other settings, glyphs or sentences: compose them with --recipe, --seed and "
+                "--split as in training"
             )
         existing = {path.name for path in folder.glob("lines-*.parquet")}
         files = [_file_of(folder, start) for start in range(0, needed, FILE_LINES)]

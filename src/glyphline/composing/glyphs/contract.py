@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,6 +66,11 @@ class GlyphSource(ABC):
 
         Equal glyphs have equal digests, so `check_disjoint` can compare splits.
         """
+
+    def fingerprint(self) -> int:
+        """A checksum of all glyphs: it is another one where the data on disk has changed."""
+        digests = sorted(set().union(*(self.digests(split) for split in SPLITS)))
+        return zlib.crc32(repr(digests).encode())
 
     def sharing(self) -> str:
         """Say which glyphs several splits share because there are too few, and what that means; "" where none are."""

@@ -163,6 +163,9 @@ class Derived(GlyphSource):
             index = index * self.source.count(base, split) + self.source.choose(base, split, writer, rng)
         return index
 
+    def fingerprint(self) -> int:
+        return self.source.fingerprint()
+
     def digests(self, split: str) -> set[int]:
         return self.source.digests(split)
 

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from glyphline.composing.glyphs.contract import (
@@ -23,11 +24,13 @@ from glyphline.composing.glyphs.contract import (
     Ink,
 )
 from glyphline.errors import DataError
-from glyphline.imaging.documents import SUFFIXES, load
-from glyphline.imaging.normalization import extract_ink
+from glyphline.imaging.documents import SUFFIXES, GreyImage, load
+from glyphline.imaging.normalization import extract_ink, ink_is_bright
 
 _CODE_POINT = re.compile(r"^[uU]\+?([0-9a-fA-F]{4,6})$")
 MIN_IMAGES = len(SPLITS)  # different images of a character, one for each split; with fewer, splits share them
+SMALL_MARK = 0.05  # of the pixels of an image; `ink_is_bright` may take less ink for paper
+MIN_CONTRAST = 64  # grey values; of a mark so small that `extract_ink` does not see it
 METRICS = "glyphs.tsv"  # rows of file<TAB>character<TAB>top<TAB>bottom, in x-heights above the baseline
 
 
@@ -185,6 +188,16 @@ class Folder(GlyphSource):
     def glyph(self, character: str, index: int, split: str) -> Glyph:
         return self._glyphs[split][character][index][1]
 
+    def fingerprint(self) -> int:
+        """It covers the character, the size and the split of each image, because any of them can be corrected."""
+        rows = [
+            (split, character, checksum, glyph.top, glyph.bottom)
+            for split in SPLITS
+            for character, glyphs in sorted(self._glyphs[split].items())
+            for checksum, glyph in glyphs
+        ]
+        return zlib.crc32(repr(rows).encode())
+
     def digests(self, split: str) -> set[int]:
         return {checksum for glyphs in self._glyphs[split].values() for checksum, _ in glyphs}
 
@@ -203,15 +216,36 @@ def _crop(ink: Ink, path: Path) -> Ink:
     rows = np.flatnonzero(ink.max(axis=1) > INK_THRESHOLD)
     columns = np.flatnonzero(ink.max(axis=0) > INK_THRESHOLD)
     if len(rows) == 0:
-        raise DataError(f"{path} holds no ink: remove the image or draw it again")
+        raise DataError(
+            f"{path} holds no ink on paper: remove the image, or draw or crop it again with a border around the ink"
+        )
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _extract_character(grey: GreyImage) -> Ink:
+    """The ink of an image (H, W) of one character, all 0 where it has no contrast.
+
+    `extract_ink` sees lines of text: a full stop may be too little of its image, and the paper around it look like the
+    ink. The ink is what differs from the border of the image then.
+    """
+    ink = extract_ink(grey)
+    border = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    difference = cv2.absdiff(grey, np.full_like(grey, border))
+    strongest = int(difference.max())
+    if strongest < MIN_CONTRAST:
+        return ink
+    mark = difference > strongest // 2
+    is_bright = bool(grey[mark].mean() > border)
+    if ink.any() and (mark.mean() > SMALL_MARK or is_bright == ink_is_bright(grey)):
+        return ink
+    return cv2.convertScaleAbs(difference, alpha=255 / strongest)
 
 
 def _read_glyphs(character: str, folder: Path) -> dict[int, Glyph]:
     """The different images of a folder as glyphs of the character, by the checksum of their cropped ink."""
     glyphs: dict[int, Glyph] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
-        cropped = _crop(extract_ink(load(path)), path)
+        cropped = _crop(_extract_character(load(path)), path)
         top, bottom = LATIN_SIZES.get(character, DEFAULT_SIZE)
         glyphs[zlib.crc32(cropped.tobytes(), cropped.shape[1])] = Glyph(cropped, top, bottom)
     return glyphs

@@ -34,6 +34,9 @@ class Undivided(GlyphSource):
     def glyph(self, character: str, index: int, split: str) -> Glyph:
         return self.source.glyph(character, index, self._split(split))
 
+    def fingerprint(self) -> int:
+        return self.source.fingerprint()
+
     def digests(self, split: str) -> set[int]:
         return self.source.digests(self._split(split))
 
