@@ -21,7 +21,7 @@ from glyphline.composing.hand import BORDER, LINE_CELL, MIN_X_LETTERS, HandFolde
 from glyphline.composing.label_fonts import LabelFonts
 from glyphline.composing.line_sets import LineSet, read_labels
 from glyphline.composing.sheet import CORNERS, VERSION, Sheet
-from glyphline.composing.sheet_drawing import draw_page
+from glyphline.composing.sheet_drawing import draw_page, render_sheet
 from glyphline.composing.sheet_photos import RESOLUTION, Cut, FoundPage, check_page, cut_page, find_page
 from glyphline.errors import DataError, ImageError
 from glyphline.imaging.documents import load
@@ -231,6 +231,54 @@ def test_tables_never_name_an_image_that_is_gone(tmp_path: Path) -> None:
     folder.add_page(2, "b.jpg", [Cut(slot, ink, 0.0, 0.0, "is empty") for slot in line])
     assert len(read_metrics(folder.folder / "glyphs.tsv")["a"]) == 1  # it raises where an image is not there
     assert not (folder.folder / "lines" / "labels.tsv").exists()
+
+
+def test_corrections_of_a_person_stay_when_a_page_is_added(
+    plain_photos: dict[str, Path], quick_cuts: None, tmp_path: Path
+) -> None:
+    """Also where the photographs lie in the folder above, which is given whole."""
+    (tmp_path / "sheet.json").write_text(SMALL.to_json())
+    (tmp_path / "own2.png").write_bytes(plain_photos["own2"].read_bytes())
+    out = tmp_path / "hand"
+    run_glyphs(tmp_path, "--out", out)
+    (out / "lines" / "labels.tsv").write_text("p2-01.png\ta gage\r\n")
+    run_glyphs(plain_photos["own1"], "--out", out)
+    assert read_labels(out / "lines")[0][1] == "a gage"
+    rows = (out / "glyphs.tsv").read_text().splitlines(keepends=True)
+    places = {row.split("\t")[0]: row for row in rows}
+    (out / "U+0061" / "p1-r1-c1.png").unlink()
+    places.pop("U+0061/p1-r1-c2.png")
+    places["U+0063/p1-r1-c5.png"] = places["U+0063/p1-r1-c5.png"].replace("\tc\t", "\te\t")
+    (out / "glyphs.tsv").write_text("".join(places.values()))
+    run_glyphs(tmp_path, "--out", out)  # page 2 again
+    metrics = read_metrics(out / "glyphs.tsv")
+    assert {character: len(images) for character, images in metrics.items()} == {
+        "a": 2, "c": 3, "e": 5, "g": 4, "x": 4, ".": 4
+    }  # fmt: skip
+    assert read_labels(out / "lines")[0][1] == "a cage"  # the page was replaced
+    faults = [row["fault"] for row in json.loads((out / "hand.json").read_text())["1"]]
+    assert Counter(faults) == {"": 22, "was removed": 2} and Folder(out).count("a", "train") == 1
+
+
+def test_files_that_are_no_photographs_are_named(
+    plain_photos: dict[str, Path], quick_cuts: None, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("glyphline.imaging.documents.find_spec", lambda name: None)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    cv2.imwrite(str(tmp_path / "rule.png"), np.full((1, 4000), 90, np.uint8))
+    (tmp_path / "own1.png").write_bytes(plain_photos["own1"].read_bytes())
+    (tmp_path / "sheet.pdf").write_bytes(pdf := render_sheet(SMALL, LabelFonts()))
+    run_glyphs(tmp_path, "--out", tmp_path / "hand", code=2)
+    said = capsys.readouterr().err
+    assert "sheet.pdf is a sheet to print: left out" in said and "rule.png shows no corner mark" in said
+    assert "a.heic: reading HEIC images needs the package pillow-heif" in said and "24 glyphs" in said
+    assert "2 of 3 photographs could not be used" in said
+    run_glyphs(tmp_path / "sheet.pdf", "--out", tmp_path / "none", code=2)
+    assert "these files are no photographs of a filled sheet" in capsys.readouterr().err
+    (tmp_path / "filled.pdf").write_bytes(pdf + b"1 0 obj\n<<>>\nendobj\n%%EOF\n")  # as a tablet saves it
+    run_glyphs(tmp_path / "filled.pdf", "--out", tmp_path / "filled")
+    assert "filled.pdf: page 1 of 2" in capsys.readouterr().err
 
 
 def test_missing_definition_is_an_error_that_names_the_sheet(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glyphline.cli.terminal import print_status, progress_bar
-from glyphline.errors import DataError, ImageError, UserError
+from glyphline.errors import DataError, ImageError, MissingPackage, UserError
 
 if TYPE_CHECKING:
     from glyphline.composing.hand import Hand
@@ -40,10 +40,10 @@ class Refusals:
 
     @contextmanager
     def catch(self, name: str = "") -> Iterator[None]:
-        """Print an ImageError of the block instead of raising it. name: what its message lacks."""
+        """Print why the block cannot use a photograph instead of raising it. name: what an ImageError lacks."""
         try:
             yield
-        except ImageError as error:
+        except (ImageError, MissingPackage) as error:
             print_status(f"{name} {error}".lstrip())
             self.count += 1
 
@@ -71,9 +71,7 @@ def glyphs(
     from glyphline.composing.sheet_photos import cut_page
     from glyphline.imaging.documents import Document, image_paths
 
-    paths = [path for path in image_paths(photos) if not _is_definition(path)]
-    if not paths:
-        raise UserError("these files are sheets to print, not photographs of a filled one: photograph its pages")
+    paths = _without_own_files(image_paths(photos))
     fonts = LabelFonts(font)
     definition = load_sheet(sheet) if sheet else None
     refusals = Refusals()
@@ -185,12 +183,34 @@ def _report_hand(result: Hand, out: Path, definition: Sheet) -> None:
         print_status(f"fewer than {min(3, definition.copies)} glyphs: {' '.join(few)}")
 
 
-def _is_definition(path: Path) -> bool:
-    """Whether a file is a sheet to print, which a folder of photographs may hold too."""
+def _without_own_files(paths: Sequence[Path]) -> list[Path]:
+    """The files without sheets to print and images of a hand, which a folder of photographs may hold too.
+
+    Raises UserError where none are left.
+    """
+    from glyphline.composing.hand import is_cut_image
+
+    photographs, cut = [], 0
+    for path in paths:
+        if is_cut_image(path):
+            cut += 1
+        elif _is_blank(path):
+            print_status(f"{path} is a sheet to print: left out")
+        else:
+            photographs.append(path)
+    if cut:
+        print_status(f"{cut} images that this command has written are left out")
+    if not photographs:
+        raise UserError("these files are no photographs of a filled sheet: photograph its pages")
+    return photographs
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file is a sheet as it is printed. One that was filled on a screen has been written once more."""
     from glyphline.composing.sheet import load_sheet
 
     try:
-        return path.suffix.lower() == ".pdf" and bool(load_sheet(path))
+        return path.suffix.lower() == ".pdf" and bool(load_sheet(path)) and path.read_bytes().count(b"%%EOF") == 1
     except DataError:
         return False
 

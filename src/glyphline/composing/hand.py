@@ -62,11 +62,19 @@ class Hand:
     missing_pages: tuple[int, ...]  # that are on no photograph so far
 
 
+def is_cut_image(path: Path) -> bool:
+    """Whether a file is one of the images that a `HandFolder` writes."""
+    is_contact_sheet = path.name == CONTACT_SHEET and (path.parent / RECORD).exists()
+    return is_contact_sheet or (path.parent.parent / RECORD).exists()
+
+
 class HandFolder:
     """Writes cut pages into the folder of a hand. Pages of earlier calls stay, a page that is cut again is replaced.
 
+    What a person has corrected in them stays too: images and rows of the tables that were removed, other texts of
+    lines, and other characters of glyphs.
     Raises DataError where the folder holds a hand of another sheet, holds other files in its place, or cannot be
-    written.
+    read or written.
     """
 
     def __init__(self, folder: Path, sheet: Sheet) -> None:
@@ -84,8 +92,21 @@ class HandFolder:
                     f"{folder} holds a hand from sheet {old_sheet.identity:05d}, these photographs show sheet "
                     f"{sheet.identity:05d}: choose another --out"
                 )
+            self._take_corrections()
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DataError(f"{folder} holds something else: choose an empty or a new folder for --out")
+
+    def _take_corrections(self) -> None:
+        """Bring the rows of the pages up to date with the tables and the images of the folder."""
+        glyphs, labels = _read_rows(self.folder / METRICS), _read_rows(self.folder / LINES / LABELS)
+        for row in self._rows():
+            if not row["file"]:
+                continue
+            table, name = (labels, Path(row["file"]).name) if row["line"] else (glyphs, row["file"])
+            if table is not None and name in table:
+                row["text"] = table[name]
+            if (table is not None and name not in table) or not (self.folder / row["file"]).is_file():
+                row["file"], row["fault"] = None, "was removed"
 
     def add_page(self, page: int, photo: str, cuts: Sequence[Cut]) -> None:
         """Write the images and the tables of a page; `finish`, for the contact sheet, must follow."""
@@ -118,8 +139,8 @@ class HandFolder:
             new = {row["file"] for row in record}
             old = [row["file"] for row in self._pages.get(page, []) if row["file"] and row["file"] not in new]
             self._pages[page] = record
+            self._write_tables()  # before the record: a row of this that they lack was removed by a person
             self._write_record()
-            self._write_tables()
             for name in old:  # last, so that the tables never name an image that is gone
                 (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -156,15 +177,16 @@ class HandFolder:
     def finish(self, fonts: LabelFonts | None = None) -> Hand:
         """Write the tables and the contact sheet. fonts: print the characters and the lines on the contact sheet."""
         try:
-            self._write_record()
+            self.folder.mkdir(parents=True, exist_ok=True)
             unit, line_count = self._write_tables()
+            self._write_record()
             sheet = cv2.imencode(".png", cv2.cvtColor(self._draw_contact_sheet(fonts), cv2.COLOR_RGB2BGR))[1]
             write_atomically(self.folder / CONTACT_SHEET, sheet.tobytes())
         except OSError as error:
             raise DataError(f"cannot write to {self.folder}: {error.strerror or error}") from None
         counts = dict.fromkeys(self.sheet.characters, 0)
         for row in self._rows():
-            if row["file"] and not row["line"]:
+            if row["file"] and not row["line"] and row["text"] in counts:
                 counts[row["text"]] += 1
         faults = sum(bool(row["fault"]) for row in self._rows())
         missing = tuple(page for page in range(1, self.sheet.page_count + 1) if page not in self._pages)
@@ -221,6 +243,18 @@ class HandFolder:
             mask = Image.fromarray(255 - cv2.resize(ink, shape, interpolation=cv2.INTER_AREA))
             place = left + (size[0] - shape[0]) // 2, top + baseline - round(row["top"] * scale)
             image.paste((20, 20, 60), place, mask)
+
+
+def _read_rows(path: Path) -> dict[str, str] | None:
+    """The first and the second column of a tab-separated table; None without it. Raises DataError if it is not text."""
+    try:
+        rows = path.read_text(encoding="utf-8-sig").split("\n")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): save it as UTF-8 text") from None
+    columns = [row.rstrip("\r").split("\t") for row in rows]
+    return {row[0]: row[1] for row in columns if len(row) > 1}
 
 
 def _measure_writing(glyphs: Sequence[dict[str, Any]]) -> tuple[float, float]:

@@ -154,7 +154,7 @@ class Document:
         self._formats = [name for name in FORMATS if name in Image.OPEN]
         if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
             if find_spec("pillow_heif") is None:
-                raise MissingPackage("pillow-heif", "photo", "reading HEIC images")
+                raise MissingPackage("pillow-heif", "photo", f"{self.name}: reading HEIC images")
             import pillow_heif
 
             pillow_heif.register_heif_opener()
