@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from glyphline.composing.sheet import (
     Sheet,
     choose_lines,
     explain_missing_lines,
+    line_count_of,
     load_sheet,
     sheet_from_json,
 )
@@ -155,6 +157,16 @@ def test_lines_keep_to_the_characters_of_the_sheet() -> None:
         read_sentences("built-in:xx")
 
 
+def test_sentences_without_spaces_are_cut_between_their_characters() -> None:
+    sentences = ["我能吞下玻璃而不伤身体，但是我不想每天都这样做。", "今天天气很好我们去公园散步", "短句"]
+    characters = "".join(dict.fromkeys("".join(sentences)))
+    assert set(choose_lines(sentences, characters)) == {"我能吞下玻璃而不伤身体，但是我不想每天", sentences[1]}
+    assert "are shorter than 19 characters" in explain_missing_lines(sentences, characters)
+    thai = "ที่นี่มีน้ำแข็งใสอร่อยมากที่สุดในเมืองนี้เลย"
+    (line,) = choose_lines([thai], thai)
+    assert thai.startswith(line) and len(line) <= LINE_LENGTH and unicodedata.category(thai[len(line)]) != "Mn"
+
+
 @pytest.mark.parametrize(
     ("sentences", "reason"),
     [
@@ -212,6 +224,25 @@ def test_sheet_that_may_be_printed_is_not_overwritten(tmp_path: Path, capsys: py
     definition.write_text("{}")
     run_sheet(*words, code=2)
     assert "sheet.json holds something else" in capsys.readouterr().err and definition.read_text() == "{}"
+
+
+def test_path_that_cannot_be_written_and_damaged_font_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_sheet("--out", tmp_path / f"{'x' * 300}.pdf", code=2)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "File name too long: choose another path" in said
+    (tmp_path / "hand.ttf").write_bytes(b"\0" * 100)
+    run_sheet("--out", tmp_path / "sheet.pdf", "--font", tmp_path / "hand.ttf", code=2)
+    assert "hand.ttf is no font and holds none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("paper", "count"), [("a4", 10), ("letter", 9)])
+def test_lines_to_copy_fill_one_page(paper: str, count: int, tmp_path: Path) -> None:
+    run_sheet("--out", tmp_path / "sheet.pdf", "--paper", paper, "--copies", 1)
+    sheet = load_sheet(tmp_path / "sheet.pdf")
+    pages = {slot.page for slot in sheet.slots if slot.is_line}
+    assert len(sheet.lines) == count == line_count_of(paper) and len(pages) == 1
 
 
 @pytest.mark.parametrize(("language", "letters"), [("en", ""), ("de", "äöüßÄÖÜ"), ("pl", "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ")])

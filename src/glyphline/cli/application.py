@@ -6,6 +6,7 @@ own, and add it to VERBS.
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -44,6 +45,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+#: of errors of the operating system, those of a path that a user gave
+PATH_MISTAKES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+
 UsageMistake: Any = typer.BadParameter.__mro__[2]  # ClickException, which typer contains but does not export
 
 
@@ -73,7 +77,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1, 2 or 130.
 
     arguments: the words after `glyphline`; by default those of the process. Without any, the help is printed. `--debug`
-    is accepted in any position; it lets a GlyphlineError or a mistake in the arguments through with its traceback.
+    is accepted in any position; it lets an error that is said in one line through with its traceback.
     """
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in words
@@ -90,6 +94,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
+    except OSError as error:
+        if debug or error.errno not in PATH_MISTAKES:
+            raise
+        print_status(f"glyphline: {error.filename}: {error.strerror}: choose another path, or change its permissions")
+        code = 2
     except UsageMistake as error:
         if debug:
             raise

@@ -51,7 +51,7 @@ def sheet(
     from glyphline.composing.label_fonts import LabelFonts
     from glyphline.composing.sentences import read_sentences
     from glyphline.composing.shaping import can_join
-    from glyphline.composing.sheet import LINE_COUNT, Sheet, choose_lines, explain_missing_lines
+    from glyphline.composing.sheet import Sheet, choose_lines, explain_missing_lines, line_count_of
     from glyphline.composing.sheet_drawing import render_sheet
 
     if out.suffix.lower() != ".pdf":
@@ -59,13 +59,14 @@ def sheet(
     given = _alphabet_of(language) if alphabet is None else unicodedata.normalize("NFC", alphabet)
     characters = Alphabet.from_name(given).characters.replace(" ", "")
     texts = [unicodedata.normalize("NFC", text) for text in read_sentences(sentences or f"built-in:{language}")]
-    lines = choose_lines(texts, characters)
+    wanted = line_count_of(paper.lower())
+    lines = choose_lines(texts, characters, wanted)
     definition = Sheet(characters, copies, lines, paper.lower())
     joining = list(filter(can_join, characters))
     if len(joining) == len(characters) and not lines:
         raise UserError(
             f"{_describe_joining(joining)}, and there are no lines to copy: "
-            f"{explain_missing_lines(texts, characters)}; {MORE_LINES}"
+            f"{explain_missing_lines(texts, characters, wanted)}; {MORE_LINES}"
         )
     json_path = out.with_suffix(".json")
     _check_free(out, json_path, definition)
@@ -76,9 +77,9 @@ def sheet(
         f"{out}: sheet {definition.identity:05d}, {definition.page_count} pages, {len(characters)} characters, "
         f"{copies} boxes each, {len(lines)} lines to copy; print it, fill it, and keep {json_path.name}"
     )
-    if len(lines) < LINE_COUNT:
+    if len(lines) < wanted:
         print_status(
-            f"{len(lines)} of {LINE_COUNT} lines to copy: {explain_missing_lines(texts, characters)}; {MORE_LINES}"
+            f"{len(lines)} of {wanted} lines to copy: {explain_missing_lines(texts, characters, wanted)}; {MORE_LINES}"
         )
     if joining:
         print_status(f"{_describe_joining(joining)}; readers learn them from copied lines: glyphline adapt --lines")

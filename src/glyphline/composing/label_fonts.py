@@ -36,7 +36,7 @@ class LabelFonts:
 
     def __init__(self, font: Path | None = None) -> None:
         self._own = [] if font is None else [font] if font.is_file() else _font_files([font])
-        if font is not None and not self._own:
+        if font is not None and not any(map(_is_usable, self._own)):
             raise DataError(f"{font} is no font and holds none ({', '.join(SUFFIXES)}): give a font file")
 
     @cached_property
@@ -108,6 +108,15 @@ def _font_files(folders: Iterable[Path]) -> list[Path]:
                 yield from sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
 
     return list(walk())
+
+
+def _is_usable(path: Path) -> bool:
+    """Whether a file can be opened as a font."""
+    try:
+        ImageFont.truetype(path)
+    except OSError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=65536)

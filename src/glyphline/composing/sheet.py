@@ -8,6 +8,7 @@ them on photographs. All lengths are millimetres, x to the right and y downwards
 from __future__ import annotations
 
 import json
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from glyphline.composing.shaping import split_units
 from glyphline.errors import DataError, name_first, nearest
 
 VERSION = 1  # of the geometry below; sheets of another version are refused
@@ -39,8 +41,8 @@ LABEL_HEIGHT = 4.0  # mm of print above a box
 TICK_PITCH = 20.0  # mm between the ticks on the edge of a line's area, which show how the paper is bent
 MAX_PAGES = VALUES - 1
 MAX_COPIES = 40
-LINE_COUNT = 10  # lines to copy, one page of them
-LINE_LENGTH = 38  # characters of a line to copy: at this x-height, a person needs about 4.5 mm for each
+LINE_COUNT = 10  # lines to copy, at most; see `line_count_of`
+LINE_LENGTH = 38  # Latin characters of a line to copy: at this x-height, a person needs about 4.5 mm for each
 NAMED_CHARACTERS = 12  # that sentences hold and a sheet lacks, in a message; the others are counted
 
 
@@ -86,8 +88,7 @@ class Sheet:
     paper: str  # a key of PAPERS
 
     def __post_init__(self) -> None:
-        if self.paper not in PAPERS:
-            raise DataError(f'no paper "{self.paper}"; {nearest(self.paper, PAPERS)}')
+        size_of(self.paper)
         twice = [c for c, count in Counter(self.characters).items() if count > 1]
         if not self.characters or twice or any(c.isspace() for c in self.characters):
             problem = f"{', '.join(map(repr, twice))} more than once" if twice else "no character or white space"
@@ -103,7 +104,7 @@ class Sheet:
     @property
     def size(self) -> tuple[float, float]:
         """Width and height of the paper."""
-        return PAPERS[self.paper]
+        return size_of(self.paper)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -120,7 +121,7 @@ class Sheet:
             edges = x, y, x + BOX_WIDTH, y + BOX_HEIGHT
             slots.append(Slot(page + 1, row + 1, column + 1, character, *edges, y + BOX_BASELINE, False))
         first_page = slots[-1].page + 1
-        lines_on_page = int((height - TOP - BOTTOM) // AREA_PITCH)
+        lines_on_page = _lines_on_page(self.paper)
         for k, text in enumerate(self.lines):
             page, row = divmod(k, lines_on_page)
             y = TOP + row * AREA_PITCH + LABEL_HEIGHT + 2.0
@@ -211,14 +212,31 @@ def load_sheet(path: Path) -> Sheet:
     return sheet_from_json(data.decode("utf-8", "replace"), str(path))
 
 
+def size_of(paper: str) -> tuple[float, float]:
+    """Width and height of a paper, mm. Raises DataError for a name that is not in PAPERS."""
+    if paper not in PAPERS:
+        raise DataError(f'no paper "{paper}"; {nearest(paper, PAPERS)}')
+    return PAPERS[paper]
+
+
+def _lines_on_page(paper: str) -> int:
+    return int((size_of(paper)[1] - TOP - BOTTOM) // AREA_PITCH)
+
+
+def line_count_of(paper: str) -> int:
+    """The number of lines to copy on one page of a paper, LINE_COUNT at most. Raises what `size_of` raises."""
+    return min(LINE_COUNT, _lines_on_page(paper))
+
+
 def choose_lines(
     sentences: Iterable[str], characters: str, count: int = LINE_COUNT, length: int = LINE_LENGTH
 ) -> tuple[str, ...]:
     """Choose lines to copy that together hold the commonest pairs of letters of the sentences.
 
     sentences: any number, in the language of the sheet; pairs are counted in them. characters: a line holds only these
-    and spaces. count: lines, at most. length: characters of a line, at most; a longer sentence is cut between words
-    and taken only where too few are short enough.
+    and spaces. count: lines, at most. length: Latin characters of a line, at most; one of Chinese or Japanese takes the
+    place of two. A longer sentence is cut between words, one without spaces between characters, and taken only where
+    too few are short enough.
     Each turn takes the line whose pairs that no chosen line holds yet are the commonest (greedy
     set cover). Returns fewer lines where there are fewer, see `explain_missing_lines`.
     """
@@ -227,7 +245,7 @@ def choose_lines(
     shortened: list[str] = []
     for sentence in sentences:
         line, is_whole = _cut_line(sentence, length)
-        if len(line) >= length // 2 and set(line) <= allowed:
+        if _length(line) >= length // 2 and set(line) <= allowed:
             (whole if is_whole else shortened).append(line)
     candidates = list(dict.fromkeys(whole if len(whole) >= count else whole + shortened))
     pairs_of = {line: {a + b for a, b in pairwise(line) if " " not in a + b} for line in candidates}
@@ -251,7 +269,7 @@ def explain_missing_lines(
     """
     allowed = set(characters) | {" "}
     lines = list(dict.fromkeys(_cut_line(sentence, length)[0] for sentence in sentences))
-    long_enough = [line for line in lines if len(line) >= length // 2]
+    long_enough = [line for line in lines if _length(line) >= length // 2]
     lacking = Counter(c for line in long_enough for c in line if c not in allowed)
     reasons = []
     if lacking:
@@ -265,10 +283,24 @@ def explain_missing_lines(
     return f"the {other}sentences {', or '.join(reasons)}"
 
 
+def _length(text: str) -> int:
+    """The number of Latin characters that take as much of a line as a text."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
 def _cut_line(sentence: str, length: int) -> tuple[str, bool]:
-    """The words of a sentence that fit a line of `length` characters, and whether they are all of it."""
+    """The words of a sentence that fit a line of `length` characters, and whether they are all of it.
+
+    If not even the first word fits, it is cut between its characters: in some scripts a sentence is one word.
+    """
     words = sentence.split()
-    is_whole = len(" ".join(words)) <= length
-    while words and len(" ".join(words)) > length:
+    is_whole = _length(" ".join(words)) <= length
+    while len(words) > 1 and _length(" ".join(words)) > length:
         words.pop()
-    return " ".join(words), is_whole
+    line = " ".join(words)
+    if _length(line) > length:
+        units = split_units(line)
+        while _length("".join(units)) > length:
+            units.pop()
+        line = "".join(units)
+    return line, is_whole
