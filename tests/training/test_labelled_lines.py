@@ -17,7 +17,7 @@ from glyphline.errors import DataError, ImageError, RecipeError
 from glyphline.recipe import LinesRecipe, Recipe, recipe_from
 from glyphline.training import labelled_lines
 from glyphline.training.data import MAX_NAMED, MixedLines, leave_out_narrow, open_lines
-from glyphline.training.labelled_lines import line_outline, open_labelled_lines
+from glyphline.training.labelled_lines import clean_text, line_outline, open_labelled_lines
 from glyphline.training.train import train
 
 #: texts as people leave them -> texts as they are learned; one is empty
@@ -134,6 +134,9 @@ def test_page_coordinates_follow_the_size_of_the_image(tmp_path: Path) -> None:
     assert abs(image.shape[0] - 40) <= 4 and abs(image.shape[1] - 300) <= 4
 
 
+X = "<TextEquiv><Unicode>x</Unicode></TextEquiv>"
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -144,17 +147,18 @@ def test_page_coordinates_follow_the_size_of_the_image(tmp_path: Path) -> None:
         ({"a.gt.txt": "x"}, r"a\.gt\.txt has no image beside it"),
         ({"a.gt.txt": "x\ny", "a.png": ""}, r"a\.gt\.txt line 2 is one too many"),
         ({"a.gt.txt": "\n", "a.png": ""}, r"holds no line with a text"),
-        ({"a.xml": "<PcGts><Page><TextLine id='q'/></Page></PcGts>"}, r"a\.xml line q has no Coords"),
-        ({"a.xml": "<PcGts><Page><TextLine><Coords points='1,x'/></TextLine></Page></PcGts>"}, r"points '1,x'"),
+        ({"a.xml": f"<PcGts><Page><TextLine id='q'>{X}</TextLine></Page></PcGts>"}, r"a\.xml line q has no Coords"),
+        ({"a.xml": f"<PcGts><Page><TextLine>{X}<Coords points='1,x'/></TextLine></Page></PcGts>"}, r"points '1,x'"),
         ({"a.xml": "<PcGts>\n<Page>"}, r"a\.xml line 2 is not XML"),
-        ({"a.xml": "<PcGts><Page imageFilename='b.png'><TextLine><Coords points='1,1 9,9'/></TextLine></Page></PcGts>"},
+        ({"a.xml": f"<PcGts><Page imageFilename='b.png'><TextLine>{X}<Coords points='1,1 9,9'/></TextLine>"
+          "</Page></PcGts>"},
          r"a\.xml has no page image b\.png"),
         ({"a.xml": "<alto><MeasurementUnit>mm10</MeasurementUnit></alto>"}, r"a\.xml measures in mm10"),
         ({"a.xml": "<alto><Page/><Page/></alto>"}, r"a\.xml has 2 pages"),
         ({"a.xml": "<PcGts><Page><TextLine id='q'><TextEquiv index='x'/></TextLine></Page></PcGts>"},
          r"a\.xml line q has index='x', which is no number"),
         ({"a.xml": "<PcGts><Page imageWidth='nan'/></PcGts>"}, r"a\.xml has imageWidth='nan', which is no number"),
-        ({"a.xml": "<PcGts><Page><TextLine><Coords points='1,nan'/></TextLine></Page></PcGts>"}, r"points '1,nan'"),
+        ({"a.xml": f"<PcGts><Page><TextLine>{X}<Coords points='1,nan'/></TextLine></Page></PcGts>"}, r"points '1,nan'"),
         ({"a.xml": "<?xml version='1.0' encoding='none'?><PcGts/>"}, r"a\.xml is XML that cannot be read"),
         ({"a.xml": ""}, r"a\.xml line 1 is not XML"),
     ],
@@ -164,6 +168,43 @@ def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], mess
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         open_labelled_lines(tmp_path)
+
+
+@pytest.mark.parametrize(("write", "root"), [(page_xml, "PcGts"), (alto, "alto")], ids=["page", "alto"])
+def test_lines_without_text_need_neither_outlines_nor_a_picture(
+    write: Callable[[Path], None], root: str, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    (tmp_path / "other.xml").write_text(f"<{root}><Page><TextLine/></Page></{root}>")
+    labelled = open_labelled_lines(tmp_path)
+    assert len(labelled.lines) == 3 and "2 lines without text were left out" in labelled.notes[0]
+
+
+def test_outlines_of_older_exports_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PAGE of 2010 has elements Point; ALTO may have a circle or an empty polygon. The page image is one folder up."""
+    cv2.imwrite(str(tmp_path / "p.png"), draw_page())
+    a, b, c, d = BOXES[0]
+    points = "".join(f"<Point x='{x}' y='{y}'/>" for x, y in ((a, b), (c, b), (c, d), (a, d)))
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "p.xml").write_text(
+        f"<PcGts><Page imageFilename='p.png'><TextLine>{X}<Coords>{points}</Coords></TextLine></Page></PcGts>"
+    )
+    monkeypatch.chdir(tmp_path / "page")
+    image = open_labelled_lines(Path()).lines[0].image()
+    assert abs(image.shape[0] - 40) <= 4 and abs(image.shape[1] - 300) <= 4
+    for shape in ("<Circle HPOS='1' VPOS='1' RADIUS='9'/>", "<Polygon POINTS=''/>"):
+        (tmp_path / "page" / "p.xml").write_text(
+            f"<alto><Page><TextLine HPOS='{a}' VPOS='{b}' WIDTH='{c - a}' HEIGHT='{d - b}'><Shape>{shape}</Shape>"
+            "<String CONTENT='x'/></TextLine></Page></alto>"
+        )
+        image = open_labelled_lines(Path()).lines[0].image()
+        assert abs(image.shape[0] - 40) <= 4 and abs(image.shape[1] - 300) <= 4
+
+
+def test_signs_without_a_shape_leave_no_space_behind() -> None:
+    assert clean_text("\u05e9\u05dc \u200f \u05e2\u05d5") == "\u05e9\u05dc \u05e2\u05d5"
+    assert clean_text("\u200bHello \u00ad") == "Hello" and clean_text("\u200e \u200e") == ""
+    assert clean_text("e\u200b\u0301") == "\u00e9" and clean_text("\u0646\u200c\u0647") == "\u0646\u200c\u0647"
 
 
 @pytest.mark.parametrize("name", ["glyphline-lines.zip", "lines.tar.gz", "LINES.ZIP"])

@@ -118,11 +118,11 @@ def clean_text(text: str) -> str:
 
     Characters without a shape are left out, such as direction marks and soft hyphens, but for the joiners of words.
 
-    >>> clean_text(" Cafe\\u0301\\tau  lait\\u200b\\r\\n")
+    >>> clean_text(" Cafe\\u0301\\tau \\u200b lait\\u200b\\r\\n")
     'Café au lait'
     """
-    spaced = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf") or c in JOINERS)
+    shown = "".join(c for c in text if c.isspace() or c in JOINERS or unicodedata.category(c) not in ("Cc", "Cf"))
+    return " ".join(unicodedata.normalize("NFC", shown).split())
 
 
 def read_text(path: Path) -> str:
@@ -268,7 +268,7 @@ def _parse(path: Path) -> ElementTree.Element:
 
 def _page_image(xml: Path, name: str | None) -> Path:
     """The image of a page: where the XML says, or beside it or one folder up, or there with the name of the XML."""
-    folders = (xml.parent, xml.parent.parent)  # Transkribus puts the XML into a folder page/
+    folders = (xml.parent, xml.absolute().parent.parent)  # Transkribus puts the XML into a folder page/
     for named in [xml.parent / name, *(folder / Path(name).name for folder in folders)] if name else []:
         if named.is_file():
             return named
@@ -364,8 +364,11 @@ def _read_page_xml(folder: Path) -> Rows:
                 where = f"{xml.relative_to(folder)} line {line.get('id', number)}"
                 words = (_page_text(word, where) for word in _children(line, "Word"))
                 text = _page_text(line, where) or " ".join(filter(None, words))
-                shapes = [_points(child.get("points"), where) for child in _children(line, "Coords")[:1]]
-                baselines = [_points(child.get("points"), where) for child in _children(line, "Baseline")[:1]]
+                if not text.strip():
+                    yield where, "", _no_image
+                    continue
+                shapes = [_page_points(child, where) for child in _children(line, "Coords")[:1]]
+                baselines = [_page_points(child, where) for child in _children(line, "Baseline")[:1]]
                 if not shapes or len(shapes[0]) < 2:
                     raise DataError(f"{where} has no Coords: export the file with the outlines of its lines")
                 image = image or _page_image(xml, page.get("imageFilename"))
@@ -374,6 +377,16 @@ def _read_page_xml(folder: Path) -> Rows:
                     text,
                     partial(_crop, image, size, shapes[0], baselines[0] if baselines else np.empty((0, 2))),
                 )
+
+
+def _no_image() -> GreyImage:
+    raise AssertionError  # a line without text is left out before its picture is looked at
+
+
+def _page_points(element: ElementTree.Element, where: str) -> Points:
+    """The points of an attribute, or of the elements Point that PAGE had until 2010. where: for messages."""
+    points = " ".join(f"{point.get('x')},{point.get('y')}" for point in _children(element, "Point"))
+    return _points(element.get("points") or points, where)
 
 
 def _page_text(element: ElementTree.Element, where: str) -> str:
@@ -401,14 +414,18 @@ def _read_alto(folder: Path) -> Rows:
             size = _number(page, "WIDTH", str(xml)), _number(page, "HEIGHT", str(xml))
             image: Path | None = None
             for number, line in enumerate(_descendants(page, "TextLine"), 1):
-                where = f"{xml.relative_to(folder)} line {line.get('ID', number)}"
+                where, text = f"{xml.relative_to(folder)} line {line.get('ID', number)}", _alto_text(line)
+                if not text.strip():
+                    yield where, "", _no_image
+                    continue
                 x, y, w, h = (_number(line, name, where) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
                 box = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)])
-                polygons = [shape.get("POINTS") for child in _children(line, "Shape") for shape in child]
-                polygon = _points(polygons[0], where) if polygons else box
+                shapes = [shape for child in _children(line, "Shape") for shape in _children(child, "Polygon")]
+                polygon = _points(shapes[0].get("POINTS"), where) if shapes else box
+                polygon = polygon if len(polygon) >= 2 else box
                 baseline = line.get("BASELINE", "")
                 image = image or _page_image(xml, names[0].strip() if names else None)
-                yield where, _alto_text(line), partial(
+                yield where, text, partial(
                     _crop, image, size, polygon, _points(baseline if len(baseline.split()) > 1 else "", where)
                 )  # fmt: skip
 
