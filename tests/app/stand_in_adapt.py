@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from glyphline.errors import MissingPackage
+from glyphline.errors import GlyphlineError, MissingPackage, UserError
 
 Say = Callable[[str], None]
 
@@ -27,7 +27,7 @@ def result(kept: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def learn(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def learn(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     """Keep the bundled reader as the new one."""
     count = len((lines / "labels.tsv").read_text(encoding="utf-8").splitlines())
     report(f"{count} labelled lines for {minutes:g} minutes, niceness {os.nice(0)}")
@@ -36,12 +36,12 @@ def learn(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]
     return result(kept=True)
 
 
-def learn_nothing(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def learn_nothing(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     report("comparing the new reader with the old one")
     return result(kept=False)
 
 
-def learn_slowly(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def learn_slowly(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     """Never end. A second call says that it goes on."""
     report("going on" if (out.parent / "epoch").exists() else "epoch 1")
     (out.parent / "epoch").touch()
@@ -49,22 +49,39 @@ def learn_slowly(out: Path, lines: Path, minutes: float, report: Say) -> dict[st
     raise AssertionError
 
 
-def learn_until_told(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def learn_until_told(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     """Learn until the file `go-on` is beside the reader."""
     report("epoch 1: validation CER 9.0%, 0.5 minutes left")
     while not (out.parents[1] / "go-on").exists():
         time.sleep(0.02)
-    return learn(out, lines, minutes, report)
+    return learn(out, lines, minutes, report, leave_out)
 
 
-def fail(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def fail(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     raise MissingPackage("torch", "train", "adapting a reader")
 
 
-def break_down(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def break_down(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     raise KeyError("x")
 
 
-def die(out: Path, lines: Path, minutes: float, report: Say) -> dict[str, Any]:
+def die(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     report("epoch 1")
     os._exit(9)
+
+
+def leave_one_out(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
+    leave_out("labels.tsv line 2 is left out: the picture shows another text")
+    return learn(out, lines, minutes, report, leave_out)
+
+
+def leave_too_many_out(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
+    leave_out("labels.tsv line 2 is left out: the picture shows another text")
+    raise UserError("too few lines are left: correct some more")
+
+
+def run_out_of_memory(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
+    """End as a training does that can go on. A second call says that it goes on."""
+    report("going on" if (out.parent / "epoch").exists() else "epoch 1")
+    (out.parent / "epoch").touch()
+    raise GlyphlineError("a process that composes lines was killed: give the same command again to go on")

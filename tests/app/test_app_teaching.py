@@ -316,6 +316,29 @@ def test_wrong_requests_are_refused(
     assert client.get("/api/teach").json()["state"] == "idle" and not list((tmp_path / "hand").glob("learning-*"))
 
 
+def test_lines_that_the_training_leaves_out_are_named_to_the_end(open_client: Any) -> None:
+    left_out = "labels.tsv line 2 is left out: the picture shows another text"
+    first, *_, last = steps(send(open_client(stand_in_adapt.leave_one_out)))
+    assert first["left_out"] == [] and last["left_out"] == [left_out] and last["result"]["kept"]
+
+
+def test_lines_that_were_left_out_are_named_where_too_few_remain(open_client: Any, tmp_path: Path) -> None:
+    last = steps(send(open_client(stand_in_adapt.leave_too_many_out)))[-1]
+    assert "correct some more (labels.tsv line 2 is left out" in last["error"]
+    assert not list((tmp_path / "hand").glob("learning-*"))
+
+
+def test_a_training_that_was_stopped_goes_on_with_the_same_lines(open_client: Any, tmp_path: Path) -> None:
+    client = open_client(stand_in_adapt.run_out_of_memory)
+    assert "was killed" in steps(send(client))[-1]["error"]
+    (folder,) = (tmp_path / "hand").glob("learning-*")
+    assert folder.stat().st_mode & 0o77 == 0
+    assert [step.get("step") for step in steps(send(client))][-2] == "going on"
+    other = Teacher(tmp_path / "hand", stand_in_adapt.learn_nothing, variant="folder:hand")
+    other.learn(pack(lines()), 1, lambda step: None)  # not the training of another reader
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize(
     ("adapt", "words"),
     [

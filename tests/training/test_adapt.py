@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -19,15 +21,15 @@ import pytest
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.line_sets import LABELS, LineSet, write_lines
-from glyphline.errors import ImageError, UserError
+from glyphline.errors import GlyphlineError, ImageError, UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
-from glyphline.recipe import LinesRecipe, Recipe, recipe_from
+from glyphline.recipe import GlyphShare, LinesRecipe, Recipe, recipe_from
 from glyphline.training import adapt as adapting
-from glyphline.training.adapt import FEW_LINES, adapt
+from glyphline.training.adapt import FEW_LINES, TooFewLines, adapt
 from glyphline.training.labelled_lines import LabelledLine
-from glyphline.training.network import load_network
+from glyphline.training.network import Network, load_network
 from glyphline.training.runs import BEST_WEIGHTS
-from glyphline.training.train import train
+from glyphline.training.train import DivergedError, StoppedError, train
 
 TinyRecipe = Callable[..., Recipe]
 
@@ -158,6 +160,9 @@ def test_labels_of_other_pictures_are_left_out_unless_they_are_trusted(
     labels = "".join(f"{name}\t{texts.get(k, text)}\n" for k, (name, text) in enumerate(rows))
     (tmp_path / "lines" / LABELS).write_text(labels)
 
+    (tmp_path / "reader").mkdir()  # a folder of pictures; the name is that of the bundled reader all the same
+    monkeypatch.chdir(tmp_path)
+
     def stop(*args: Any) -> None:
         raise KeyboardInterrupt  # what the training would get is decided
 
@@ -177,15 +182,58 @@ def test_labels_of_other_pictures_are_left_out_unless_they_are_trusted(
 
 def test_training_on_other_data_begins_anew(tmp_path: Path) -> None:
     settings, said = {"model": "photo"}, list[str]()
+    (tmp_path / "work" / "lines").mkdir(parents=True)
+    (tmp_path / "work" / adapting.LOCK_FILE).touch()
     state = adapting._open_state(tmp_path / "work", settings, 1, said.append)
     (tmp_path / "work" / "adapt.json").write_text(json.dumps({**state, "epochs": 3}))
     (tmp_path / "work" / "last.ckpt").write_text("of the other lines")
     assert adapting._open_state(tmp_path / "work", settings, 1, said.append)["epochs"] == 3 and not said
     assert adapting._open_state(tmp_path / "work", settings, 2, said.append)["epochs"] == 0
-    assert "have changed since" in said[0] and not list((tmp_path / "work").iterdir())
+    assert "have changed since" in said[0]
+    assert [path.name for path in (tmp_path / "work").iterdir()] == [adapting.LOCK_FILE]
     (tmp_path / "work" / "adapt.json").write_text("{")
     with pytest.raises(UserError, match=r"adapt\.json is damaged: delete"):
         adapting._open_state(tmp_path / "work", settings, 1, said.append)
+
+
+def test_data_that_came_onto_the_machine_is_other_data(tiny_recipe: TinyRecipe) -> None:
+    network, lines = Network(tiny_recipe()), [line("one")]
+    less = LinesRecipe()
+    common = dataclasses.replace(less, glyphs=(*less.glyphs, GlyphShare("emnist/byclass")))
+    before = adapting._fingerprint(network, ["strokes"], lines, less)
+    assert before == adapting._fingerprint(network, ["strokes"], lines, less)
+    assert before != adapting._fingerprint(network, ["strokes"], lines, common)
+
+
+def test_training_that_something_ended_says_how_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(error: Exception) -> str:
+        def train(*args: Any, **kwargs: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(adapting, "train", train)
+        with pytest.raises(GlyphlineError) as caught:
+            adapting._train_for(Recipe(), tmp_path, {"minutes": 0.0}, 1, print)
+        assert isinstance(caught.value, UserError) == isinstance(error, DivergedError)
+        return str(caught.value)
+
+    killed = StoppedError("a process was killed", "close other programs or lower training.workers", "use --resume")
+    assert fail(killed) == "a process was killed: close other programs, then give the same command again to go on"
+    assert str(pickle.loads(pickle.dumps(killed))).endswith("lower training.workers, then use --resume")
+    assert f"delete {tmp_path} before" in fail(DivergedError("lower training.learning_rate"))
+
+
+@pytest.mark.slow
+def test_two_calls_do_not_adapt_in_one_folder(reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, model = tmp_path / "mine.onnx", str(reader)
+
+    def train_and_begin_another(*args: Any) -> None:
+        with pytest.raises(UserError, match=r"another command adapts a reader in .*mine\.onnx\.adapt"):
+            adapt(out, model=model, glyphs=["strokes"], seed=1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapting, "_train_for", train_and_begin_another)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(out, model=model, glyphs=["strokes"])
 
 
 def test_each_half_of_the_lines_measures_what_the_other_has_chosen() -> None:
@@ -316,7 +364,9 @@ def test_interrupted_adaptation_goes_on(
 def test_few_lines_are_said_to_be_few(tiny_recipe: TinyRecipe, reader: Path, tmp_path: Path, small: None) -> None:
     reports: list[str] = []
     lines = labelled_lines(tiny_recipe, tmp_path, 3)
-    with pytest.raises(UserError, match=f"give at least {FEW_LINES}, or --glyphs"):
+    with pytest.raises(TooFewLines, match="1 of 20 lines kept out is too few to measure by: give a greater --held-out"):
+        adapting._check_counts(19, 1, has_glyphs=False, measured=True, report=reports.append)
+    with pytest.raises(TooFewLines, match=f"give at least {FEW_LINES}, or --glyphs"):
         adapt(tmp_path / "a.onnx", model=str(reader), lines=[lines], minutes=0.05, report=reports.append)
     assert any(f"fewer than {FEW_LINES} lines teach little" in text for text in reports)
     result = adapt(
@@ -326,10 +376,12 @@ def test_few_lines_are_said_to_be_few(tiny_recipe: TinyRecipe, reader: Path, tmp
     assert result.kept == (result.common.after <= result.common.before + 0.002)
 
 
-def adapt_quickly(model: str, out: Path, lines: Path, minutes: float, report: Callable[[str], None]) -> dict[str, Any]:
+def adapt_quickly(
+    model: str, out: Path, lines: Path, minutes: float, report: Callable[[str], None], leave_out: Callable[[str], None]
+) -> dict[str, Any]:
     """The training of the app at a size that tests can wait for. It runs in a process of its own."""
     vars(adapting).update(SMALL, MAX_COMMON_INCREASE=1.0, time=EpochClock())
-    return asdict(adapt(out, model=model, lines=[lines], minutes=0.3, report=report))
+    return asdict(adapt(out, model=model, lines=[lines], minutes=0.3, report=report, report_left_out=leave_out))
 
 
 @pytest.mark.slow

@@ -3,8 +3,8 @@
 Only where `glyphline serve --teach FOLDER` allows it, because lines to learn from have to be written to disk. FOLDER
 holds mine.onnx, the reader that was taught; previous.onnx, the one that was taught before it; reader.json, which reader
 is in use; teaching.log, what the training printed; and, while a reader learns, learning-*/ with the lines and the
-training. That folder stays only where the service ended before the reader had learned; the same lines then go on from
-there.
+training. That folder stays only where the service or the training ended before the reader had learned; the same lines
+then go on from there.
 """
 
 from __future__ import annotations
@@ -53,20 +53,25 @@ MAX_DENSITY = 8  # characters a height of the line; the network's output has six
 # what zipfile raises for damaged data; RuntimeError: it needs a password or an unknown compression method
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 
-#: takes the .onnx file to write, the folder of lines, minutes, and a function for what it does now; returns an
-#: `Adaptation` as a dictionary, and has written the file where its "kept" is true
-Adapt = Callable[[Path, Path, float, Callable[[str], None]], dict[str, Any]]
+#: takes the .onnx file to write, the folder of lines, minutes, a function for what it does now, and one for sentences
+#: about lines that it leaves out; returns an `Adaptation` as a dictionary, and has written the file where its "kept" is
+#: true
+Adapt = Callable[[Path, Path, float, Callable[[str], None], Callable[[str], None]], dict[str, Any]]
 
 
 class Teacher:
     """Teaches a reader in a process of its own, and knows which reader is in use.
 
-    folder: is made where it is missing. adapt: picklable. original: the model of the reader that it starts from. Raises
-    UserError if the folder cannot be written.
+    folder: is made where it is missing. adapt: picklable. original: the model of the reader that it starts from.
+    variant: what else decides a teaching, which goes on only with the same. Raises UserError if the folder cannot be
+    written.
     """
 
-    def __init__(self, folder: Path, adapt: Adapt, limits: Limits = LIMITS, original: str = PHOTO) -> None:
+    def __init__(
+        self, folder: Path, adapt: Adapt, limits: Limits = LIMITS, original: str = PHOTO, variant: str = ""
+    ) -> None:
         self.folder, self._adapt, self._limits, self._original = folder.absolute(), adapt, limits, original
+        self._variant = f"{original} {variant}".encode()
         self._child: ChildProcess | None = None
         self._end = ""  # "cancelled" or "interrupted", from then on
         try:
@@ -139,9 +144,10 @@ class Teacher:
         last step: {"result": what `adapt` returned, "left_out"}.
 
         Raises DataError for an archive that cannot be used, before the first step; UserError if it was cancelled;
-        what `adapt` raises; and GlyphlineError if its process died.
+        what `adapt` raises; and GlyphlineError if its process died. After a GlyphlineError that is no UserError the
+        same lines go on where the training ended.
         """
-        work = self.folder / f"learning-{sha256(archive).hexdigest()[:16]}"
+        work = self.folder / f"learning-{sha256(self._variant + archive).hexdigest()[:16]}"
         for other in set(self.folder.glob("learning-*")) - {work}:
             shutil.rmtree(other, ignore_errors=True)
         end = time.monotonic() + 60 * minutes + COMPARING_SECONDS
@@ -158,6 +164,7 @@ class Teacher:
                 if child.connection.poll(TICK_SECONDS):
                     message = child.connection.recv()
                     if isinstance(message, GlyphlineError):
+                        is_finished = isinstance(message, UserError)
                         raise message
                     step |= message
                 if "step" in step and "result" not in step:
@@ -209,14 +216,21 @@ def _learn(
     with log.open("wb") as file:
         for stream in (1, 2):  # what libraries print does not belong into the service's log of requests
             os.dup2(file.fileno(), stream)
-    try:
-        left_out = unpack_lines(archive, work / "lines", limits)
+    left_out: list[str] = []
+
+    def report(text: str) -> None:
         more = [f"and {len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
-        connection.send({"step": "opening the reader", "left_out": [*left_out[:NAMED], *more]})
-        result = adapt(work / FILES[MINE], work / "lines", minutes, lambda text: connection.send({"step": text}))
+        connection.send({"step": text, "left_out": [*left_out[:NAMED], *more]})
+
+    try:
+        work.mkdir(mode=0o700, exist_ok=True)  # of whatever mode the folder of the reader is: this one holds writing
+        left_out += unpack_lines(archive, work / "lines", limits)
+        report("opening the reader")
+        result = adapt(work / FILES[MINE], work / "lines", minutes, report, left_out.append)
         connection.send({"result": result})
-    except GlyphlineError as error:
-        connection.send(GlyphlineError(str(error)))  # some have arguments that do not travel between processes
+    except GlyphlineError as error:  # sent as one of two kinds: others have arguments that do not travel
+        details = f" ({'; '.join(left_out[:NAMED])})" if left_out and isinstance(error, UserError) else ""
+        connection.send((UserError if isinstance(error, UserError) else GlyphlineError)(f"{error}{details}"))
     except OSError as error:
         connection.send(UserError(f"cannot write {error.filename or work}: {error.strerror or error}"))
     except Exception as error:

@@ -12,6 +12,7 @@ import typer
 
 from glyphline.cli.options import require_training_packages
 from glyphline.cli.terminal import print_status
+from glyphline.errors import UserError
 
 if TYPE_CHECKING:
     from glyphline.training.adapt import Comparison
@@ -89,6 +90,7 @@ def adapt_to_lines(
     lines: Path,
     minutes: float,
     report: Callable[[str], None],
+    report_left_out: Callable[[str], None],
     model: str = "photo",
     glyphs: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -96,6 +98,14 @@ def adapt_to_lines(
 
     See `glyphline.training.adapt.adapt` for the arguments and the errors. Returns its result as a dictionary.
     """
+    from glyphline.training.adapt import TooFewLines
     from glyphline.training.adapt import adapt as run_adaptation
 
-    return asdict(run_adaptation(out, model=model, glyphs=glyphs, lines=[lines], minutes=minutes, report=report))
+    try:
+        result = run_adaptation(
+            out, model=model, glyphs=glyphs, lines=[lines], minutes=minutes, report=report,
+            report_left_out=report_left_out,
+        )  # fmt: skip
+    except TooFewLines:
+        raise UserError("too few lines are left to learn from and to measure by: correct some more") from None
+    return asdict(result)

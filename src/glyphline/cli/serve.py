@@ -90,7 +90,7 @@ def serve(
         for source in glyphs or ():
             open_glyphs(source)  # what is wrong with it is said before somebody teaches
         adapt = partial(adapt_to_lines, model=model, glyphs=tuple(glyphs or ()))
-        service.teacher = Teacher(teach, adapt, original=model)
+        service.teacher = Teacher(teach, adapt, original=model, variant=" ".join(glyphs or ()))
         service.reader = ReaderProcess(service.teacher.opener(service.teacher.in_use), LIMITS.read_seconds)
     certificate = None
     if https:

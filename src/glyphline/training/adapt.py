@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glyphline.alphabet import Alphabet
-from glyphline.composing.glyphs import SPLITS, Folder, open_glyphs
+from glyphline.composing.glyphs import Folder, open_glyphs
 from glyphline.composing.line_sets import LABELS, LineSet, available_lines, normalization_of, open_glyph_pool
 from glyphline.composing.sentences import split_of_text
-from glyphline.errors import ImageError, UserError, name_first
+from glyphline.errors import DataError, GlyphlineError, ImageError, UserError, name_first
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader, open_line_reader
@@ -53,7 +53,7 @@ from glyphline.training.network import (
 )
 from glyphline.training.quantize import compress_weights
 from glyphline.training.runs import BEST_WEIGHTS, LAST_CHECKPOINT
-from glyphline.training.train import train
+from glyphline.training.train import LOWER_WORKERS, DivergedError, StoppedError, lock_folder, train
 from glyphline.writing_direction import resolve_direction
 
 INITIAL_SHARES = (0.75, 0.5, 0.25, 0.0)  # of the old weights in the average
@@ -71,8 +71,13 @@ EPOCH_LINES, BATCH, PARTS = 256, 32, 2
 LEARNING_RATE = 2e-4
 COMMON_WORSE = "it reads everybody's lines worse"
 STATE_FILE, CANDIDATE = "adapt.json", "adapted.onnx"
+LOCK_FILE = ".adapt.lock"  # held by the process that adapts in the folder; a kill releases it
 
 Lines = tuple[list[npt.NDArray[np.uint8]], list[str]]  # canonical images and their texts
+
+
+class TooFewLines(UserError):
+    """The labelled lines that are left are too few to train on or to measure by."""
 
 
 @dataclass(frozen=True)
@@ -114,22 +119,26 @@ def adapt(
     trust_labels: bool = False,
     seed: int = 0,
     report: Callable[[str], None] = print,
+    report_left_out: Callable[[str], None] | None = None,
 ) -> Adaptation:
     """Train a reader further for one hand, and write it to an .onnx file if it became better.
 
     out: the file to write; its folder OUT.adapt holds the training, from which an interrupted call goes on when it is
-    made again with the same arguments. Where the glyphs, the lines or the reader have changed since, the training
-    begins anew. model: a bundled reader, an .onnx file or a run folder. glyphs: glyph sources of the hand, such as
-    "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines and training, above 0;
-    comparing and calibrating take about two minutes more. held_out: share of the labelled lines, 0 to MAX_HELD_OUT,
-    that is kept out to measure; with 0 and without glyphs the hand is not measured, and everybody's lines alone decide
-    whether the reader is kept. trust_labels: keep also the labelled lines that seem to belong to another picture.
-    report: receives one line for each step.
+    made again with the same arguments. Where the glyphs, the lines, the reader or the data on the machine have changed
+    since, the training begins anew. model: a bundled reader, an .onnx file or a run folder. glyphs: glyph sources of
+    the hand, such as "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines and training,
+    above 0; comparing and calibrating take about two minutes more. held_out: share of the labelled lines, 0 to
+    MAX_HELD_OUT, that is kept out to measure; with 0 lines composed in the hand's glyphs measure, and without glyphs
+    everybody's lines alone decide whether the reader is kept. trust_labels: keep also the labelled lines that seem to
+    belong to another picture. report: receives one line for each step. report_left_out: receives a sentence for each
+    labelled line that is left out; None: `report`.
 
     With fewer than FEW_LINES labelled lines the comparison is made on lines composed in the hand's glyphs.
-    Raises UserError without glyphs and lines, for too few lines, for a folder of other arguments, and where `out` or
-    its folder cannot be written; DataError for a model that cannot be trained further; and what `train`, `open_glyphs`
-    and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last epoch is kept.
+    Raises UserError without glyphs and lines, for a folder of other arguments or in which another call trains, and
+    where `out` or its folder cannot be written; TooFewLines; GlyphlineError for a training that something outside ended
+    and that can go on; DataError for labels with which the training diverges, and for a model that cannot be trained
+    further; and what `train`, `open_glyphs` and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last
+    epoch is kept.
     """
     if not glyphs and not lines:
         raise UserError("adapt needs a hand: give --glyphs folder:HAND, --lines FOLDER, or both")
@@ -158,9 +167,12 @@ def adapt(
     composed = _composed(common_with_own, glyphs) if glyphs else None
     if composed:
         _report_lacking(composed, len(glyphs), report)
-    usable = _without_faults(labelled, common_with_own, network.steps, report)
+    leave_out = report_left_out or report
+    usable = _without_faults(labelled, common_with_own, network.steps, leave_out)
     if not trust_labels:
-        usable = _without_misfits(usable, old_reader, report)
+        usable, misfits = _without_misfits(usable, old_reader, leave_out)
+        if misfits and not report_left_out:
+            report("if these texts are right, give --trust-labels: all lines are learned then")
     trained, kept_out = _divide(usable, held_out, seed)
     if lines:
         report(f"{len(usable)} labelled lines: {len(trained)} to train on, {len(kept_out)} kept out")
@@ -169,48 +181,52 @@ def adapt(
         kept_out = []
     undivided = not glyphs or len(kept_out) >= FEW_LINES // 2  # written lines measure: all glyphs may teach
     own = dataclasses.replace(common_with_own, glyphs=_own_shares(glyphs, common, undivided))
-    state = _open_state(work, settings, _fingerprint(network, glyphs, labelled), report)
-    if trained:
-        _write_labelled(trained, work / "lines")
-        own = dataclasses.replace(own, labelled=(LabelledShare(str(work / "lines"), LABELLED_SHARE),))
-    recipe = _recipe_for(base, own, _model_path(model), seed)
-    _train_for(recipe, work, state, minutes, report)
+    fingerprint = _fingerprint(network, glyphs, labelled, common_with_own)
+    with lock_folder(work, LOCK_FILE, "adapts a reader in"):
+        state = _open_state(work, settings, fingerprint, report)
+        if trained:
+            _write_labelled(trained, work / "lines")
+            own = dataclasses.replace(own, labelled=(LabelledShare(str(work / "lines"), LABELLED_SHARE),))
+        recipe = _recipe_for(base, own, _model_path(model), seed)
+        _train_for(recipe, work, state, minutes, report)
 
-    report("comparing the new reader with the old one")
-    folds, kind = _folds(composed, kept_out if undivided else [], base.lines, seed)
-    measuring = [fold[1] for fold in folds]
-    own_truths = [text for _, texts in measuring for text in texts]
-    own_before = [text for part in measuring for text in _read(old_reader, part)]
-    choice_lines = LineSet(common, "val", seed).canonical_batch(range(COMMON_LINES))
-    mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
-    common_test = LineSet(common, "test", seed)
-    for attempt, share in enumerate(mixtures.attempts):
-        mixed = mixtures.network(share)
-        mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
-        candidate = _make_candidate(work, mixed, lm_weight, report)
-        common_lines = common_test.canonical_batch(range(attempt * COMMON_LINES, (attempt + 1) * COMMON_LINES))
-        common_result = _comparison(common_lines[1], _read(old_reader, common_lines), _read(candidate, common_lines))
-        own_after = list[str]()
-        for chosen, part in zip(mixtures.shares, measuring, strict=True):
-            fold_share = max(share, chosen) if attempt else chosen
-            own_after += _read(candidate if fold_share == share else mixtures.reader(fold_share, lm_weight), part)
-        own_result = _comparison(own_truths, own_before, own_after) if folds else None
-        refusal = _refusal(own_result, common_result)
-        if refusal != COMMON_WORSE:
-            break
-        if share < max(INITIAL_SHARES):
-            report(f"{share:.0%} of the old weights: {refusal}; with more of them it may not")
-    if refusal:
-        kept, reason = False, f"{refusal}, so it was not kept"
-    else:
-        _write_candidate(work, out)
-        unmeasured = "" if own_result else "; whether it reads the hand better was not measured"
-        kept, reason = True, f"kept in {out}{unmeasured}"
-    result = Adaptation(
-        kept, share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note, reason
-    )
-    write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
-    return result
+        report("comparing the new reader with the old one")
+        folds, kind = _folds(composed, kept_out if undivided else [], base.lines, seed)
+        measuring = [fold[1] for fold in folds]
+        own_truths = [text for _, texts in measuring for text in texts]
+        own_before = [text for part in measuring for text in _read(old_reader, part)]
+        choice_lines = LineSet(common, "val", seed).canonical_batch(range(COMMON_LINES))
+        mixtures = Mixtures(network, load_network(work / BEST_WEIGHTS)[0], folds, choice_lines)
+        common_test = LineSet(common, "test", seed)
+        for attempt, share in enumerate(mixtures.attempts):
+            mixed = mixtures.network(share)
+            mixed.recipe = dataclasses.replace(recipe, lines=common_with_own)  # a later call adapts from these lines
+            candidate = _make_candidate(work, mixed, lm_weight, report)
+            common_lines = common_test.canonical_batch(range(attempt * COMMON_LINES, (attempt + 1) * COMMON_LINES))
+            common_result = _comparison(
+                common_lines[1], _read(old_reader, common_lines), _read(candidate, common_lines)
+            )
+            own_after = list[str]()
+            for chosen, part in zip(mixtures.shares, measuring, strict=True):
+                fold_share = max(share, chosen) if attempt else chosen
+                own_after += _read(candidate if fold_share == share else mixtures.reader(fold_share, lm_weight), part)
+            own_result = _comparison(own_truths, own_before, own_after) if folds else None
+            refusal = _refusal(own_result, common_result)
+            if refusal != COMMON_WORSE:
+                break
+            if share < max(INITIAL_SHARES):
+                report(f"{share:.0%} of the old weights: {refusal}; with more of them it may not")
+        if refusal:
+            kept, reason = False, f"{refusal}, so it was not kept"
+        else:
+            _write_candidate(work, out)
+            unmeasured = "" if own_result else "; whether it reads the hand better was not measured"
+            kept, reason = True, f"kept in {out}{unmeasured}"
+        result = Adaptation(
+            kept, share, state["seconds"] / 60, state["epochs"], own_result, kind, common_result, common_note, reason
+        )
+        write_atomically(work / "result.json", (json.dumps(asdict(result), indent=1) + "\n").encode())
+        return result
 
 
 def work_folder(out: Path) -> Path:
@@ -228,7 +244,7 @@ def _model_path(model: str) -> Path:
 def _open_state(
     work: Path, settings: dict[str, Any], fingerprint: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The state of an earlier call with the same settings and the same data, or a new one. Makes the folder.
+    """The state of an earlier call with the same settings and the same data, or a new one.
 
     fingerprint: see `_fingerprint`. A training on other data is deleted: lines that it trained on might measure it now.
     Raises UserError for other settings, for a damaged state, and where the folder cannot be written.
@@ -241,9 +257,15 @@ def _open_state(
                 raise UserError(f"{work} holds the training of other settings: delete it, or choose another --out")
             if state["fingerprint"] == fingerprint:
                 return state
-            report(f"the glyphs, the lines or the reader have changed since {work} was trained: it begins anew")
-            shutil.rmtree(work)
-        work.mkdir(parents=True, exist_ok=True)
+            report(
+                f"the glyphs, the lines, the reader or the data on this machine have changed since {work} was trained: "
+                "it begins anew"
+            )
+            for old in work.iterdir():
+                if old.is_dir():
+                    shutil.rmtree(old)
+                elif old.name != LOCK_FILE:
+                    old.unlink()
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is damaged: delete {work}, or choose another --out") from None
     except OSError as error:
@@ -251,14 +273,13 @@ def _open_state(
     return {"settings": settings, "fingerprint": fingerprint, "seconds": 0.0, "epochs": 0, "minutes": 0.0}
 
 
-def _fingerprint(network: Network, glyphs: Sequence[str], labelled: Sequence[LabelledLine]) -> int:
-    """A checksum of the reader's weights, of the hand's glyphs and of the labelled lines."""
-    checksum = 0
+def _fingerprint(network: Network, glyphs: Sequence[str], labelled: Sequence[LabelledLine], common: LinesRecipe) -> int:
+    """A checksum of the reader's weights, of the hand's glyphs, of the labelled lines and of everybody's lines."""
+    checksum = zlib.crc32(json.dumps(asdict(common)).encode())
     for weights in network.state_dict().values():
         checksum = zlib.crc32(weights.numpy().tobytes(), checksum)
     for source in map(open_glyphs, glyphs):
-        digests = sorted(set().union(*(source.digests(split) for split in SPLITS)))
-        checksum = zlib.crc32(repr(digests).encode(), checksum)
+        checksum = zlib.crc32(str(source.fingerprint()).encode(), checksum)
     for line in labelled:
         checksum = zlib.crc32(line.text.encode(), checksum)
         try:
@@ -312,7 +333,7 @@ def _read_labelled(folders: Sequence[Path], report: Callable[[str], None]) -> li
 
 
 def _without_faults(
-    labelled: Sequence[LabelledLine], lines: LinesRecipe, steps: Callable[[int], int], report: Callable[[str], None]
+    labelled: Sequence[LabelledLine], lines: LinesRecipe, steps: Callable[[int], int], leave_out: Callable[[str], None]
 ) -> list[LabelledLine]:
     """The labelled lines whose picture can be read and is wide enough for its text. The others are named.
 
@@ -325,29 +346,27 @@ def _without_faults(
         try:
             image = canonical_line_image(line.image(), lines.height, normalization)
         except ImageError as error:
-            report(f"{line.name} is left out: {error}")
+            leave_out(f"{line.name} is left out: {error}")
             continue
         known = "".join(c for c in line.text if c in alphabet)
         if needed_steps(known, alphabet, direction) > steps(image.shape[1]):
-            report(f'{line.name} is left out: its picture is too narrow for "{line.text}"')
+            leave_out(f'{line.name} is left out: its picture is too narrow for "{line.text}"')
             continue
         kept.append(line)
     return kept
 
 
 def _without_misfits(
-    labelled: Sequence[LabelledLine], reader: LineReader, report: Callable[[str], None]
-) -> list[LabelledLine]:
-    """The labelled lines without those whose text belongs to another picture. These are named.
+    labelled: Sequence[LabelledLine], reader: LineReader, leave_out: Callable[[str], None]
+) -> tuple[list[LabelledLine], int]:
+    """The labelled lines without those whose text belongs to another picture, which are named, and their number.
 
     reader: the old one, which tells them.
     """
     misfits = dict(find_misfits(labelled, reader))
     for k, read in misfits.items():
-        report(f'{labelled[k].name} is left out: its text is "{labelled[k].text}", but the picture shows "{read}"')
-    if misfits:
-        report("if these texts are right, give --trust-labels: all lines are learned then")
-    return [line for k, line in enumerate(labelled) if k not in misfits]
+        leave_out(f'{labelled[k].name} is left out: its text is "{labelled[k].text}", but the picture shows "{read}"')
+    return [line for k, line in enumerate(labelled) if k not in misfits], len(misfits)
 
 
 def _divide(
@@ -372,7 +391,7 @@ def _divide(
 def _check_counts(
     trained: int, kept_out: int, *, has_glyphs: bool, measured: bool, report: Callable[[str], None]
 ) -> None:
-    """Say what few labelled lines are good for. Raises UserError where too few are left to train on or measure by.
+    """Say what few labelled lines are good for. Raises TooFewLines where they are too few to train on or measure by.
 
     trained, kept_out: numbers of labelled lines. has_glyphs: whether lines composed in the hand's glyphs teach and
     measure too.
@@ -383,12 +402,13 @@ def _check_counts(
     if has_glyphs:
         return
     if measured and (count < FEW_LINES or kept_out < 2):
-        raise UserError(
-            f"{count} labelled lines are too few to measure by: give at least {FEW_LINES}, or --glyphs of the hand; "
-            "with --held-out 0 nothing is measured"
+        too_few = f"{count} labelled lines are" if count < FEW_LINES else f"{kept_out} of {count} lines kept out is"
+        remedy = f"give at least {FEW_LINES}" if count < FEW_LINES else "give a greater --held-out"
+        raise TooFewLines(
+            f"{too_few} too few to measure by: {remedy}, or --glyphs of the hand; with --held-out 0 nothing is measured"
         )
     if not trained:
-        raise UserError(f"none of the {count} labelled lines is left to train on: give more, or --glyphs of the hand")
+        raise TooFewLines(f"none of the {count} labelled lines is left to train on: give more, or --glyphs of the hand")
 
 
 def _own_shares(glyphs: Sequence[str], common: LinesRecipe, undivided: bool) -> tuple[GlyphShare, ...]:
@@ -478,10 +498,18 @@ def _train_for(
 
     if state["minutes"] >= minutes and (work / LAST_CHECKPOINT).exists():
         return
-    train(
-        recipe, work, resume=(work / LAST_CHECKPOINT).exists(), trackers=("csv",), progress=False, report=report,
-        on_epoch=note,
-    )  # fmt: skip
+    try:
+        train(
+            recipe, work, resume=(work / LAST_CHECKPOINT).exists(), trackers=("csv",), progress=False, report=report,
+            on_epoch=note,
+        )  # fmt: skip
+    except StoppedError as error:
+        remedy = error.remedy.removesuffix(LOWER_WORKERS)
+        raise GlyphlineError(f"{error.reason}: {remedy}, then give the same command again to go on") from None
+    except DivergedError:
+        raise DataError(
+            f"the training diverged: look for wrong labels, or give another --seed; delete {work} before"
+        ) from None
 
 
 def _canonical(lines: Sequence[LabelledLine], recipe: LinesRecipe) -> Lines:

@@ -43,7 +43,7 @@ from glyphline.training.data import (
 )
 from glyphline.training.distribution import Distribution, share_batch_norms, share_width
 from glyphline.training.trackers import Trackers
-from glyphline.training.train import TrainingModule
+from glyphline.training.train import TrainingModule, find_accelerator
 from glyphline.writing_direction import to_visual
 
 WARM_UP_STEPS = 2
@@ -109,7 +109,7 @@ def dry_run(
     `load_initial_weights` raise.
     """
     Distribution(workers).check(recipe.training)
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    device = find_accelerator()
     if workers == 1:
         return _try_recipe(recipe, device or torch.device("cpu"), Distribution(), progress, report)
     if device is not None and torch.accelerator.device_count() < workers:

@@ -172,12 +172,15 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
 
 def load_any_network(path: Path) -> Network:
-    """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's."""
+    """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's.
+
+    A name of these is not looked for among the files: the folder photo/ may hold pictures.
+    """
     from glyphline.training.restore import restore_network, restore_pp_ocr
 
-    if str(path) == PP_OCR and not path.exists():
+    if str(path) == PP_OCR:
         return restore_pp_ocr()
-    if not path.exists() and str(path) in bundled_names():
+    if str(path) in bundled_names():
         with resources.as_file(resources.files("glyphline.models").joinpath(f"{path}.onnx")) as model:
             return restore_network(model)
     if path.suffix == ".onnx":

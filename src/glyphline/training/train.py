@@ -87,6 +87,7 @@ PREDICTION_COUNT = 16  # validation lines in the table of predictions
 LOG_INTERVAL = 20  # optimiser steps between two records of the training loss
 RUN_LOCK = ".train.lock"  # held by the process that trains into the run folder; a kill releases it
 OPTIMIZERS = ("adam", "adamw", "sgd")
+LOWER_WORKERS = " or lower training.workers"  # end of a remedy
 SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
 
 #: called after each validation with the epochs trained so far and the (true, recognized) texts of the validation lines
@@ -95,6 +96,30 @@ EpochListener = Callable[[int, Sequence[tuple[str, str]]], bool | None]
 
 class DivergedError(GlyphlineError):
     """The validation loss of a training run is not finite."""
+
+
+class StoppedError(GlyphlineError):
+    """Something outside ended a training run, which can go on.
+
+    reason: what. remedy: what to do before. again: how it goes on.
+    """
+
+    def __init__(self, reason: str, remedy: str, again: str) -> None:
+        super().__init__(reason, remedy, again)  # all are arguments, so that it travels between processes
+        self.reason, self.remedy, self.again = reason, remedy, again
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.remedy}, then {self.again}"
+
+
+def find_accelerator() -> torch.device | None:
+    """The GPU that Lightning trains on; None where it is to be the CPU, also on a Mac.
+
+    Apple's GPU has no CTC loss in many versions of torch, and is slower than the CPU with torch's fallback
+    (https://github.com/pytorch/pytorch/issues/160829, https://github.com/mittagessen/kraken/issues/358).
+    """
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return device if device and device.type != "mps" else None
 
 
 def ctc_loss(log_probs: Tensor, batch: Batch, steps: Tensor) -> Tensor:
@@ -378,9 +403,10 @@ class CheckpointCallback(Checkpoint):
             # torch wraps a full disk in RuntimeError("... file write failed")
             if is_data_worker_loss(error):  # which torch raises wherever the training is
                 raise
-            raise GlyphlineError(
-                f"the checkpoint could not be written to {self.folder} ({error}): free some disk space or mend the "
-                "folder's permissions, then continue with --resume from the previous checkpoint, which is complete"
+            raise StoppedError(
+                f"the checkpoint could not be written to {self.folder} ({error})",
+                "free some disk space or mend the folder's permissions",
+                "continue with --resume from the previous checkpoint, which is complete",
             ) from None
         pl_module.trackers.commit()
 
@@ -656,7 +682,7 @@ def train(
     The folder gets recipe.yaml, command.txt, environment.json, requirements.txt, last.ckpt, best.pt, validation.json,
     result.json and the files of the trackers. The result holds name, parameters, steps, epochs, patience_exhausted,
     minutes (of this call), and as "best" the metrics, step and epoch (from 0) of the epoch with the lowest validation
-    loss. Training runs on the accelerator that Lightning finds, otherwise on the CPU.
+    loss. Training runs on the accelerator that Lightning finds, otherwise, and on a Mac, on the CPU.
 
     resume: continue the folder's run from its last checkpoint. The recipe may then differ from the run's in the keys
     that `check_resumable` permits; the earlier recipe is kept as recipe-N.yaml and listed in recipes.json. trackers:
@@ -739,7 +765,8 @@ def train(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning|torch")  # advice about workers and loggers
             trainer = pl.Trainer(
-                max_epochs=min(options.epochs, until_epoch or options.epochs), accelerator="auto", logger=False,
+                max_epochs=min(options.epochs, until_epoch or options.epochs), logger=False,
+                accelerator="auto" if find_accelerator() else "cpu",
                 callbacks=callbacks, enable_progress_bar=progress, enable_model_summary=False, num_sanity_val_steps=0,
                 gradient_clip_val=options.gradient_clip or None, accumulate_grad_batches=options.gradient_accumulation,
                 use_distributed_sampler=False, precision="bf16-mixed" if options.precision == "bf16" else "32-true",
@@ -761,9 +788,10 @@ def train(
                 if not is_data_worker_loss(error):
                     raise
                 again = " with --resume" if last_checkpoint.exists() else ""
-                raise GlyphlineError(
-                    "a process that composes lines was killed, as for lack of memory: close other programs or lower "
-                    f"training.workers, then run the command again{again}"
+                raise StoppedError(
+                    "a process that composes lines was killed, as for lack of memory",
+                    f"close other programs{LOWER_WORKERS}",
+                    f"run the command again{again}",
                 ) from None
         result = {
             "name": recipe.name, "parameters": module.network.parameter_count(), "steps": trainer.global_step,
