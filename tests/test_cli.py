@@ -306,6 +306,26 @@ def test_compose_takes_the_alphabet_of_the_glyphs_that_are_drawn(tmp_path: Path)
         assert list(read_labels(tmp_path / name).values()) == ["né an né"]  # e has no glyph
 
 
+@pytest.mark.parametrize(
+    ("error", "message", "code"),
+    [
+        (PermissionError(13, "Permission denied", "/root/a"), "/root/a: Permission denied: choose another path", 2),
+        (OSError(28, "No space left on device"), "cannot write: No space left on device: free some space", 1),
+    ],
+)
+def test_error_of_the_operating_system_is_one_line(
+    error: OSError, message: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("glyphline.composing.line_sets.write_lines", fail)
+    result = run("compose", "-n", 1, "--out", "nowhere")
+    assert result.code == code and result.err.splitlines()[-1].startswith(f"glyphline: {message}")
+    with pytest.raises(OSError):
+        run("--debug", "compose", "-n", 1, "--out", "nowhere")
+
+
 def test_compose_writes_a_contact_sheet(tmp_path: Path) -> None:
     result = run("compose", "-n", 3, "--out", tmp_path / "a", "--sheet", tmp_path / "sheet.png")
     assert result.code == 0 and load(tmp_path / "sheet.png").shape[1] > 100

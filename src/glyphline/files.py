@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError
 NAME_CHARACTERS = 60  # of a name in that of its temporary file: filesystems allow 255 bytes, UTF-8 takes up to four
 
 

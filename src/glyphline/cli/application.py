@@ -31,6 +31,7 @@ from glyphline.cli.terminal import print_status
 from glyphline.cli.train import train
 from glyphline.cli.translate import translate
 from glyphline.errors import GlyphlineError
+from glyphline.files import DISK_FULL
 
 #: the verbs in the order in which `glyphline --help` lists them
 VERBS = (
@@ -95,10 +96,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stderr.close()
         code = 0
     except OSError as error:
-        if debug or error.errno not in PATH_MISTAKES:
+        is_full = error.errno in DISK_FULL
+        if debug or not (is_full or (error.errno in PATH_MISTAKES and error.filename)):
             raise
-        print_status(f"glyphline: {error.filename}: {error.strerror}: choose another path, or change its permissions")
-        code = 2
+        remedy = "free some space" if is_full else "choose another path, or change its permissions"
+        print_status(f"glyphline: {error.filename or 'cannot write'}: {error.strerror}: {remedy}")
+        code = 1 if is_full else 2
     except UsageMistake as error:
         if debug:
             raise

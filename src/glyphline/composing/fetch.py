@@ -9,7 +9,6 @@ An address that ends in "/" is a folder that holds the files one by one. Any oth
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import lzma
 import os
@@ -27,7 +26,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from glyphline.errors import DataError, name_first, nearest
-from glyphline.files import replace_atomically
+from glyphline.files import DISK_FULL, replace_atomically
 
 # pooch, requests and rich are imported where they are used, so that a call of data_folder() stays cheap.
 
@@ -38,7 +37,6 @@ MAX_FILE_SIZE = 4 << 30  # bytes; larger than any file here, ends a response tha
 MAX_MAPPING_SIZE = 1 << 16  # bytes; limit of the mapping files, which have no checksum
 HEAD_SIZE = 64  # bytes; enough to tell a zip from a web page
 ZIP_SIGNATURE = b"PK\x03\x04"
-DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 # what zipfile raises for damaged data; RuntimeError: the zip needs a password or an unknown compression method
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 
@@ -431,7 +429,7 @@ class _FetchJob:
                 if _file_size(part) <= start_size:
                     raise DataError(failure if start_size else reason) from error
             except OSError as error:
-                if error.errno in DISK_FULL_ERRORS:
+                if error.errno in DISK_FULL:
                     part.unlink(missing_ok=True)
                 raise
             except KeyboardInterrupt:
@@ -599,7 +597,7 @@ def _describe_part(part: Path) -> str:
 
 
 def _describe_disk_error(name: str, error: OSError, folder: Path) -> str:
-    if error.errno in DISK_FULL_ERRORS:
+    if error.errno in DISK_FULL:
         return f"{name}: the disk is full: free space in {folder}, or set GLYPHLINE_DATA to a folder on another disk"
     reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return f"{name}: {reason}; the data folder is {folder}, set GLYPHLINE_DATA to use another"

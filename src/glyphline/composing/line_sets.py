@@ -52,7 +52,7 @@ from glyphline.composing.sentences import (
 )
 from glyphline.composing.shaping import can_join, joined_units
 from glyphline.errors import AlphabetError, DataError, GlyphlineError, RecipeError, nearest
-from glyphline.files import write_atomically
+from glyphline.files import DISK_FULL, write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.recipe import GlyphShare, LinesRecipe
 from glyphline.writing_direction import LTR, has_rtl_letters, mirrored, resolve_direction, to_visual
@@ -63,7 +63,6 @@ SETTINGS = "compose.json"  # the settings of the lines; a later call continues o
 CHUNK = 64  # lines that a worker composes before it returns their rows
 
 CAPTION_SIZE = 14  # px an em of the texts of a contact sheet
-DISK_FULL = (28, 122)  # errno ENOSPC, EDQUOT
 
 #: glyphs and sentences of `available_lines` where those of a recipe are not on this machine
 EMBEDDED_GLYPHS, EMBEDDED_FONTS = "derived:strokes", "fonts:built-in"
