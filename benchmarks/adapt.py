@@ -285,6 +285,8 @@ def summarize(rows: Sequence[dict[str, Any]], way: str) -> dict[str, Any]:
 def save(results: dict[str, Any]) -> None:
     """Write RESULTS, with the ways and the writers that another process has measured meanwhile."""
     written = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for name, value in written.items():
+        results.setdefault(name, value)
     others = {row["hand"]: row for row in written.get("hands", [])}
     rows = results.get("hands", [])
     for row in rows:

@@ -77,7 +77,7 @@ def leave_one_out(out: Path, lines: Path, minutes: float, report: Say, leave_out
 
 def leave_too_many_out(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:
     leave_out("labels.tsv line 2 is left out: the picture shows another text")
-    raise UserError("too few lines are left: correct some more")
+    raise UserError("too few lines are left: correct some more (labels.tsv line 2 is left out: another text)")
 
 
 def run_out_of_memory(out: Path, lines: Path, minutes: float, report: Say, leave_out: Say) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from PIL import Image
 import stand_in_adapt
 from glyphline.app.limits import LIMITS, Limits
 from glyphline.cli.application import main
-from glyphline.errors import DataError, UserError
+from glyphline.errors import DataError, GlyphlineError, UserError
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
@@ -334,9 +334,13 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_lines(open_client: An
     (folder,) = (tmp_path / "hand").glob("learning-*")
     assert folder.stat().st_mode & 0o77 == 0
     assert [step.get("step") for step in steps(send(client))][-2] == "going on"
-    other = Teacher(tmp_path / "hand", stand_in_adapt.learn_nothing, variant="folder:hand")
-    other.learn(pack(lines()), 1, lambda step: None)  # not the training of another reader
-    assert not folder.exists()
+    said: list[dict[str, Any]] = []
+    other = Teacher(tmp_path / "hand", stand_in_adapt.run_out_of_memory, variant="folder:hand")
+    with pytest.raises(GlyphlineError, match="was killed"):
+        other.learn(pack(lines()), 1, said.append)
+    assert [step["step"] for step in said][-1] == "epoch 1"  # that of another reader begins anew
+    client.delete("/api/teach")
+    assert not list((tmp_path / "hand").glob("learning-*"))
 
 
 @pytest.mark.parametrize(

@@ -581,6 +581,9 @@ def test_lines_of_glyphs_or_sentences_that_have_changed_are_refused(out: Path) -
     with pytest.raises(DataError, match="other glyphs or sentences, which have changed since: choose another folder"):
         write_lines(lines, 4, out)
     assert read_files(out) == before
+    (out / SETTINGS).write_text("[]")
+    with pytest.raises(DataError, match="other settings, or of an older version"):
+        write_lines(lines, 4, out)
 
 
 def test_folder_with_foreign_labels_is_refused_and_unchanged(lines: LineSet, out: Path) -> None:

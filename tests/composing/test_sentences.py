@@ -386,6 +386,7 @@ def test_only_an_alphabet_of_capitals_receives_capitals(characters: str, text: s
 def test_accents_that_follow_their_letters_are_kept_or_counted() -> None:
     fit = AlphabetFitter(Alphabet(" caéf"))
     assert fit(unicodedata.normalize("NFD", "café")) == "café" and not fit.folded and not fit.counts
+    assert AlphabetFitter(Alphabet(" acfe\u0301"))("cafe\u0301 #") == "cafe\u0301 "  # this one has the accent alone
     plain = AlphabetFitter(Alphabet(" q"))
     assert plain("q\u0301") == "q"  # there is no character of both
     assert plain.folded == Counter({("\u0301", ""): 1}) and "'\u0301' to '' 1" in plain.describe()[0]

@@ -231,7 +231,7 @@ def test_path_that_cannot_be_written_and_damaged_font_are_one_line(
 ) -> None:
     run_sheet("--out", tmp_path / f"{'x' * 300}.pdf", code=2)
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "File name too long: choose another path" in said
+    assert said.count("\n") == 1 and "File name too long" in said
     (tmp_path / "hand.ttf").write_bytes(b"\0" * 100)
     run_sheet("--out", tmp_path / "sheet.pdf", "--font", tmp_path / "hand.ttf", code=2)
     assert "hand.ttf is no font and holds none" in capsys.readouterr().err

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from glyphline.alphabet import Alphabet
+from glyphline.cli.adapt import adapt_to_lines
 from glyphline.composing.line_sets import LABELS, LineSet, write_lines
 from glyphline.errors import GlyphlineError, ImageError, UserError
 from glyphline.reading.recognition.recognizers import OnnxRecognizer
@@ -160,7 +161,7 @@ def test_labels_of_other_pictures_are_left_out_unless_they_are_trusted(
     labels = "".join(f"{name}\t{texts.get(k, text)}\n" for k, (name, text) in enumerate(rows))
     (tmp_path / "lines" / LABELS).write_text(labels)
 
-    (tmp_path / "reader").mkdir()  # a folder of pictures; the name is that of the bundled reader all the same
+    (tmp_path / "reader").mkdir()  # a folder of photographs; the name is that of the bundled reader all the same
     monkeypatch.chdir(tmp_path)
 
     def stop(*args: Any) -> None:
@@ -213,7 +214,6 @@ def test_training_that_something_ended_says_how_it_goes_on(tmp_path: Path, monke
         monkeypatch.setattr(adapting, "train", train)
         with pytest.raises(GlyphlineError) as caught:
             adapting._train_for(Recipe(), tmp_path, {"minutes": 0.0}, 1, print)
-        assert isinstance(caught.value, UserError) == isinstance(error, DivergedError)
         return str(caught.value)
 
     killed = StoppedError("a process was killed", "close other programs or lower training.workers", "use --resume")
@@ -374,6 +374,23 @@ def test_few_lines_are_said_to_be_few(tiny_recipe: TinyRecipe, reader: Path, tmp
     )
     assert result.own is None and result.own_kind == "" and result.epochs >= 1
     assert result.kept == (result.common.after <= result.common.before + 0.002)
+
+
+def test_the_app_says_in_its_own_words_why_a_teaching_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(error: Exception) -> str:
+        def run(*args: Any, report_left_out: Callable[[str], None], **kwargs: Any) -> None:
+            report_left_out("a.png is left out: it is torn")
+            raise error
+
+        monkeypatch.setattr(adapting, "adapt", run)
+        with pytest.raises(GlyphlineError) as caught:
+            adapt_to_lines(tmp_path / "mine.onnx", tmp_path, 1, said.append, said.append)
+        return str(caught.value)
+
+    said: list[str] = []
+    assert ends(TooFewLines("give --glyphs")).endswith("correct some more (a.png is left out: it is torn)")
+    assert ends(StoppedError("killed", "close programs", "give the command again")).endswith("teach again to go on")
+    assert "wrong texts" in ends(DivergedError("--seed")) and said == ["a.png is left out: it is torn"] * 3
 
 
 def adapt_quickly(

@@ -23,7 +23,7 @@ from glyphline.training.data import CHECKED_LINES, Batch, LineBatchDataset, Line
 from glyphline.training.dry_run import DryRun, dry_run, suggest_learning_rate
 from glyphline.training.network import Network
 from glyphline.training.trackers import Trackers
-from glyphline.training.train import TrainingModule
+from glyphline.training.train import TrainingModule, find_accelerator
 
 TinyRecipe = Callable[..., Recipe]
 STEPS = 12  # of the range test, for these tests
@@ -176,6 +176,13 @@ def test_workers_share_each_batch_and_take_the_steps_of_one_process(tiny_recipe:
     assert not torch.distributed.is_initialized()
     with pytest.raises(RecipeError, match="too few for 8 workers"):
         dry_run(recipe, workers=8)
+
+
+@pytest.mark.parametrize(("kind", "is_used"), [("cuda", True), ("mps", False), (None, False)])
+def test_apples_gpu_does_not_train(kind: str | None, is_used: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: kind is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(str(kind)))
+    assert (find_accelerator() is not None) == is_used
 
 
 def test_more_workers_than_gpus_are_refused(tiny_recipe: TinyRecipe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_damaged_labels_are_named_with_file_and_line(files: dict[str, str], mess
 
 
 @pytest.mark.parametrize(("write", "root"), [(page_xml, "PcGts"), (alto, "alto")], ids=["page", "alto"])
-def test_lines_without_text_need_neither_outlines_nor_a_picture(
+def test_lines_without_text_need_neither_outlines_nor_an_image(
     write: Callable[[Path], None], root: str, tmp_path: Path
 ) -> None:
     write(tmp_path)

@@ -144,8 +144,8 @@ class Teacher:
         last step: {"result": what `adapt` returned, "left_out"}.
 
         Raises DataError for an archive that cannot be used, before the first step; UserError if it was cancelled;
-        what `adapt` raises; and GlyphlineError if its process died. After a GlyphlineError that is no UserError the
-        same lines go on where the training ended.
+        and GlyphlineError with what `adapt` raises, and if its process died. Where something outside stopped the
+        training, the same lines go on there.
         """
         work = self.folder / f"learning-{sha256(self._variant + archive).hexdigest()[:16]}"
         for other in set(self.folder.glob("learning-*")) - {work}:
@@ -163,9 +163,9 @@ class Teacher:
                     raise EOFError
                 if child.connection.poll(TICK_SECONDS):
                     message = child.connection.recv()
-                    if isinstance(message, GlyphlineError):
-                        is_finished = isinstance(message, UserError)
-                        raise message
+                    if "error" in message:
+                        is_finished = not message["goes_on"]
+                        raise GlyphlineError(message["error"])
                     step |= message
                 if "step" in step and "result" not in step:
                     report({**step, "seconds_left": max(0, round(end - time.monotonic()))})
@@ -191,8 +191,11 @@ class Teacher:
         return {"result": step["result"], "left_out": step["left_out"]}
 
     def cancel(self) -> None:
-        """End the teaching that runs, and delete its lines."""
+        """End the teaching that runs, and delete its lines, or those of one that ended before it had learned."""
         self._stop("cancelled")
+        if self._child is None:
+            for folder in self.folder.glob("learning-*"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def interrupt(self) -> None:
         """End the teaching that runs. It goes on when the same lines are sent again."""
@@ -210,7 +213,10 @@ class Teacher:
 def _learn(
     connection: Connection, adapt: Adapt, archive: bytes, minutes: float, work: Path, log: Path, limits: Limits
 ) -> None:
-    """Send what `Teacher.learn` reports, and at last the result or a GlyphlineError."""
+    """Send what `Teacher.learn` reports, and at last the result or an error.
+
+    An error is {"error": a sentence, "goes_on": whether the same lines go on where the training ended}.
+    """
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     with log.open("wb") as file:
@@ -228,14 +234,17 @@ def _learn(
         report("opening the reader")
         result = adapt(work / FILES[MINE], work / "lines", minutes, report, left_out.append)
         connection.send({"result": result})
-    except GlyphlineError as error:  # sent as one of two kinds: others have arguments that do not travel
-        details = f" ({'; '.join(left_out[:NAMED])})" if left_out and isinstance(error, UserError) else ""
-        connection.send((UserError if isinstance(error, UserError) else GlyphlineError)(f"{error}{details}"))
+    except UserError as error:
+        connection.send({"error": str(error), "goes_on": False})
+    except GlyphlineError as error:
+        connection.send({"error": str(error), "goes_on": True})
     except OSError as error:
-        connection.send(UserError(f"cannot write {error.filename or work}: {error.strerror or error}"))
+        text = f"cannot write {error.filename or work}: {error.strerror or error}"
+        connection.send({"error": text, "goes_on": False})
     except Exception as error:
         traceback.print_exc()
-        connection.send(GlyphlineError(f"the teaching failed ({type(error).__name__}): {log} says where"))
+        text = f"the teaching failed ({type(error).__name__}): {log} says where"
+        connection.send({"error": text, "goes_on": False})
 
 
 def unpack_lines(archive: bytes, folder: Path, limits: Limits = LIMITS) -> list[str]:

@@ -14,6 +14,8 @@ from glyphline.cli.options import require_training_packages
 from glyphline.cli.terminal import print_status
 from glyphline.errors import UserError
 
+NAMED_LINES = 3  # that were left out, in an error of the app
+
 if TYPE_CHECKING:
     from glyphline.training.adapt import Comparison
 
@@ -96,16 +98,29 @@ def adapt_to_lines(
 ) -> dict[str, Any]:
     """Adapt the reader of the app to labelled lines. For the app, which has no part in training itself.
 
-    See `glyphline.training.adapt.adapt` for the arguments and the errors. Returns its result as a dictionary.
+    See `glyphline.training.adapt.adapt` for the arguments and the errors, which say here what a person can do in the
+    app. Returns its result as a dictionary.
     """
     from glyphline.training.adapt import TooFewLines
     from glyphline.training.adapt import adapt as run_adaptation
+    from glyphline.training.train import DivergedError, StoppedError
+
+    left_out: list[str] = []
+
+    def leave_out(text: str) -> None:
+        left_out.append(text)
+        report_left_out(text)
 
     try:
         result = run_adaptation(
             out, model=model, glyphs=glyphs, lines=[lines], minutes=minutes, report=report,
-            report_left_out=report_left_out,
+            report_left_out=leave_out,
         )  # fmt: skip
     except TooFewLines:
-        raise UserError("too few lines are left to learn from and to measure by: correct some more") from None
+        details = f" ({'; '.join(left_out[:NAMED_LINES])})" if left_out else ""
+        raise UserError(f"too few lines are left to learn from and to measure by: correct some more{details}") from None
+    except StoppedError as error:
+        raise StoppedError(error.reason, error.remedy, "teach again to go on") from None
+    except DivergedError:
+        raise UserError("the training diverged: look for wrong texts among the corrected lines") from None
     return asdict(result)

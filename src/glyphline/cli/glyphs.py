@@ -199,7 +199,7 @@ def _without_own_files(paths: Sequence[Path]) -> list[Path]:
         else:
             photographs.append(path)
     if cut:
-        print_status(f"{cut} images that this command has written are left out")
+        print_status(f"images of glyphs and lines that this command has written are left out: {cut}")
     if not photographs:
         raise UserError("these files are no photographs of a filled sheet: photograph its pages")
     return photographs

@@ -11,6 +11,7 @@ sheet.json            the definition of the sheet
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ BORDER = 4  # px of white around the ink of a stored image
 X_LETTERS = "acemnorsuvwxz"  # their height is the x-height, and they stand on the baseline
 MIN_X_LETTERS = 5  # glyphs of X_LETTERS that measure a writer; with fewer the hints of the sheet count
 X_HEIGHTS = (0.4, 2.0)  # of the hint; a measured x-height outside is not believed
+_CUT_NAME = re.compile(rf"/(U\+[0-9A-F]+|{LINES})/p\d+-[\w-]+\.png$")  # of the images of glyphs and lines
 CELL, LINE_CELL = 4, 3  # px a mm, of a box and of a line on the contact sheet
 LINE_TEXT = 18  # px an em, of the text of a line there
 SHEET_WIDTH = 1300  # px of the contact sheet, about
@@ -64,8 +66,9 @@ class Hand:
 
 def is_cut_image(path: Path) -> bool:
     """Whether a file is one of the images that a `HandFolder` writes."""
-    is_contact_sheet = path.name == CONTACT_SHEET and (path.parent / RECORD).exists()
-    return is_contact_sheet or (path.parent.parent / RECORD).exists()
+    if path.name == CONTACT_SHEET:
+        return (path.parent / RECORD).exists()
+    return _CUT_NAME.search(path.as_posix()) is not None and (path.parent.parent / RECORD).exists()
 
 
 class HandFolder:
@@ -219,9 +222,15 @@ class HandFolder:
         for number, slot in enumerate(slot for slot in self.sheet.slots if slot.is_line):
             x, y = number % beside * (area[0] + 12) + 6, lines_top + number // beside * pitch + LINE_TEXT + 4
             corner, anchor = (x + area[0], "rs") if has_rtl_letters(slot.text) else (x, "ls")
-            fonts.draw(draw, (corner, y - 5), slot.text, LINE_TEXT, anchor)
+            row = self._row_of(slot)
+            fonts.draw(draw, (corner, y - 5), row["text"] if row else slot.text, LINE_TEXT, anchor)
             self._draw_slot(image, slot, (x, y), area, round(AREA_BASELINE * LINE_CELL), LINE_CELL)
         return np.asarray(image, np.uint8)
+
+    def _row_of(self, slot: Slot) -> dict[str, Any] | None:
+        """What was cut from a place; None where its page is on no photograph so far."""
+        rows = self._pages.get(slot.page, [])
+        return next((row for row in rows if (row["row"], row["column"]) == (slot.row, slot.column)), None)
 
     def _draw_slot(
         self, image: Image.Image, slot: Slot, corner: tuple[int, int], size: tuple[int, int], baseline: int, scale: int
@@ -230,8 +239,7 @@ class HandFolder:
 
         corner: the upper left one, px. size: width and height, px. baseline: px below the corner. scale: px a mm.
         """
-        rows = self._pages.get(slot.page, [])
-        row = next((r for r in rows if (r["row"], r["column"]) == (slot.row, slot.column)), None)
+        row = self._row_of(slot)
         paper = (225, 225, 225) if row is None else (255, 190, 180) if row["fault"] else (246, 246, 240)
         draw = ImageDraw.Draw(image)
         left, top = corner

@@ -510,12 +510,12 @@ def _resume_folder(out: Path, settings: dict[str, object]) -> int:
     return complete
 
 
-def check_same_lines(folder: Path, found: dict[str, Any], settings: dict[str, Any]) -> None:
+def check_same_lines(folder: Path, found: Any, settings: dict[str, Any]) -> None:
     """Raise DataError where the `LineSet.settings` of the lines in a folder, `found`, are not those of other lines."""
     if found == settings:
         return
-    only_data = {**found, "data": 0} == {**settings, "data": 0}
-    other = "glyphs or sentences, which have changed since" if only_data else "settings"
+    only_data = isinstance(found, dict) and "data" in found and {**found, "data": 0} == {**settings, "data": 0}
+    other = "glyphs or sentences, which have changed since" if only_data else "settings, or of an older version"
     raise DataError(f"{folder} holds lines of other {other}: choose another folder, or delete it")
 
 

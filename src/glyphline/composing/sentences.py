@@ -342,7 +342,8 @@ def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
 class AlphabetFitter:
     """Rewrites texts so that they contain only characters of an alphabet.
 
-    A text that holds others is put in NFC, and characters outside the alphabet are folded to plain ones. If the
+    In a text that holds others, accents that follow their letters are joined with them (NFC), unless the alphabet has
+    them alone, and characters outside the alphabet are folded to plain ones. If the
     alphabet is merged, the text is folded as by `fold_merged`; if it has capitals but the small letter of none of them,
     letters outside it become capitals. What is still outside is handled by the policy `unknown`: "replace" puts
     `replacement` in its place, "drop" removes it, and "refuse" raises AlphabetError. After "replace" and "drop" a run
@@ -375,9 +376,12 @@ class AlphabetFitter:
 
     def __call__(self, text: str) -> str:
         """Return the text in characters of the alphabet. A text that has only such characters is returned unchanged."""
-        if not self.alphabet.unknown_characters(text):
+        unknown = self.alphabet.unknown_characters(text)
+        if not unknown:
             return text
-        text = unicodedata.normalize("NFC", text)  # an accent that follows its letter would be lost
+        joined = unicodedata.normalize("NFC", text)
+        if len(self.alphabet.unknown_characters(joined)) <= len(unknown):  # more: the alphabet has the accents alone
+            text = joined
         text = "".join(c if c in self.alphabet else self._fold(c) for c in text)
         if self.alphabet.is_merged:
             text = fold_merged(text)

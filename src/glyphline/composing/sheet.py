@@ -234,9 +234,9 @@ def choose_lines(
     """Choose lines to copy that together hold the commonest pairs of letters of the sentences.
 
     sentences: any number, in the language of the sheet; pairs are counted in them. characters: a line holds only these
-    and spaces. count: lines, at most. length: Latin characters of a line, at most; one of Chinese or Japanese takes the
-    place of two. A longer sentence is cut between words, one without spaces between characters, and taken only where
-    too few are short enough.
+    and spaces. count: lines, at most. length: Latin characters of a line, at most; one of Chinese, Japanese or Korean
+    takes the place of two. A longer sentence is cut between words, one without spaces between characters, and taken
+    only where too few are short enough.
     Each turn takes the line whose pairs that no chosen line holds yet are the commonest (greedy
     set cover). Returns fewer lines where there are fewer, see `explain_missing_lines`.
     """
@@ -285,7 +285,7 @@ def explain_missing_lines(
 
 def _length(text: str) -> int:
     """The number of Latin characters that take as much of a line as a text."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _cut_line(sentence: str, length: int) -> tuple[str, bool]:
@@ -293,14 +293,19 @@ def _cut_line(sentence: str, length: int) -> tuple[str, bool]:
 
     If not even the first word fits, it is cut between its characters: in some scripts a sentence is one word.
     """
-    words = sentence.split()
-    is_whole = _length(" ".join(words)) <= length
-    while len(words) > 1 and _length(" ".join(words)) > length:
-        words.pop()
-    line = " ".join(words)
-    if _length(line) > length:
-        units = split_units(line)
-        while _length("".join(units)) > length:
-            units.pop()
-        line = "".join(units)
-    return line, is_whole
+    line, separator = "", ""
+    for word in sentence.split():
+        if _length(longer := line + separator + word) > length:
+            return line or _join_fitting(split_units(word[: 4 * length]), length), False
+        line, separator = longer, " "
+    return line, True
+
+
+def _join_fitting(units: Iterable[str], length: int) -> str:
+    """The first of some units that fit a line of `length` characters together."""
+    text = ""
+    for unit in units:
+        if _length(text + unit) > length:
+            break
+        text += unit
+    return text

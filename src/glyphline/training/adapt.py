@@ -29,12 +29,12 @@ from glyphline.alphabet import Alphabet
 from glyphline.composing.glyphs import Folder, open_glyphs
 from glyphline.composing.line_sets import LABELS, LineSet, available_lines, normalization_of, open_glyph_pool
 from glyphline.composing.sentences import split_of_text
-from glyphline.errors import DataError, GlyphlineError, ImageError, UserError, name_first
+from glyphline.errors import ImageError, UserError, name_first
 from glyphline.files import replace_atomically, write_atomically
 from glyphline.imaging.normalization import canonical_line_image
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.decoders import GreedyDecoder
-from glyphline.reading.recognition.recognizers import OnnxRecognizer, bundled_names
+from glyphline.reading.recognition.recognizers import OnnxRecognizer
 from glyphline.recipe import GlyphShare, LabelledShare, LinesRecipe, Recipe
 from glyphline.score import character_error_rate, fold_none, score
 from glyphline.training.calibrate import calibrate
@@ -49,6 +49,7 @@ from glyphline.training.network import (
     load_any_network,
     load_network,
     mix_weights,
+    names_bundled,
     save_weights,
 )
 from glyphline.training.quantize import compress_weights
@@ -124,21 +125,21 @@ def adapt(
     """Train a reader further for one hand, and write it to an .onnx file if it became better.
 
     out: the file to write; its folder OUT.adapt holds the training, from which an interrupted call goes on when it is
-    made again with the same arguments. Where the glyphs, the lines, the reader or the data on the machine have changed
-    since, the training begins anew. model: a bundled reader, an .onnx file or a run folder. glyphs: glyph sources of
-    the hand, such as "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines and training,
-    above 0; comparing and calibrating take about two minutes more. held_out: share of the labelled lines, 0 to
-    MAX_HELD_OUT, that is kept out to measure; with 0 lines composed in the hand's glyphs measure, and without glyphs
-    everybody's lines alone decide whether the reader is kept. trust_labels: keep also the labelled lines that seem to
-    belong to another picture. report: receives one line for each step. report_left_out: receives a sentence for each
-    labelled line that is left out; None: `report`.
+    made again with the same arguments. Where the glyphs, the lines, the reader or the data sets on the machine have
+    changed since, the training begins anew. model: a bundled reader, an .onnx file or a run folder. glyphs: glyph
+    sources of the hand, such as "folder:hand". lines: folders of its labelled lines. minutes: of preparing the lines
+    and training, above 0; comparing and calibrating take about two minutes more. held_out: share of the labelled lines,
+    0 to MAX_HELD_OUT, that is kept out to measure; with 0 lines composed in the hand's glyphs measure, and without
+    glyphs everybody's lines alone decide whether the reader is kept. trust_labels: keep also the labelled lines that
+    seem to belong to another picture. report: receives one line for each step. report_left_out: receives a sentence for
+    each labelled line that is left out; None: `report`.
 
     With fewer than FEW_LINES labelled lines the comparison is made on lines composed in the hand's glyphs.
     Raises UserError without glyphs and lines, for a folder of other arguments or in which another call trains, and
-    where `out` or its folder cannot be written; TooFewLines; GlyphlineError for a training that something outside ended
-    and that can go on; DataError for labels with which the training diverges, and for a model that cannot be trained
-    further; and what `train`, `open_glyphs` and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last
-    epoch is kept.
+    where `out` or its folder cannot be written; TooFewLines; StoppedError for a training that something outside ended
+    and that can go on, DivergedError for one that diverged; DataError for a model that cannot be trained further; and
+    what `train`, `open_glyphs` and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last epoch is
+    kept.
     """
     if not glyphs and not lines:
         raise UserError("adapt needs a hand: give --glyphs folder:HAND, --lines FOLDER, or both")
@@ -159,7 +160,7 @@ def adapt(
     common, common_note = available_lines(base.lines)
     if common_note:
         report(common_note)
-    is_file = model in bundled_names() or model.endswith(".onnx")  # they are calibrated, weights of a run are not
+    is_file = names_bundled(Path(model)) or model.endswith(".onnx")  # they are calibrated, weights of a run are not
     old_reader = open_line_reader(model if is_file else TorchRecognizer(network))
     lm_weight = old_reader.recognizer.info.lm_weight
     common_with_own = _with_own_characters(common, glyphs, labelled)
@@ -258,10 +259,10 @@ def _open_state(
             if state["fingerprint"] == fingerprint:
                 return state
             report(
-                f"the glyphs, the lines, the reader or the data on this machine have changed since {work} was trained: "
-                "it begins anew"
+                "the glyphs, the lines, the reader or the data sets on this machine have changed since "
+                f"{work} was trained: it begins anew"
             )
-            for old in work.iterdir():
+            for old in sorted(work.iterdir(), key=lambda path: path.name == STATE_FILE):  # last: what it says is gone
                 if old.is_dir():
                     shutil.rmtree(old)
                 elif old.name != LOCK_FILE:
@@ -505,9 +506,9 @@ def _train_for(
         )  # fmt: skip
     except StoppedError as error:
         remedy = error.remedy.removesuffix(LOWER_WORKERS)
-        raise GlyphlineError(f"{error.reason}: {remedy}, then give the same command again to go on") from None
+        raise StoppedError(error.reason, remedy, "give the same command again to go on") from None
     except DivergedError:
-        raise DataError(
+        raise DivergedError(
             f"the training diverged: look for wrong labels, or give another --seed; delete {work} before"
         ) from None
 

@@ -380,7 +380,7 @@ def _read_page_xml(folder: Path) -> Rows:
 
 
 def _no_image() -> GreyImage:
-    raise AssertionError  # a line without text is left out before its picture is looked at
+    raise AssertionError  # a line without text is left out before its image is looked at
 
 
 def _page_points(element: ElementTree.Element, where: str) -> Points:

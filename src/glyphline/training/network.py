@@ -21,6 +21,7 @@ from glyphline.imaging.normalization import NORMALIZATIONS
 from glyphline.reading.recognition.recognizers import PP_OCR, ModelInfo, bundled_names
 from glyphline.recipe import Recipe, recipe_from
 from glyphline.training.encoders import CONTEXTS, ENCODERS, PatchEncoder
+from glyphline.training.runs import BEST_WEIGHTS
 from glyphline.writing_direction import resolve_direction
 
 #: version of the checkpoint files best.pt and last.ckpt; raised when a key or the name of a layer changes
@@ -171,21 +172,26 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     return network.eval(), model_info
 
 
-def load_any_network(path: Path) -> Network:
-    """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's.
+def names_bundled(path: Path) -> bool:
+    """Whether a path is the name of a bundled model or of PP-OCR, and not that of a run folder.
 
-    A name of these is not looked for among the files: the folder photo/ may hold pictures.
+    Another folder of that name, such as photo/ with photographs, does not count.
     """
+    return str(path) in (*bundled_names(), PP_OCR) and not path.is_file() and not (path / BEST_WEIGHTS).exists()
+
+
+def load_any_network(path: Path) -> Network:
+    """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's."""
     from glyphline.training.restore import restore_network, restore_pp_ocr
 
-    if str(path) == PP_OCR:
+    if names_bundled(path) and str(path) == PP_OCR:
         return restore_pp_ocr()
-    if str(path) in bundled_names():
+    if names_bundled(path):
         with resources.as_file(resources.files("glyphline.models").joinpath(f"{path}.onnx")) as model:
             return restore_network(model)
     if path.suffix == ".onnx":
         return restore_network(path)
-    return load_network(path / "best.pt" if path.is_dir() else path)[0]
+    return load_network(path / BEST_WEIGHTS if path.is_dir() else path)[0]
 
 
 def load_matching_weights(network: Network, path: Path) -> list[str]:
