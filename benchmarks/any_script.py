@@ -43,6 +43,7 @@ from glyphline.training.train import train
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "any_script.json"
 DATA = Path("any-script")  # where the recipes look for fonts and texts
+PREPARED = ".prepared"  # in a folder that `prepare` has made
 RUNS = Path("runs") / "any-script"
 SYSTEM_FONTS = Path("/usr/share/fonts/truetype")
 FAMILIES = ("Noto", "DejaVu", "Liberation")  # beginnings of the names of the fonts that are looked at
@@ -80,7 +81,11 @@ def prepare(name: str) -> None:
     letters = [c for c in characters if c.isalpha()]
     signs = [c for c in characters if not c.isalpha() and c != " "]
     folder = DATA / name
+    if folder.exists() and not (folder / PREPARED).exists():
+        sys.exit(f"{folder} holds files that this script has not written: move them to another folder")
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / PREPARED).touch()
     copied = Counter[str]()
 
     def copy(path: Path, kind: str, subfolder: str = "") -> None:

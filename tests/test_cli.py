@@ -582,6 +582,15 @@ def test_language_strips_punctuation_on_request(tmp_path: Path) -> None:
     assert nll["written"]("it's, isn't it?") < nll["stripped"]("it's, isn't it?")
 
 
+def test_language_model_of_another_script_than_the_alphabet_is_refused(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"привет мир, номер {k}\n" for k in range(40)), encoding="utf-8")
+    words = ("language", f"text:{texts}", "--megabytes", 1, "--out", tmp_path / "ru.lm")
+    assert "most letters of the texts are not in the alphabet, such as 'р'" in run_mistake(*words)
+    result = run(*words, "--alphabet", " 0123456789абвгдежзийклмнопрстуфхцчшщъыьэюя")
+    assert result.code == 0 and "dropped: ','" in result.err
+
+
 def test_read_uses_an_estimated_language_model(tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     triples = product(SENTENCE_WORDS, repeat=3)

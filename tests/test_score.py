@@ -17,6 +17,7 @@ from glyphline.score import (
     character_error_rate,
     confusion_pairs,
     edit_distance,
+    fold_loose,
     fold_none,
     rate_interval,
     score,
@@ -181,6 +182,11 @@ def test_folds_are_idempotent_and_described(fold: str) -> None:
         assert apply_fold(apply_fold(text)) == apply_fold(text)
         assert apply_fold(text) == fold_none(apply_fold(text))
     assert score(["a"], ["a"], fold).normalisation == description != ""
+
+
+def test_equal_texts_in_other_forms_have_no_errors() -> None:
+    assert fold_none("e\u0301") == fold_none("\u00e9") and fold_none("\u05d1\u05bc\u05b8") == "\u05d1\u05b8\u05bc"
+    assert fold_loose("कि!") == "कि" != fold_loose("का")
 
 
 def test_folds_ignore_the_differences_in_their_description() -> None:

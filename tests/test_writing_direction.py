@@ -34,6 +34,10 @@ def to_logical(visual: str, direction: str) -> str:
         ("Hello, (12)!", "Hello, (12)!"),
         ("שפת Python (CPython)!", "!Python (CPython) תפש"),
         ("(abc אב) [12]", "[12] (בא abc)"),
+        ("1948.", ".1948"),
+        ("1999 – 2003", "2003 – 1999"),
+        ("1,250 ₪", "₪ 1,250"),
+        ("50%", "50%"),
     ],
 )
 def test_lines_are_seen_as_unicode_says_and_turned_back(text: str, seen: str) -> None:
@@ -57,6 +61,11 @@ def test_order_is_that_of_the_compiled_algorithm() -> None:
 def test_left_to_right_line_keeps_the_order_of_its_words() -> None:
     assert to_visual("Say שלום twice", LTR) == "Say םולש twice"
     assert to_logical("Say םולש twice", LTR) == "Say שלום twice"
+
+
+@pytest.mark.parametrize("text", ["abc كَتَبَ", "say שָׁ", "كَتَبَ abc"])
+def test_marks_of_a_left_to_right_line_stay_on_their_letters(text: str) -> None:
+    assert to_logical(to_visual(text, LTR), LTR) == text
 
 
 @pytest.mark.parametrize("direction", [RTL, LTR])

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import regex
 from rapidfuzz.distance import Levenshtein
 
 from glyphline.alphabet import fold_merged
 from glyphline.errors import UserError, nearest
 
 _SPACES = re.compile(r"\s+")
-_LOOSE = re.compile(r"[^\w ]+|_+")  # everything but letters and digits of any script and spaces
+_LOOSE = regex.compile(r"[^\w\p{M} ]+|_+")  # everything but letters, their signs, digits of any script and spaces
 #: groups of characters that look alike; every report has a row for each
 LOOKALIKES = ("0Oo", "1Iil", "5Ss", "2Zz", "9gq", "6b", "8B", "cC", "kK", "pP", "uUvV", "wW", "xX", "yY", "mM")
 #: lines below which `rate_interval` is no bootstrap. Of simulated lines of 15 to 40 characters, whose CER is 7 % and
@@ -30,12 +32,12 @@ MIN_BOOTSTRAP_LINES = 20
 
 
 def fold_none(text: str) -> str:
-    """Replace each run of white space by one space and strip the ends. This is the strict fold.
+    """Replace each run of white space by one space, strip the ends, and put the text in NFC. This is the strict fold.
 
     >>> fold_none("  Two   words ")
     'Two words'
     """
-    return _SPACES.sub(" ", text).strip()
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", text).strip())
 
 
 def fold_case(text: str) -> str:
@@ -59,7 +61,7 @@ def fold_loose(text: str) -> str:
 
 #: name -> (function, description that is reported with every score)
 FOLDS: dict[str, tuple[Callable[[str], str], str]] = {
-    "none": (fold_none, "strict; runs of white space count as one space, words split at spaces"),
+    "none": (fold_none, "strict; NFC, runs of white space count as one space, words split at spaces"),
     "case": (fold_case, "case ignored; runs of white space count as one space, words split at spaces"),
     "merged": (fold_merged_letters, "the 15 merged EMNIST letters ignored in case; runs of white space as one space"),
     "loose": (fold_loose, "case and everything but letters, digits and single spaces ignored"),

@@ -2,7 +2,7 @@
 
 Texts are in logical order, in which they are typed and read. A line image shows them in visual order, from left to
 right. A network reads an image in visual order, so its labels are turned to it and its output is turned back.
-A text without right-to-left letters is the same in both orders.
+A text without right-to-left letters is the same in both orders, except on a right-to-left line of numbers and signs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import regex
 
 LTR, RTL, AUTO = "ltr", "rtl", "auto"
 DIRECTIONS = (AUTO, LTR, RTL)  # of a recipe
+_LTR_LETTER = regex.compile(r"\p{Bidi_Class=L}")
+_LOOSE_MARK = regex.compile(r"(?:^|\s)\p{M}")  # one that stands on no letter
 _RTL_LETTER = regex.compile(r"[\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 
 
@@ -34,6 +36,17 @@ def has_rtl_letters(text: str) -> bool:
     (False, True)
     """
     return not text.isascii() and _RTL_LETTER.search(text) is not None
+
+
+def is_turned(text: str, direction: str) -> bool:
+    """Whether a line of text can look otherwise than its characters follow each other.
+
+    A line of left-to-right letters is a line of another language, from left to right, also among right-to-left ones.
+
+    >>> is_turned("1948.", "rtl"), is_turned("May 1948.", "rtl"), is_turned("1948.", "ltr")
+    (True, False, False)
+    """
+    return has_rtl_letters(text) or (direction == RTL and _LTR_LETTER.search(text) is None)
 
 
 def resolve_direction(direction: str, characters: str) -> str:
@@ -65,7 +78,7 @@ def visual_order(text: str, direction: str) -> list[PlacedCharacter]:
     text: in logical order. direction: "ltr" or "rtl", the direction of the paragraph. Characters that embed or override
     directions are not seen and left out.
     """
-    if not has_rtl_letters(text):
+    if not is_turned(text, direction):
         return [PlacedCharacter(character, k, False) for k, character in enumerate(text)]
     return _reorder(text, direction)
 
@@ -76,29 +89,30 @@ def to_visual(text: str, direction: str) -> str:
     >>> to_visual("(אב) abc 12", "rtl")
     'abc 12 (בא)'
     """
-    return "".join(placed.character for placed in visual_order(text, direction)) if has_rtl_letters(text) else text
+    return "".join(placed.character for placed in visual_order(text, direction)) if is_turned(text, direction) else text
 
 
 def logical_order(visual: str, direction: str) -> list[PlacedCharacter]:
     """The characters of a line in logical order. visual: the line as it is seen from left to right.
 
     Several texts can look alike. Of the two candidates, the orders that the bidirectional algorithm gives for the line
-    as it is seen and for its reverse, the first that looks exactly like `visual` is taken, otherwise the second.
+    as it is seen and for its reverse, the first that looks exactly like `visual` is taken, one in which every mark
+    follows a letter before the others; otherwise the second.
 
     >>> "".join(placed.character for placed in logical_order("abc 12 (בא)", "rtl"))
     '(אב) abc 12'
     """
-    if not has_rtl_letters(visual):
+    if not is_turned(visual, direction):
         return [PlacedCharacter(character, k, False) for k, character in enumerate(visual)]
     reversed_back = [
         PlacedCharacter(placed.character, len(visual) - 1 - placed.index, placed.is_rtl)
         for placed in reversed(_reorder(visual[::-1], direction))
     ]
     candidates = [_reorder(visual, direction), reversed_back]
-    for candidate in candidates:
-        if to_visual("".join(placed.character for placed in candidate), direction) == visual:
-            return candidate
-    return candidates[-1]
+    texts = ["".join(placed.character for placed in candidate) for candidate in candidates]
+    alike = [k for k, text in enumerate(texts) if to_visual(text, direction) == visual]
+    best = min(alike, key=lambda k: _LOOSE_MARK.search(texts[k]) is not None, default=-1)
+    return candidates[best]
 
 
 def _reorder(text: str, direction: str) -> list[PlacedCharacter]:

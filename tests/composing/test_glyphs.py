@@ -16,6 +16,7 @@ import matplotlib
 import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
+from PIL import ImageFont
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.glyphs import (
@@ -37,6 +38,7 @@ from glyphline.composing.glyphs import (
 from glyphline.composing.glyphs.contract import INK_THRESHOLD, make_tile
 from glyphline.composing.glyphs.emnist import SHAPES_PER_WRITER, measure_slant_and_width, read_idx
 from glyphline.composing.glyphs.folder import parse_folder_name
+from glyphline.composing.glyphs.fonts import file_with
 from glyphline.errors import AlphabetError, DataError
 
 SPLIT_PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
@@ -603,6 +605,21 @@ def test_few_fonts_are_shared_and_said(font_folder: Path) -> None:
     one = Fonts(font_folder)
     assert one.digests("val") == one.digests("test") == one.digests("train") != set() and "1 font," in one.sharing()
     assert one.glyph("A", 0, "val").ink.shape == one.glyph("A", 0, "train").ink.shape
+
+
+def test_font_of_images_alone_draws_nothing(font_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as an emoji font among a system's: FreeType opens it in one size only."""
+    shutil.copy(font_folder / FONT_FILES[0], font_folder / "Emoji.ttf")
+    open_font = ImageFont.truetype
+
+    def truetype(path: str, *args: Any, **kwargs: Any) -> ImageFont.FreeTypeFont:
+        if Path(path).name == "Emoji.ttf":
+            raise OSError("invalid pixel size")
+        return open_font(path, *args, **kwargs)
+
+    monkeypatch.setattr(ImageFont, "truetype", truetype)
+    assert file_with(str(font_folder / "Emoji.ttf"), "a") is None
+    assert file_with(str(font_folder / FONT_FILES[0]), "a") and "a" in Fonts(font_folder).characters("train")
 
 
 def test_broken_font_is_named(font_folder: Path) -> None:

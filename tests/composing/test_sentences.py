@@ -392,6 +392,27 @@ def test_accents_that_follow_their_letters_are_kept_or_counted() -> None:
     assert plain.folded == Counter({("\u0301", ""): 1}) and "'\u0301' to '' 1" in plain.describe()[0]
 
 
+def test_letters_with_marks_have_one_form() -> None:
+    """The order of marks that are typed does not count, nor what else is in the text."""
+    typed, canonical = "\u05d1\u05bc\u05b8", "\u05d1\u05b8\u05bc"
+    fit = AlphabetFitter(Alphabet(" \u05d1\u05b8\u05bc"))
+    assert fit(typed) == canonical and fit(typed + "#") == canonical
+    nukta = AlphabetFitter(Alphabet(" \u0921\u095c\u093e"))  # NFC divides the second letter
+    assert nukta("\u095c\u093e") == nukta("\u0921\u093c\u093e") == nukta("\u095c\u093e!") == "\u095c\u093e"
+    assert not nukta.folded and nukta.counts == Counter("!")
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN_POLICIES)
+def test_characters_without_a_shape_are_no_loss(unknown: str) -> None:
+    fit = AlphabetFitter(Alphabet(" میخواه"), unknown)
+    assert fit("می\u200cخواه\u00ad") == "میخواه" and not fit.counts and not fit.describe()
+
+
+def test_sentences_that_differ_in_vowel_signs_are_different() -> None:
+    assert sentence_key("कि") != sentence_key("का") and sentence_key("กิน") != sentence_key("กัน")
+    assert sentence_key("שָׁלוֹם") == sentence_key("שלום")
+
+
 def test_invalid_fitter_options_are_refused() -> None:
     with pytest.raises(RecipeError, match='did you mean "drop"') as caught:
         AlphabetFitter(Alphabet("a"), "drp")

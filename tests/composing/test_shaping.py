@@ -34,6 +34,11 @@ ALPHABETS = {HEBREW: HEBREW_ALPHABET, MIXED: HEBREW_ALPHABET + ".Python", ARABIC
 needs_shaping = pytest.mark.skipif(not can_shape(), reason="Pillow has no HarfBuzz here: install libfribidi0")
 
 
+def test_mark_after_a_space_is_drawn_by_itself() -> None:
+    assert split_units("رَيْبَ ۛ فِيهِ") == ["رَيْبَ", " ", "ۛ", " ", "فِيهِ"]
+    assert split_units("a \u0301") == ["a", " ", "\u0301"] and split_units("né ก้") == ["n", "é", " ", "ก้"]
+
+
 @pytest.fixture
 def one_font(tmp_path: Path) -> Path:
     """A folder of one font, DejaVu Sans."""

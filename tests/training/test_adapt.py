@@ -126,6 +126,14 @@ def test_lines_that_cannot_be_learned_are_named() -> None:
     assert said[1] == "torn.png is left out: cannot be decoded" and said[2].startswith("broad.png is left out: a line")
 
 
+def test_lines_in_the_other_direction_than_the_reader_are_refused() -> None:
+    lines = [line("שלום."), line("אבא"), line("abc")]
+    with pytest.raises(UserError, match="written from right to left, but the reader reads from left to right"):
+        adapting._check_direction(lines, LinesRecipe())
+    adapting._check_direction(lines[1:], LinesRecipe())
+    adapting._check_direction(lines, LinesRecipe(alphabet=" אבםולש."))
+
+
 def test_letters_that_a_hand_lacks_are_named_with_what_draws_them(tmp_path: Path) -> None:
     for character in "abc":
         (tmp_path / f"U+{ord(character):04X}").mkdir()

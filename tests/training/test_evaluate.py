@@ -152,6 +152,13 @@ def test_truth_is_folded_for_the_merged_alphabet(tmp_path: Path) -> None:
     assert evaluate(str(write_one_line(tmp_path, "jacob")), LineReader(recognizer)).score.cer == 0
 
 
+def test_joiners_that_no_reader_sees_are_no_errors(tmp_path: Path) -> None:
+    for alphabet, cer in ((" abc", 0), (" abc\u200c", 1 / 4)):
+        recognizer: Recognizer = FixedTextRecognizer("abc", alphabet)
+        result = evaluate(str(write_one_line(tmp_path, "ab\u200cc")), LineReader(recognizer))
+        assert result.score.cer == pytest.approx(cer)
+
+
 # ------------------------------------------------------------------------------------------------------------- refusals
 
 

@@ -35,6 +35,8 @@ def language(
 
     estimated = estimate_from_sentences(tuple(sentences), alphabet, order, megabytes, punctuation=punctuation)
     estimated.model.save(out)
+    for note in estimated.notes:
+        print_status(note)
     size = out.stat().st_size / 2**20
     print_status(
         f"{out}: {size:.1f} MB from {estimated.text_count} texts, "

@@ -39,14 +39,15 @@ def sentence_key(sentence: str) -> str:
     """Return the key by which sentences are compared: their ASCII letters and digits after `fold_plain`, in lower case.
 
     Other letters are ignored, except where they are more than the ASCII letters: then the key is the sentence's letters
-    and digits. The key of a sentence without any of these is the folded sentence itself.
+    with their vowel signs, and digits. The key of a sentence without any of these is the folded sentence itself.
 
     >>> sentence_key("It's me!") == sentence_key("its me"), sentence_key("Ж 1961!") == sentence_key("ж 1961")
     (True, True)
     """
     folded = fold_plain(sentence).lower()
     if not folded.isascii() and 2 * sum(c.isascii() for c in folded if c.isalpha()) < sum(map(str.isalpha, folded)):
-        return "".join(filter(str.isalnum, folded))
+        # vowel signs are no letters in Unicode, but words differ in them
+        return "".join(c for c in folded if c.isalnum() or unicodedata.category(c)[0] == "M")
     return _NOT_ALPHANUMERIC.sub("", folded) or folded
 
 
@@ -342,13 +343,14 @@ def check_disjoint(sentences: dict[str, Sequence[str]]) -> None:
 class AlphabetFitter:
     """Rewrites texts so that they contain only characters of an alphabet.
 
-    In a text that holds others, accents that follow their letters are joined with them (NFC), unless the alphabet has
-    them alone, and characters outside the alphabet are folded to plain ones. If the
-    alphabet is merged, the text is folded as by `fold_merged`; if it has capitals but the small letter of none of them,
-    letters outside it become capitals. What is still outside is handled by the policy `unknown`: "replace" puts
-    `replacement` in its place, "drop" removes it, and "refuse" raises AlphabetError. After "replace" and "drop" a run
-    of spaces becomes one space. `counts` holds how often each character was replaced or dropped, `folded` how often one
-    was folded, by character and what it became: "" for an accent that stands by itself.
+    Texts are put in NFC, so that the same letters with marks are the same characters, but for characters of the
+    alphabet that have another form there. Characters outside the alphabet are folded to plain ones; those without a
+    shape, such as a soft hyphen, are left out and not counted. If the alphabet is merged, the text is folded as by
+    `fold_merged`; if it has capitals but the small letter of none of them, letters outside it become capitals. What is
+    still outside is handled by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and
+    "refuse" raises AlphabetError. After "replace" and "drop" a run of spaces becomes one space. `counts` holds how
+    often each character was replaced or dropped, `folded` how often one was folded, by character and what it became:
+    "" for an accent that stands by itself.
     Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
 
     >>> fit = AlphabetFitter(Alphabet.from_name("merged"), unknown="drop")
@@ -372,16 +374,15 @@ class AlphabetFitter:
                 f"the replacement {self.replacement!r} is not in the alphabet itself: choose one of its characters"
             )
         capitals = [c for c in self.alphabet.characters if c.isupper()]
+        forms = {c: unicodedata.normalize("NFC", c) for c in self.alphabet.characters if not c.isascii()}
+        self._apart = {form: c for c, form in forms.items() if form != c}  # NFC -> character of the alphabet
         self._capitalise = bool(capitals) and not any(c.lower() in self.alphabet for c in capitals)
 
     def __call__(self, text: str) -> str:
-        """Return the text in characters of the alphabet. A text that has only such characters is returned unchanged."""
-        unknown = self.alphabet.unknown_characters(text)
-        if not unknown:
+        """Return the text in characters of the alphabet. A text that has only such characters is only put in NFC."""
+        text = self._normalize(text)
+        if not self.alphabet.unknown_characters(text):
             return text
-        joined = unicodedata.normalize("NFC", text)
-        if len(self.alphabet.unknown_characters(joined)) <= len(unknown):  # more: the alphabet has the accents alone
-            text = joined
         text = "".join(c if c in self.alphabet else self._fold(c) for c in text)
         if self.alphabet.is_merged:
             text = fold_merged(text)
@@ -400,10 +401,25 @@ class AlphabetFitter:
         text = "".join(c if c in self.alphabet else substitute for c in text)
         return re.sub(r" {2,}", " ", text)
 
+    def _normalize(self, text: str) -> str:
+        """The text in NFC, with the characters of the alphabet as the alphabet has them."""
+        if text.isascii():
+            return text
+        text = unicodedata.normalize("NFC", text)
+        for apart, letter in self._apart.items():
+            text = text.replace(apart, letter)
+        for character in self.alphabet.unknown_characters(text):
+            apart = unicodedata.normalize("NFD", character)
+            if apart != character and not self.alphabet.unknown_characters(apart):
+                text = text.replace(character, apart)
+        return text
+
     def _fold(self, character: str) -> str:
         """The plain form of a character outside the alphabet, counted where the alphabet has it."""
         if self._capitalise and character.upper() in self.alphabet:
             return character.upper()
+        if unicodedata.category(character) == "Cf":  # it has no shape
+            return ""
         plain = fold_plain(character)
         is_accent = bool(unicodedata.combining(character))
         if plain != character and (plain.strip() or is_accent) and all(c in self.alphabet for c in plain):

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 
 import regex
 
-from glyphline.writing_direction import PlacedCharacter, has_rtl_letters, visual_order
+from glyphline.writing_direction import PlacedCharacter, is_turned, visual_order
 
 #: a run of letters that join (Unicode's Joining_Type) or hang from one line, otherwise a grapheme cluster (UAX #29)
 _UNIT = regex.compile(
     r"(?:[\p{Joining_Type=D}\p{Joining_Type=R}\p{Joining_Type=L}\p{Joining_Type=C}]\p{M}*)+"
     r"|[[\p{Devanagari}\p{Bengali}\p{Gurmukhi}]--[\p{N}\p{P}]]+"
-    r"|\X",
+    r"| |\X",  # a mark that follows a space is drawn by itself
     regex.V1,
 )
 
@@ -51,7 +51,7 @@ def visual_units(text: str, direction: str) -> list[str]:
     direction: "ltr" or "rtl", see `glyphline.writing_direction`. The characters of a unit stay in logical order.
     """
     units = split_units(text)
-    if not has_rtl_letters(text):
+    if not is_turned(text, direction):
         return units
     seen: dict[int, PlacedCharacter] = {placed.index: placed for placed in visual_order(text, direction)}
     places = {index: place for place, index in enumerate(seen)}

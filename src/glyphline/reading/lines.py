@@ -31,7 +31,7 @@ from glyphline.reading.recognition.decoders import (
     constrain,
     open_decoder,
 )
-from glyphline.reading.recognition.directed_decoding import RightToLeftConstraint, decode_line
+from glyphline.reading.recognition.directed_decoding import decode_line, read_from_the_right
 from glyphline.reading.recognition.languages import (
     AUTO,
     LANGUAGES,
@@ -387,7 +387,7 @@ def open_line_reader(
     if constraint:
         required = constraint(recognizer)
         if recognizer.info.direction == RTL:
-            required = RightToLeftConstraint(required)
+            required = read_from_the_right(required, alphabet_of(recognizer))
         return LineReader(recognizer, constrain(unconstrained, required))
     languages: tuple[str, ...] = ()
     if language == NONE:

@@ -55,7 +55,7 @@ from glyphline.training.network import (
 from glyphline.training.quantize import compress_weights
 from glyphline.training.runs import BEST_WEIGHTS, LAST_CHECKPOINT
 from glyphline.training.train import LOWER_WORKERS, DivergedError, StoppedError, lock_folder, train
-from glyphline.writing_direction import resolve_direction
+from glyphline.writing_direction import LTR, has_rtl_letters, resolve_direction
 
 INITIAL_SHARES = (0.75, 0.5, 0.25, 0.0)  # of the old weights in the average
 MAX_COMMON_INCREASE = 0.002  # of everybody's CER, a fraction; one composed line in ten has an error more at most
@@ -135,11 +135,11 @@ def adapt(
     each labelled line that is left out; None: `report`.
 
     With fewer than FEW_LINES labelled lines the comparison is made on lines composed in the hand's glyphs.
-    Raises UserError without glyphs and lines, for a folder of other arguments or in which another call trains, and
-    where `out` or its folder cannot be written; TooFewLines; StoppedError for a training that something outside ended
-    and that can go on, DivergedError for one that diverged; DataError for a model that cannot be trained further; and
-    what `train`, `open_glyphs` and `open_labelled_lines` raise. KeyboardInterrupt passes through; the last epoch is
-    kept.
+    Raises UserError without glyphs and lines, for lines in the other direction than the reader's, for a folder of other
+    arguments or in which another call trains, and where `out` or its folder cannot be written; TooFewLines;
+    StoppedError for a training that something outside ended and that can go on, DivergedError for one that diverged;
+    DataError for a model that cannot be trained further; and what `train`, `open_glyphs` and `open_labelled_lines`
+    raise. KeyboardInterrupt passes through; the last epoch is kept.
     """
     if not glyphs and not lines:
         raise UserError("adapt needs a hand: give --glyphs folder:HAND, --lines FOLDER, or both")
@@ -152,6 +152,7 @@ def adapt(
     network = load_any_network(_model_path(model))
     base = network.recipe
     labelled = _read_labelled(lines, report)
+    _check_direction(labelled, base.lines)
     work = work_folder(out)
     settings = {
         "model": model, "glyphs": list(glyphs), "lines": [str(folder) for folder in lines], "held_out": held_out,
@@ -331,6 +332,16 @@ def _read_labelled(folders: Sequence[Path], report: Callable[[str], None]) -> li
         for note in opened.notes:
             report(note)
     return labelled
+
+
+def _check_direction(labelled: Sequence[LabelledLine], lines: LinesRecipe) -> None:
+    """Raise UserError where most labelled lines are written from right to left, and those of the reader are not."""
+    direction = resolve_direction(lines.direction, Alphabet.from_name(lines.alphabet).characters)
+    if direction == LTR and sum(has_rtl_letters(line.text) for line in labelled) > len(labelled) / 2:
+        raise UserError(
+            "the lines are written from right to left, but the reader reads from left to right: train one of their "
+            "script (glyphline train recipes/hebrew.yaml or arabic.yaml), and give it with --model"
+        )
 
 
 def _without_faults(

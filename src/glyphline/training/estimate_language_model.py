@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from glyphline.alphabet import Alphabet
 from glyphline.composing.sentences import AlphabetFitter, fit_sentences, split_sentences
-from glyphline.errors import UserError
+from glyphline.errors import AlphabetError, UserError
 from glyphline.reading.recognition.language_model import LanguageModel, estimate
 
 VALIDATION_SENTENCES = 2000  # at most this many sentences of the validation split are measured
@@ -24,6 +24,7 @@ class EstimatedModel:
     model: LanguageModel
     text_count: int  # texts it was estimated from, those in capitals included
     bits_per_character: float  # mean -log2 p(character | context) on sentences of the validation split
+    notes: tuple[str, ...]  # sentences about characters of the texts that the alphabet lacks
 
 
 def _wrap_text(text: str, width: int) -> list[str]:
@@ -46,7 +47,8 @@ def estimate_from_sentences(
     megabytes: size of the table, a power of two. capitals: a random sample of the texts, this share (0..1) of them, is
     added once more in capitals. punctuation: "written" or "stripped", as the lines have it that the model is for, see
     `split_sentences`. Every second text is wrapped into lines of LINE_LENGTHS.
-    Raises UserError for another size or order, AlphabetError for a misspelt alphabet, DataError for an alphabet with
+    Raises UserError for another size or order, AlphabetError for a misspelt alphabet and for texts in another script
+    than it, DataError for an alphabet with
     too many characters, and what `split_sentences` raises for missing sources or another `punctuation`.
     """
     if megabytes < 1 or megabytes & (megabytes - 1):
@@ -55,6 +57,12 @@ def estimate_from_sentences(
     fitter = AlphabetFitter(target)
     splits = split_sentences(specs, punctuation)
     texts, rng = fit_sentences(splits["train"], fitter), random.Random(0)
+    if lost := fitter.lost_script(texts):
+        raise AlphabetError(
+            f"most letters of the texts are not in the alphabet, such as {', '.join(map(repr, lost[:5]))}: give the "
+            "characters of their script with --alphabet"
+        )
+    notes = tuple(fitter.describe())
     if capitals:
         sample = rng.sample(texts, round(len(texts) * capitals))
         texts += fit_sentences((text.upper() for text in sample), fitter)
@@ -64,4 +72,4 @@ def estimate_from_sentences(
     unseen = fit_sentences(splits["val"], fitter)[:VALIDATION_SENTENCES]
     nats = sum(map(model.negative_log_likelihood, unseen))
     characters = sum(map(len, unseen))
-    return EstimatedModel(model, len(texts), nats / max(1, characters) / math.log(2))
+    return EstimatedModel(model, len(texts), nats / max(1, characters) / math.log(2), notes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glyphline.alphabet import fold_merged
+from glyphline.alphabet import Alphabet, fold_merged
 from glyphline.composing.line_sets import LineSet
 from glyphline.errors import DataError
 from glyphline.imaging.normalization import canonical_line_image
@@ -90,6 +91,11 @@ def labelled_lines(
         yield f"line {index}", canonical_line_image(line.image, info.height, info.normalization), line.text
 
 
+def _without_shapeless(text: str, alphabet: Alphabet) -> str:
+    """A text without the characters outside the alphabet that have no shape: joiners, which no reader can see."""
+    return "".join(c for c in text if c in alphabet or unicodedata.category(c) != "Cf")
+
+
 def evaluate(
     source: str,
     reader: LineReader,
@@ -123,7 +129,7 @@ def evaluate(
         decoded_texts = reader.decode_canonical([image for _, image, _ in chunk])
         seconds += time.perf_counter() - start
         for (name, _, text), decoded in zip(chunk, decoded_texts, strict=True):
-            truth = fold_merged(text) if alphabet.is_merged else text
+            truth = fold_merged(text) if alphabet.is_merged else _without_shapeless(text, alphabet)
             cer = character_error_rate(apply_fold(truth), apply_fold(decoded.text))
             scored_lines.append(ScoredLine(name, truth, decoded.text, decoded.confidence, cer))
         chunk.clear()

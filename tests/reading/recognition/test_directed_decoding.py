@@ -12,13 +12,13 @@ from glyphline.alphabet import Alphabet
 from glyphline.reading.lines import LineReader, open_line_reader
 from glyphline.reading.recognition.constraints import Lexicon, RegexConstraint
 from glyphline.reading.recognition.decoders import BeamSearchDecoder, Decoder, GreedyDecoder, LogProbs
-from glyphline.reading.recognition.directed_decoding import RightToLeftConstraint, decode_line
+from glyphline.reading.recognition.directed_decoding import decode_line, read_from_the_right
 from glyphline.reading.recognition.language_model import estimate
 from glyphline.reading.recognition.posteriors import score_texts
 from glyphline.reading.recognition.recognizers import ModelInfo
 from glyphline.writing_direction import LTR, RTL, to_visual
 
-ALPHABET = Alphabet(" ()0123456789abcאבגדוחלםעש")
+ALPHABET = Alphabet(" ()%.0123456789abcאבגדוחלםעש")
 TEXT = "שלום (12) אבא abc עולם"
 
 
@@ -65,15 +65,28 @@ def test_language_model_scores_letters_in_the_order_in_which_they_are_written() 
     )
 
 
+def test_language_model_sees_brackets_as_they_are_written() -> None:
+    text = "שלום (אב) עולם"
+    language_model = estimate([text, "אבא (גד) לוח"] * 20, order=4, cells=2**12)
+    decoded = decode_line(BeamSearchDecoder(language_model), output_of(to_visual(text, RTL)), ALPHABET, RTL)
+    assert decoded.text == text == "".join(span.character for span in decoded.spans)
+    assert [span.lm_log_prob for span in decoded.spans] == pytest.approx(
+        [max(-7.5, p) for p in language_model.log_probs(text)]
+    )
+
+
 @pytest.mark.parametrize(
     ("constraint", "text"),
     [(Lexicon(("עולם", "שלום")), "שלום"), (Lexicon(("שלום (21)", "שלום (12)")), "שלום (12)"),
-     (RegexConstraint(r"שלום \(\d+\)"), "שלום (12)"), (RegexConstraint(r"1\d abc"), "12 abc")],
+     (Lexicon(("שלום 50%", "עולם")), "שלום 50%"), (Lexicon(("2020.", "20%")), "2020."),
+     (Lexicon(("abc (12) אב", "אב")), "abc (12) אב"),
+     (RegexConstraint(r"שלום \(\d+\)"), "שלום (12)"), (RegexConstraint(r"1\d abc"), "12 abc"),
+     (RegexConstraint(r"שלום \d+%"), "שלום 50%"), (RegexConstraint(r"\d+%"), "50%")],
 )  # fmt: skip
 def test_constraint_is_asked_for_logical_text(constraint: Any, text: str) -> None:
     log_probs = output_of(to_visual(text, RTL), 0.6)
     log_probs[0, ALPHABET.encode("ג")[0]] = log_probs[0].max() + 0.5  # the greedy text meets no constraint
-    decoder = BeamSearchDecoder(constraint=RightToLeftConstraint(constraint), width=40)
+    decoder = BeamSearchDecoder(constraint=read_from_the_right(constraint, ALPHABET), width=40)
     assert decode_line(decoder, log_probs, ALPHABET, RTL).text == text
 
 

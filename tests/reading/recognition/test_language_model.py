@@ -72,6 +72,14 @@ def test_digits_are_equally_likely(model: LanguageModel) -> None:
     assert model("5", "5") == model("3", "9")
 
 
+def test_digits_of_other_scripts_are_characters_of_their_own() -> None:
+    """They are not a tenth of one symbol, as the ten ASCII digits are."""
+    texts = ["٢٠", "٢١ سنة", "٢٠ سنة"] * 20
+    probabilities = estimate(texts, order=3, cells=2**10).log_probs("٢٠")
+    assert probabilities[0] > math.log(0.5)
+    assert estimate(texts, order=3, cells=2**10).negative_log_likelihood("٢٠") == pytest.approx(-sum(probabilities))
+
+
 def test_unknown_character_is_unlikely_and_ends_the_context(model: LanguageModel) -> None:
     assert model("th", "é") == UNKNOWN_LOG_PROB
     assert model("té", "h") == model("é", "h") == model("", "h")

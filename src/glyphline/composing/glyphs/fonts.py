@@ -149,8 +149,22 @@ def _files(path: str) -> tuple[str, ...]:
 @lru_cache(maxsize=131072)
 def _draws(file: str, character: str) -> bool:
     """Whether a font file draws ink for a character, and other ink than for a missing one."""
+    if not _has_outlines(file):
+        return False
     ink = _ink(file, character)
     return ink is not None and ink != _missing_ink(file)
+
+
+@lru_cache(maxsize=1024)
+def _has_outlines(file: str) -> bool:
+    """Whether a font can be drawn in any size; one of images alone, such as many emoji fonts, draws nothing here."""
+    try:
+        _open_font(file)
+    except DataError as error:
+        if "pixel size" in str(error):  # FreeType's word for it
+            return False
+        raise
+    return True
 
 
 @lru_cache(maxsize=256)
@@ -168,7 +182,7 @@ def _ink(file: str, character: str) -> bytes | None:
 def _scan(path: str) -> str:
     """The characters that a font and its supplement may have: those of every block that they do not draw as missing."""
     found: list[str] = []
-    for file in _files(path):
+    for file in filter(_has_outlines, _files(path)):
         font = _open_font(file, SCAN_SIZE)
         missing = bytes(font.getmask(MISSING * SCAN_BLOCK))  # the last block, if shorter, counts as found
         found += [block for block in _scanned_blocks() if bytes(font.getmask(block)) != missing]

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from glyphline.alphabet import LETTERS, Alphabet
+from glyphline.alphabet import DIGITS, LETTERS, Alphabet
 from glyphline.errors import DataError, UserError, nearest
 from glyphline.files import write_atomically
 
@@ -89,7 +89,7 @@ class NextLogProbs(dict[str, float]):
             return UNKNOWN_LOG_PROB
         value = model.find_value(self.context_key << SYMBOL_BITS | symbol)
         if value:
-            log_prob = -(value - 1) * QUANTIZATION_STEP - (LOG_10 if character.isdecimal() else 0.0)
+            log_prob = -(value - 1) * QUANTIZATION_STEP - (LOG_10 if character in DIGITS else 0.0)
         else:
             log_prob = UNKNOWN_LOG_PROB if self.shorter is None else self.backoff_weight + self.shorter[character]
         self[character] = log_prob = max(UNKNOWN_LOG_PROB, log_prob)
@@ -248,7 +248,7 @@ class TextScorer:
         has_ngrams &= following > 0
         values = self._find_values(contexts | following, has_ngrams)
 
-        digits = np.where([c.isdecimal() for c in text], LOG_10, 0.0)
+        digits = np.where([c in DIGITS for c in text], LOG_10, 0.0)
         ngrams = -(values.astype(np.float64) - 1) * QUANTIZATION_STEP - digits
         backoff_weights = -(np.maximum(backoff_values, 1).astype(np.float64) - 1) * QUANTIZATION_STEP  # 0 for absent
         log_probs = np.full(following.shape, UNKNOWN_LOG_PROB)
