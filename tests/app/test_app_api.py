@@ -279,7 +279,31 @@ def test_corrections_are_in_every_document(client: TestClient, name: str) -> Non
     assert "The mouse refused it" in text and "horse" not in text and "none" not in text
 
 
-@pytest.mark.parametrize("corrections", ["[1]", '{"0": 1}', '{"first": "a"}', "{", "1"])
+def test_correction_of_a_place_is_put_there_whatever_the_number(client: TestClient) -> None:
+    width, height = Image.open(io.BytesIO(LINE)).size
+    whole = [[0, 0], [width, 0], [width, height], [0, height]]
+    elsewhere = [[0, 3 * height], [width, 3 * height], [width, 4 * height], [0, 4 * height]]
+    places = {"7": {"text": "The mouse  refused it", "polygon": whole}, "0": {"text": "below", "polygon": elsewhere}}
+    files = {"file": ("a.png", LINE), "corrections": (None, json.dumps(places))}
+    lines = client.post("/api/read", files=files).json()["pages"][0]["lines"]
+    assert [line["text"] for line in lines] == ["The mouse refused it", "below"]  # what was seen there stays said
+    assert [line["words"] for line in lines] == [[], []] and lines[1]["polygon"] == elsewhere
+
+
+@pytest.mark.parametrize(
+    "corrections",
+    [
+        "[1]",
+        '{"0": 1}',
+        '{"first": "a"}',
+        "{",
+        "1",
+        '{"0": {"text": "a"}}',
+        '{"0": {"text": "a", "polygon": [[0, 0], [1, 1]]}}',
+        '{"0": {"text": "a", "polygon": [[0, 0, 1]]}}',
+        '{"0": {"text": "a", "polygon": [[0, 0], [1, NaN], [2, 2]]}}',
+    ],
+)
 def test_wrong_corrections_are_refused(client: TestClient, corrections: str) -> None:
     answer = client.post("/api/read", files={"file": ("a.png", LINE), "corrections": (None, corrections)})
     assert answer.status_code == 422 and "JSON object of line numbers and texts" in answer.json()["error"]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -521,6 +522,98 @@ def test_corrections_are_labelled_lines(open_page: OpenPage, tmp_path: Path) -> 
     page.wait_for_selector("#download-corrections", state="hidden")
 
 
+def correct(page: Any, number: int, text: str) -> None:
+    page.locator("#lines .edit").nth(number).click()
+    page.fill("#correct-text", text)
+    page.click("#correct button[value=save]")
+    page.wait_for_selector("#correct", state="hidden")
+
+
+def test_line_that_is_corrected_twice_is_kept_once_and_can_be_deleted(open_page: OpenPage) -> None:
+    page = open_page()
+    read_sign(page)
+    for text in ("Harbor Museum", "Harbour Museum"):
+        correct(page, 0, text)
+        wait_until(page, "document.getElementById('status').textContent.startsWith('Saved')")
+    correct(page, 1, "Open daily")
+    wait_until_kept(page, "corrections", 2)
+    page.click("#download-menu summary")
+    with page.expect_download() as download:
+        page.click("#download-menu [data-format=json]")
+    document = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    jsonschema.validate(document, json.loads((ROOT / "docs" / "page.schema.json").read_text()))
+    assert document["pages"][0]["lines"][0]["text"] == "Harbour Museum"
+    page.click("#open-history")
+    page.click("#corrections-list summary")
+    wait_until(page, "document.querySelectorAll('.correction-item').length === 2")
+    assert page.locator(".correction-item").all_inner_texts() == ["Open daily", "Harbour Museum"]
+    page.click("[aria-label='Delete: Open daily']")
+    wait_until(page, "document.querySelectorAll('.correction-item').length === 1")
+    wait_until(page, "document.getElementById('status').textContent === 'Deleted.'")
+    assert page.evaluate("document.getElementById('status').closest('dialog').id") == "history"  # where it is said
+    page.reload()
+    page.click("#open-history")
+    page.click(".reading-item")
+    wait_for_result(page)
+    correct(page, 0, "Harbour Museum!")  # the line knows what was kept of it
+    wait_until(page, "document.getElementById('status').textContent.startsWith('Saved')")
+    wait_until_kept(page, "corrections", 1)
+    assert page.evaluate("document.getElementById('status').closest('dialog')") is None
+
+
+def test_reading_that_was_erased_stays_erased_when_it_is_corrected(open_page: OpenPage) -> None:
+    page = open_page()
+    read_sign(page)
+    wait_until_kept(page, "readings", 1)
+    page.click("#open-history")
+    page.click("#erase-history")
+    page.wait_for_selector("#no-readings:not([hidden])")
+    page.keyboard.press("Escape")
+    correct(page, 0, "Harbour Museum")
+    wait_until_kept(page, "corrections", 1)
+    page.evaluate("""async () => { // as an older version of the page has left it
+        const {readings} = await import("./store.js");
+        await readings.add({page: {}});
+    }""")
+    page.click("#open-history")
+    page.wait_for_selector("#download-corrections:not([hidden])")
+    assert page.is_visible("#no-readings") and page.locator(".reading-item").count() == 0
+
+
+def test_line_that_could_not_be_kept_is_not_said_to_be(open_page: OpenPage) -> None:
+    page = open_page()
+    read_sign(page)
+    wait_until_kept(page, "readings", 1)
+    page.evaluate("() => { IDBFactory.prototype.open = () => { throw new DOMException('', 'QuotaExceededError'); }; }")
+    correct(page, 0, "Harbour Museum")
+    wait_until(page, "document.getElementById('alert').textContent.includes('keeps nothing here')")
+    assert page.inner_text("#status") == "" and lines_of(page)[0] == "Harbour Museum"
+    page.click("#open-history")  # it opens all the same
+    page.wait_for_selector("#no-readings", state="visible")
+
+
+def test_curved_line_is_cut_straight(open_page: OpenPage) -> None:
+    page = open_page()
+    heights = page.evaluate("""async () => {
+        const {cutLine, newCanvas} = await import("./picture.js");
+        const canvas = newCanvas(1200, 900), context = canvas.getContext("2d");
+        context.fillStyle = "white"; context.fillRect(0, 0, 1200, 900);
+        context.lineWidth = 40; context.beginPath(); context.arc(600, 900, 600, -2.4, -0.74); context.stroke();
+        const point = (radius, angle) => [600 + radius * Math.cos(angle), 900 + radius * Math.sin(angle)];
+        const angles = Array.from({length: 33}, (_, k) => -2.3 + 1.46 * k / 32);
+        const upper = angles.map((angle) => point(700, angle)), lower = angles.map((angle) => point(500, angle));
+        const line = cutLine(canvas, [...upper, ...lower.reverse()]);
+        const {data} = line.getContext("2d").getImageData(0, 0, line.width, line.height);
+        const rows = Array.from({length: line.height}, (_, y) => y);
+        const dark = (x) => rows.filter((y) => data[4 * (y * line.width + x)] < 128);
+        const places = [0.1, 0.3, 0.5, 0.7, 0.9].map((share) => dark(Math.round(share * line.width)));
+        return [line.width, line.height, ...places.flatMap((bar) => [Math.min(...bar), bar.length])];
+    }""")
+    width, height, *bars = heights
+    assert height == 128 and abs(width / height - (876 + 60) / 260) < 0.1
+    assert all(abs(top - 54) <= 2 for top in bars[::2]) and all(abs(thickness - 20) <= 2 for thickness in bars[1::2])
+
+
 def test_history_is_kept_and_erased(open_page: OpenPage) -> None:
     page = open_page()
     read_sign(page)
@@ -640,6 +733,7 @@ def add_corrections(page: Any, count: int) -> None:
           const {corrections} = await import("./store.js");
           for (let k = 0; k < count; k++) {
             const canvas = Object.assign(document.createElement("canvas"), {width: 300, height: 40});
+            canvas.getContext("2d").fillText(Math.random(), 9, 30); // no two pictures are the same
             const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
             await corrections.add({time: Date.now(), picture, text: `line ${k} is über`});
           }

@@ -36,9 +36,9 @@ LINE = (ROOT / "examples" / "lines" / "example-1.png").read_bytes()
 TEXT = "The horse refused the third fence, then"
 
 
-def png(width: int = 200, height: int = 40) -> bytes:
+def png(width: int = 200, height: int = 40, grey: int = 255) -> bytes:
     stream = io.BytesIO()
-    Image.new("L", (width, height), 255).save(stream, "PNG")
+    Image.new("L", (width, height), grey).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -53,7 +53,7 @@ def pack(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
 def lines(count: int = MIN_LINES, folder: str = "glyphline-lines/", **more: bytes) -> dict[str, bytes]:
     """The files of an archive as the page makes it."""
     labels = "".join(f"{number:06}.png\tline {number}\n" for number in range(count))
-    pictures = {f"{folder}{number:06}.png": png() for number in range(count)}
+    pictures = {f"{folder}{number:06}.png": png(grey=255 - number % 200) for number in range(count)}
     return {**pictures, f"{folder}labels.tsv": labels.encode(), **more}
 
 
@@ -314,6 +314,26 @@ def test_wrong_requests_are_refused(
     answer = send(client, archive, **fields)
     assert answer.status_code == 422 and words in answer.json()["error"]
     assert client.get("/api/teach").json()["state"] == "idle" and not list((tmp_path / "hand").glob("learning-*"))
+
+
+def test_line_that_was_corrected_twice_counts_as_it_was_corrected_last(tmp_path: Path) -> None:
+    files = lines(9)
+    files["glyphline-lines/000003.png"] = files["glyphline-lines/000007.png"]
+    (left_out,) = unpack_lines(pack(files), tmp_path)
+    assert left_out == "000003.png is left out: line 8 corrects the same picture"
+    assert not (tmp_path / "000003.png").exists() and len((tmp_path / "labels.tsv").read_text().splitlines()) == 8
+
+
+def test_lines_of_a_teaching_that_was_stopped_can_be_deleted_after_a_restart(open_client: Any, tmp_path: Path) -> None:
+    send(open_client(stand_in_adapt.run_out_of_memory))
+    assert list((tmp_path / "hand").glob("learning-*"))
+    client = open_client(stand_in_adapt.learn)  # another service with the folder
+    assert client.get("/api/teach").json()["unfinished"]
+    assert not client.delete("/api/teach").json()["unfinished"] and not list((tmp_path / "hand").glob("learning-*"))
+
+
+def test_steps_are_not_held_back_by_a_proxy(open_client: Any) -> None:
+    assert send(open_client(stand_in_adapt.learn)).headers["x-accel-buffering"] == "no"
 
 
 def test_lines_that_the_training_leaves_out_are_named_to_the_end(open_client: Any) -> None:

@@ -18,6 +18,7 @@ class Limits:
     pages: int = 20  # of one document; longer ones are for `glyphline read`
     waiting: int = 64  # requests that wait for the reader or are read; translation and speech have a queue each
     characters: int = 5000  # of a text that is translated or spoken
+    polygon_points: int = 400  # of the place of a line that was corrected
     lines: int = 5000  # that a reader is taught with; as many as the page keeps
     unpacked_bytes: int = 64 * 2**20  # of these lines and their labels
     connections: int = 4000  # open at once, also those that send nothing

@@ -14,10 +14,19 @@ from glyphline.errors import GlyphlineError, ImageError, MissingPackage, UserErr
 from glyphline.reading.recognition.recognizers import PHOTO
 
 if TYPE_CHECKING:
-    from glyphline.page import Page
+    from glyphline.page import Page, Polygon
     from glyphline.reading.pages import PageReader
 
 START_SECONDS = 120  # until the models are open
+MIN_COMMON = 0.3  # of the areas of two lines of which one is the other, read again
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a person typed for a line. polygon: where it was read, px of the image; () for the line of a number."""
+
+    text: str
+    polygon: Polygon = ()
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class ReadJob:
     format_name: str = "json"  # of FORMATS
     language: str = "auto"  # a code of LANGUAGES, "none" or "auto"
     page_limit: int = 20
-    corrections: dict[int, str] = field(default_factory=dict)  # number of a line of the first page -> its text
+    corrections: dict[int, Correction] = field(default_factory=dict)  # by the number of a line of the first page
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,7 @@ class CorrectedReader:
     """A reader of pages that puts the texts that a person typed in place of those that it read."""
 
     reader: PageReader
-    corrections: dict[int, str]  # number of a line of the first page -> its text
+    corrections: dict[int, Correction]  # by the number of a line of the first page
 
     @property
     def detector(self) -> Any:
@@ -192,7 +201,38 @@ class CorrectedReader:
     def read_pages(self, source: Any) -> Iterator[Page]:
         """The pages of `PageReader.read_pages`, the first with the corrections."""
         for number, page in enumerate(self.reader.read_pages(source)):
-            yield page if number else page.with_texts(self.corrections)
+            yield page if number else self._correct(page)
+
+    def _correct(self, page: Page) -> Page:
+        """The page with the corrections. One with a place where now no line was read becomes a line of its own."""
+        from glyphline.page import Line
+
+        texts, added = dict[int, str](), list[Line]()
+        for number, correction in self.corrections.items():
+            place = _line_at(page, correction.polygon) if correction.polygon else number
+            if place is None:
+                added.append(Line(correction.text, 1.0, correction.polygon, ""))
+            else:
+                texts[place] = correction.text
+        corrected = page.with_texts(texts)
+        return replace(corrected, lines=(*corrected.lines, *added))
+
+
+def _line_at(page: Page, polygon: Polygon) -> int | None:
+    """The number of the line that has most of its area in common with a polygon, at least MIN_COMMON of either."""
+    import cv2
+    import numpy as np
+
+    def hull(points: Polygon) -> Any:
+        return cv2.convexHull(np.array(points, np.float32))
+
+    wanted, shares = hull(polygon), []
+    for line in page.lines:
+        outline = hull(line.polygon)
+        common, _ = cv2.intersectConvexConvex(wanted, outline)
+        shares.append(common / max(1.0, cv2.contourArea(wanted), cv2.contourArea(outline)))
+    best = int(np.argmax(shares)) if shares else 0
+    return best if shares and shares[best] >= MIN_COMMON else None
 
 
 def read_document(reader: PageReader, job: ReadJob) -> ReadResult:

@@ -165,7 +165,7 @@ class _Body:
             message = await asyncio.wait_for(self._receive(), max(0.0, self._deadline - time.monotonic()))
         except TimeoutError:
             seconds = self._gate.limits.body_seconds
-            raise HTTPException(408, f"the picture did not arrive within {seconds:g} s: send a smaller one") from None
+            raise HTTPException(408, f"the body did not arrive within {seconds:g} s: send a smaller one") from None
         size = len(message.get("body", b""))
         self.size += size
         self._gate.memory += size

@@ -280,7 +280,9 @@ def _add_reading(app: FastAPI, service: Service) -> None:
     ) -> Response:
         """Find and read the text of a picture: the same results in the same formats as `glyphline read`.
 
-        The field `corrections`, a JSON object of line numbers from 0 and texts, replaces lines of the first page.
+        The field `corrections`, a JSON object of line numbers from 0 and texts, replaces lines of the first page. In
+        place of a text it may have {"text", "polygon"}: then the line at that place is replaced, whatever its number
+        is now.
         """
         suffix = open_format(format_name).suffix
         check_language(language)
@@ -459,6 +461,7 @@ def _add_teaching(app: FastAPI, service: Service) -> None:
             "taught": teacher().taught, "taught_before": teacher().taught_before,
             "step": service.teaching.last if service.teaching else None,
             "folder": str(teacher().folder), "min_lines": MIN_LINES,
+            "unfinished": not is_teaching() and teacher().is_unfinished,
         }  # fmt: skip
 
     @app.get("/api/teach", tags=["teaching"], response_model=None)
@@ -492,10 +495,12 @@ def _add_teaching(app: FastAPI, service: Service) -> None:
 
     @app.delete("/api/teach", tags=["teaching"])
     async def cancel_teaching() -> dict[str, Any]:
-        """Cancel the teaching. The reader stays as it was, and the lines are deleted."""
-        current = teacher()
+        """Cancel the teaching. The reader stays as it was, and the lines are deleted.
+
+        So are those of a teaching that was stopped before it had learned.
+        """
+        teacher().cancel()
         if service.teaching:
-            current.cancel()
             await service.teaching.wait()
         return state()
 
@@ -516,7 +521,7 @@ def _add_page(app: FastAPI, service: Service) -> None:
         headers = {"Content-Disposition": 'attachment; filename="glyphline.crt"'}
         return Response(service.authority, media_type="application/x-x509-ca-cert", headers=headers)
 
-    @app.get("/picture", include_in_schema=False)
+    @app.get("/api/picture", include_in_schema=False)
     async def picture() -> Response:
         if service.picture is None:
             raise HTTPException(404, "this service was started without --picture")

@@ -72,7 +72,8 @@ class Steps:
         await self._arrival(begin)
         if is_new and self._error and len(self._steps) == 1:
             raise self._error
-        return StreamingResponse(self._lines(begin), media_type="application/x-ndjson")
+        headers = {"X-Accel-Buffering": "no"}  # nginx would keep the steps of minutes back
+        return StreamingResponse(self._lines(begin), media_type="application/x-ndjson", headers=headers)
 
     async def _lines(self, position: int) -> AsyncIterator[str]:
         while not self.is_over or position < len(self._steps):

@@ -132,6 +132,11 @@ class Teacher:
             raise UserError("no reader was taught yet: correct lines, and teach it")
         return reader_opener(str(self.file(name)) if name in FILES else self._original)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether lines are kept of a teaching that was stopped before it had learned, or of one that runs."""
+        return any(self.folder.glob("learning-*"))
+
     def prepare(self) -> None:
         """Forget that an earlier teaching was cancelled. To be called before `learn` is started in a thread."""
         self._end = ""
@@ -251,9 +256,9 @@ def unpack_lines(archive: bytes, folder: Path, limits: Limits = LIMITS) -> list[
     """Write the labelled lines of a zip archive into a folder: pictures and labels.tsv, with rows of file<TAB>text.
 
     The archive may hold one folder, as that of the page does. Returns sentences about lines that are left out: without
-    a picture that can be read, or with a text that does not fit into it. Raises DataError for an archive that is
-    damaged, exceeds the limits, holds anything else, or has less than MIN_LINES lines to learn from; nothing is written
-    then.
+    a picture that can be read, with a text that does not fit into it, or corrected by a later line. Raises DataError
+    for an archive that is damaged, exceeds the limits, holds anything else, or has less than MIN_LINES lines to learn
+    from; nothing is written then.
     """
     from glyphline.imaging.documents import load
 
@@ -262,7 +267,8 @@ def unpack_lines(archive: bytes, folder: Path, limits: Limits = LIMITS) -> list[
         rows = files.pop(LABELS, b"").decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise DataError(f"{LABELS} is not UTF-8 text: download the lines again") from None
-    labels, left_out = {}, []
+    labels, left_out = dict[str, str](), list[str]()
+    names_of: dict[bytes, str] = {}  # picture -> the file that holds it: a line that was corrected twice counts once
     for number, row in enumerate(filter(str.strip, rows), 1):
         name, _, text = row.partition("\t")
         text = " ".join(text.split())
@@ -272,6 +278,10 @@ def unpack_lines(archive: bytes, folder: Path, limits: Limits = LIMITS) -> list[
             height, width = load(files[name]).shape
             if not 0 < len(text) <= MAX_DENSITY * width / height:
                 raise ImageError(f"a text of {len(text)} characters does not fit into {width} x {height} px")
+            if earlier := names_of.get(files[name]):
+                del labels[earlier]
+                left_out.append(f"{earlier[:40]} is left out: line {number} corrects the same picture")
+            names_of[files[name]] = name
             labels[name] = text
         except UserError as error:
             left_out.append(f"line {number} ({name[:40]}) is left out: {error}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from glyphline.app.limits import LIMITS
+from glyphline.app.reader_process import Correction
 
 FIELD, CORRECTIONS, MINUTES = "file", "corrections", "minutes"
 MAX_NAME = 100  # characters of a file name that are kept
@@ -25,8 +28,11 @@ class Upload:
     fields: dict[str, bytes] = field(default_factory=dict)
 
     @property
-    def corrections(self) -> dict[int, str]:
-        """Number of a line of the first page -> its text. Raises HTTPException (422) for a field of another form."""
+    def corrections(self) -> dict[int, Correction]:
+        """Number of a line of the first page -> what a person typed for it.
+
+        Raises HTTPException (422) for a field of another form.
+        """
         return _parse_corrections(self.fields[CORRECTIONS]) if CORRECTIONS in self.fields else {}
 
     def minutes(self, default: float, limit: float) -> float:
@@ -108,13 +114,20 @@ async def receive_upload(request: Request, what: str = "picture") -> Upload:
     return files[0]
 
 
-def _parse_corrections(data: bytes) -> dict[int, str]:
-    """Number of a line -> the text that a person typed for it. Raises HTTPException (422) for anything else."""
+def _parse_corrections(data: bytes) -> dict[int, Correction]:
+    """Number of a line -> what a person typed for it. Raises HTTPException (422) for anything else."""
     try:
-        pairs = json.loads(data)
-        if not all(isinstance(text, str) and len(text) <= LIMITS.characters for text in pairs.values()):
-            raise ValueError
-        return {int(number): " ".join(text.split()) for number, text in pairs.items()}
-    except (ValueError, AttributeError, RecursionError):
+        return {int(number): _parse_correction(value) for number, value in json.loads(data).items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         form = '{"0": "text of the first line"}'
         raise HTTPException(422, f"{CORRECTIONS} are a JSON object of line numbers and texts: {form}") from None
+
+
+def _parse_correction(value: Any) -> Correction:
+    """A text, or an object of a text and a polygon. Raises ValueError, TypeError or KeyError for anything else."""
+    text, points = (value["text"], value["polygon"]) if isinstance(value, dict) else (value, ())
+    polygon = tuple((float(x), float(y)) for x, y in points)
+    is_place = 3 <= len(polygon) <= LIMITS.polygon_points and all(math.isfinite(v) for point in polygon for v in point)
+    if not isinstance(text, str) or len(text) > LIMITS.characters or not (is_place or points == ()):
+        raise ValueError
+    return Correction(" ".join(text.split()), polygon)

@@ -14,12 +14,16 @@ export class Camera {
   constructor(video) {
     this.video = video;
     this.stream = null;
+    this.starts = 0; // how often it was started or stopped
   }
 
-  /** Rejects with a sentence for people where there is no camera or it may not be used. */
+  /** Returns false if it was stopped, or started again, before the person had allowed it. Rejects with a sentence for people where there is no camera or it may not be used. */
   async start() {
+    this.stop();
+    const turn = this.starts;
+    let stream;
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
+      stream = await navigator.mediaDevices.getUserMedia({
         video: { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1080 } }, audio: false,
       });
     } catch (error) {
@@ -27,12 +31,18 @@ export class Camera {
       throw new Error(refused ? "The camera may not be used. Allow it in the browser's settings for this page." :
         "No camera was found. Choose a picture instead.");
     }
-    this.video.srcObject = this.stream;
+    if (turn !== this.starts) {
+      end(stream);
+      return false;
+    }
+    this.stream = this.video.srcObject = stream;
     await this.video.play();
+    return turn === this.starts;
   }
 
   stop() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.starts += 1;
+    end(this.stream);
     this.stream = this.video.srcObject = null;
   }
 
@@ -47,8 +57,9 @@ export class Camera {
   /** Watch the view. onLook: called at each look with "moving" or "still"; onView: when a new view holds still. */
   watch(onLook, onView) {
     let previous = null, read = null, still = 0, busy = false;
+    const turn = this.starts;
     const look = async () => {
-      if (!this.stream) return;
+      if (turn !== this.starts) return;
       if (this.running && !busy && !document.hidden) {
         const { values } = greyValues(this.video, 96);
         still = previous && change(values, previous) < STILL ? still + 1 : 0;
@@ -64,6 +75,10 @@ export class Camera {
     };
     look();
   }
+}
+
+function end(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 function change(a, b) {

@@ -1,12 +1,14 @@
 // The dialogs: settings, history, correcting a line, cropping, and the key of the service.
 
-import { $, icon, make, say, warn } from "./dom.js";
+import { $, icon, make, say } from "./dom.js";
 import { forgetKey, loadKey, saveKey } from "./key.js";
 import { crop, cutLine, toBlob } from "./picture.js";
 import { change, settings } from "./settings.js";
 import { corrections, readings } from "./store.js";
 import { packLines, showTeaching } from "./teach.js";
 import { pageText } from "./text.js";
+
+const SHOWN_LINES = 100; // corrected lines of the list
 
 /** Show a dialog, and return the value of the button that closed it; "" if it was cancelled. */
 function ask(dialog) {
@@ -99,29 +101,36 @@ export async function askKey() {
 
 /** onOpen: called with a reading that is to be shown again. */
 export function wireHistory(onOpen) {
-  $("open-history").addEventListener("click", async () => {
-    await showHistory(onOpen);
-    $("history").showModal();
-  });
-  $("erase-history").addEventListener("click", async () => {
-    await readings.clear();
+  const erase = (records, said) => async () => {
+    await records.clear();
     await showHistory(onOpen);
     $("history").querySelector("header button").focus();
-    say("The history is erased.");
+    say(said);
+  };
+  $("open-history").addEventListener("click", async () => {
+    $("corrections-list").open = false;
+    $("history").showModal();
+    await showHistory(onOpen);
   });
+  $("erase-history").addEventListener("click", erase(readings, "The history is erased."));
   $("download-corrections").addEventListener("click", async () => {
     save(await packLines(await corrections.all()), "glyphline-lines.zip");
   });
-  $("erase-corrections").addEventListener("click", async () => {
-    await corrections.clear();
-    await showHistory(onOpen);
-    $("history").querySelector("header button").focus();
-    say("The corrected lines are erased.");
-  });
+  $("erase-corrections").addEventListener("click", erase(corrections, "The corrected lines are erased."));
+  $("corrections-list").addEventListener("toggle", () => showCorrections(onOpen));
+}
+
+/** What is kept, without what cannot be shown; nothing where the browser keeps nothing. */
+async function keptRecords(records) {
+  try {
+    return (await records.all()).filter(({ picture, time }) => picture && time);
+  } catch {
+    return [];
+  }
 }
 
 async function showHistory(onOpen) {
-  const [kept, corrected] = [await readings.all(), await corrections.all()];
+  const [kept, corrected] = [await keptRecords(readings), await keptRecords(corrections)];
   for (const image of $("readings").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   $("readings").replaceChildren(...kept.reverse().map((reading) => historyItem(reading, onOpen)));
   $("no-readings").hidden = kept.length > 0;
@@ -130,8 +139,35 @@ async function showHistory(onOpen) {
   $("corrections-text").textContent = count === 0 ?
     "None yet. Correct a line with its pen: the picture of the line and your text teach a reader your hand." :
     `${count} ${count === 1 ? "line" : "lines"}, pictures and labels.tsv in a zip file, for glyphline evaluate and adapt.`;
-  $("download-corrections").hidden = $("erase-corrections").hidden = count === 0;
+  for (const id of ["download-corrections", "erase-corrections", "corrections-list"]) $(id).hidden = count === 0;
+  await showCorrections(onOpen);
   showTeaching(); // the dialog does not wait for the service
+}
+
+/** The newest corrected lines, where they are to be seen, each with a button that deletes it. */
+async function showCorrections(onOpen) {
+  const lines = $("corrections-list").open ? (await keptRecords(corrections)).reverse() : [];
+  for (const image of $("corrections").querySelectorAll("img")) URL.revokeObjectURL(image.src);
+  const rest = lines.length - SHOWN_LINES;
+  $("corrections").replaceChildren(...lines.slice(0, SHOWN_LINES).map((line) => correctionItem(line, onOpen)),
+    ...(rest > 0 ? [make("li", { class: "hint" }, `and ${rest} older ${rest === 1 ? "line" : "lines"}`)] : []));
+}
+
+function correctionItem({ id, picture, text }, onOpen) {
+  const shown = make("div", { class: "correction-item" },
+    make("img", { src: URL.createObjectURL(picture), alt: "", loading: "lazy" }), make("span", { dir: "auto" }, text));
+  return make("li", {}, shown, deleteButton(corrections, id, text, onOpen));
+}
+
+function deleteButton(records, id, what, onOpen) {
+  const button = make("button", { type: "button", class: "quiet", "aria-label": `Delete: ${what}` }, icon("trash"));
+  button.addEventListener("click", async () => {
+    await records.remove(id);
+    await showHistory(onOpen);
+    $("history").querySelector("header button").focus();
+    say("Deleted.");
+  });
+  return button;
 }
 
 function historyItem(reading, onOpen) {
@@ -141,21 +177,17 @@ function historyItem(reading, onOpen) {
   const short = text.length > 90 ? `${text.slice(0, 90)}…` : text;
   const open = make("button", { type: "button", class: "reading-item" },
     make("img", { src: URL.createObjectURL(reading.picture), alt: "", loading: "lazy" }),
-    make("span", {}, make("strong", {}, short), make("time", { datetime: time.toISOString() }, when)));
+    make("span", {}, make("strong", { dir: "auto" }, short), make("time", { datetime: time.toISOString() }, when)));
   open.addEventListener("click", () => { $("history").close(); onOpen(reading); });
-  const remove = make("button", { type: "button", class: "quiet", "aria-label": `Delete: ${short}` }, icon("trash"));
-  remove.addEventListener("click", async () => {
-    await readings.remove(reading.id);
-    await showHistory(onOpen);
-    $("history").querySelector("header button").focus();
-    say("Deleted.");
-  });
-  return make("li", {}, open, remove);
+  return make("li", {}, open, deleteButton(readings, reading.id, short, onOpen));
 }
 
 // ---------------------------------------------------------------------- correcting and cropping
 
-/** Let the person type what a line says. Keeps its picture and text, and returns the text; null if cancelled. */
+/**
+ * Let the person type what a line says. Keeps its picture and text, in place of those of an earlier correction. Returns
+ * {text, kept: the id of what is kept, null where the browser keeps nothing}; null if cancelled.
+ */
 export async function askCorrection(canvas, line) {
   const picture = cutLine(canvas, line.polygon);
   const shown = $("correct-picture");
@@ -168,11 +200,12 @@ export async function askCorrection(canvas, line) {
   const text = $("correct-text").value.replaceAll(/\s+/g, " ").trim();
   if (answer !== "save" || !text) return null;
   try {
-    await corrections.add({ time: Date.now(), picture: await toBlob(picture, "image/png"), text });
+    const earlier = line.correction ?? null;
+    if (earlier !== null && (await corrections.change(earlier, { text }))) return { text, kept: earlier };
+    return { text, kept: await corrections.add({ time: Date.now(), picture: await toBlob(picture), text }) };
   } catch {
-    warn("This browser keeps nothing here (a private window?), so the line is only shown.");
+    return { text, kept: null };
   }
-  return text;
 }
 
 const SIDES = { left: 0, top: 0, right: 1, bottom: 1 };

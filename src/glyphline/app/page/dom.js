@@ -24,7 +24,8 @@ export function icon(name) {
   return makeSvg("svg", { class: "icon", "aria-hidden": "true" }, makeSvg("use", { href: `#i-${name}` }));
 }
 
-let statusTimer = 0;
+const MOVED_MILLISECONDS = 100; // after which a screen reader knows a place for messages that was moved
+let statusTimer = 0, movedTimer = 0;
 
 /** Show a message, which screen readers say when it is their turn. isShown: false where the page shows it elsewhere. */
 export function say(message, isShown = true) {
@@ -38,9 +39,16 @@ export function warn(message) {
 }
 
 function show(element, message, seconds) {
-  clearTimeout(statusTimer);
+  for (const timer of [statusTimer, movedTimer]) clearTimeout(timer);
   for (const other of [$("status"), $("alert")]) other.textContent = "";
-  element.textContent = message;
+  // what is outside an open dialog is neither seen clearly nor said
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  const messages = element.parentElement, isMoved = messages.parentElement !== place;
+  const tell = () => { element.textContent = message; };
+  if (isMoved) {
+    place.append(messages);
+    movedTimer = setTimeout(tell, MOVED_MILLISECONDS);
+  } else tell();
   statusTimer = setTimeout(() => { element.textContent = ""; }, seconds * 1000);
 }
 

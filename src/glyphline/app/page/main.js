@@ -23,7 +23,7 @@ const camera = new Camera($("video"));
 const overlay = new Overlay($("overlay"), (number) => sayLine(number));
 const speaker = new Speaker(reader, markSpoken, showPlayButton);
 
-let current = null; // {canvas, picture: Blob, page, measures, translation, id}
+let current = null; // {canvas, picture: Blob, page, measures, translation, id: in the history; null: not yet, false: erased}
 let available = { reading: [], translation: [], voices: [] };
 let cancelReading = new AbortController();
 
@@ -135,8 +135,8 @@ async function openWaitingPicture() {
     await cache.delete("shared-picture");
     if (response) await openBlob(await response.blob());
   } else if (query.has("picture")) {
-    const response = await fetch("picture").catch(() => null);
-    if (response?.ok) await openBlob(await response.blob());
+    const picture = await withKey(() => reader.picture()).catch(() => null);
+    if (picture) await openBlob(picture);
   }
   if (location.search) history.replaceState(null, "", location.pathname);
 }
@@ -149,7 +149,7 @@ async function openCamera() {
   $("live-text").replaceChildren();
   $("live-overlay").replaceChildren();
   try {
-    await camera.start();
+    if (!(await camera.start())) return; // the person has left the camera meanwhile
   } catch (error) {
     showSection("start", $("choose"));
     warn(error.message);
@@ -172,7 +172,7 @@ function showLiveStatus(text) {
 }
 
 async function readView() {
-  if (!$("live").checked) return;
+  if (!$("live").checked || $("camera").hidden) return;
   showLiveStatus("Reading");
   const canvas = camera.picture();
   let page;
@@ -187,7 +187,7 @@ async function readView() {
   const advice = advise(page, measure(canvas));
   const lines = page.lines.filter((line) => !line.rejected && line.text);
   showLiveStatus(lines.length ? `${count(lines.length, "line")} in view` : `${advice.title}. ${advice.text}`);
-  $("live-text").replaceChildren(...lines.map((line) => make("p", {}, ...wordSpans(line))));
+  $("live-text").replaceChildren(...lines.map((line) => make("p", { dir: "auto" }, ...wordSpans(line))));
   const items = lines.map((line) => spokenItem(page, line, null));
   if (settings.say) speaker.play(items.length ? items : [adviceItem(advice)]).catch((error) => warn(error.message));
 }
@@ -265,7 +265,7 @@ function lineItem(line, number, translation) {
   } else {
     const translated = translation?.lines[number];
     const words = translated ? translatedSpans(translated) : wordSpans(line);
-    const button = make("button", { type: "button", class: "say" }, ...words);
+    const button = make("button", { type: "button", class: "say", dir: "auto" }, ...words);
     button.addEventListener("click", () => sayLine(number));
     item.append(button);
   }
@@ -305,16 +305,25 @@ function showGuidance() {
 async function keepReading() {
   if (!settings.keep) return;
   const { picture, page, id } = current;
+  const shown = current;
   try {
-    if (id === null) current.id = await readings.add({ time: Date.now(), picture, page });
-    else await readings.put({ ...(await readings.all()).find((reading) => reading.id === id), page });
+    if (id === null) shown.id = await readings.add({ time: Date.now(), picture, page });
+    else if (id !== false && !(await readings.change(id, { page }))) shown.id = false;
   } catch {
     say("This browser keeps no history here (a private window?).");
   }
 }
 
 async function openReading(reading) {
-  const canvas = await openPicture(reading.picture);
+  leaveCamera();
+  speaker.stop();
+  let canvas;
+  try {
+    canvas = await openPicture(reading.picture);
+  } catch {
+    warn("This picture cannot be shown any more. Delete it from the history.");
+    return;
+  }
   current = { canvas, picture: reading.picture, page: reading.page, measures: measure(canvas), translation: null, id: reading.id };
   await showResult({ isNew: false });
   if (settings.target) await translate();
@@ -322,16 +331,18 @@ async function openReading(reading) {
 
 async function correctLine(number) {
   const line = current.page.lines[number];
-  const text = await askCorrection(current.canvas, line);
-  if (text === null) return;
+  const answer = await askCorrection(current.canvas, line);
+  if (answer === null) return;
+  const { text, kept } = answer;
   const words = text.split(" ").map((word) => ({ text: word, confidence: 1 }));
-  Object.assign(line, { text, words, characters: [], confidence: 1, rejected: false, reason: null, corrected: true });
+  Object.assign(line, { text, words, characters: [], confidence: 1, rejected: false, reason: null, corrected: true, correction: kept });
   current.translation = null;
   showLines();
   showGuidance();
   document.querySelector(`.line[data-line="${number}"] .say`)?.focus();
-  say("Saved. The line is kept with its picture in this browser.");
   await keepReading();
+  if (kept === null) warn("This browser keeps nothing here (a private window, or no space?), so the line is only shown.");
+  else say("Saved. The line is kept with its picture in this browser.");
   await translate();
 }
 
@@ -345,13 +356,14 @@ async function download(format) {
     if (format === "text") {
       const text = pageText(page, isTranslationShown() ? translation : null);
       save(new Blob([`${text}\n`], { type: "text/plain" }), fileName(".txt"));
-    } else if (format === "json") {
+    } else if (format === "json" && !page.lines.some((line) => line.corrected)) {
       const document = { file: "picture.jpg", pages: [page] };
       save(new Blob([JSON.stringify(document)], { type: "application/json" }), fileName(".json"));
     } else {
       say("The reader makes the file");
-      const corrections = Object.fromEntries(page.lines.flatMap((line, k) => (line.corrected ? [[k, line.text]] : [])));
-      save(await reader.render(picture, format, { language: settings.language, corrections }), fileName(`.${format}`));
+      const corrected = page.lines.flatMap(({ corrected: is, text, polygon }, k) => (is ? [[k, { text, polygon }]] : []));
+      const options = { language: settings.language, corrections: Object.fromEntries(corrected) };
+      save(await reader.render(picture, format, options), fileName(`.${format}`));
     }
   } catch (error) {
     warn(message(error));
@@ -436,7 +448,6 @@ function noteOf(translation) {
 
 function showTranslationNote(text) {
   $("translation-note").textContent = text;
-  $("translation-note").hidden = !text;
 }
 
 const megabytesOf = (bytes) => Math.round(bytes / 1e6);

@@ -72,7 +72,7 @@ export class Overlay {
   /** Mark the line that is said, and its word if it is known; null for none. */
   mark(number, word = null) {
     this.lines.forEach((line, k) => line.classList.toggle("playing", k === number));
-    const found = number === null || word === null ? null : this.page.lines[number].words[word];
+    const found = number === null || word === null ? null : this.page.lines[number]?.words[word];
     this.marker.setAttribute("points", found?.polygon ? points(found.polygon) : "");
   }
 }

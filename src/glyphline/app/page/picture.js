@@ -2,6 +2,8 @@
 
 export const MAX_SIDE = 2000; // px of the longer side that is sent: small print stays readable, a photo has 0.3-0.8 MB
 const JPEG_QUALITY = 0.9;
+const LINE_HEIGHT = 128; // px of the picture of a line, at most: readers take 40 to 48
+const LINE_MARGIN = 0.15; // of the height of a line, around it
 const MEASURED_SIDE = 640; // px at which a picture is measured
 
 /** A canvas with a picture, upright by its Exif data and no larger than MAX_SIDE. Rejects what is no picture. */
@@ -82,16 +84,40 @@ export function frame(polygon) {
     height: Math.max(distance(a, d), distance(b, c)) };
 }
 
-/** A level picture of one line, with a small margin. */
+/** A level picture of one line, with a small margin, at most LINE_HEIGHT high. A curved line is drawn straight. */
 export function cutLine(canvas, polygon) {
-  const { x, y, angle, width, height } = frame(polygon);
-  const margin = 0.15 * height;
-  const line = newCanvas(Math.max(8, Math.round(width + 2 * margin)), Math.max(8, Math.round(height + 2 * margin)));
+  const half = polygon.length / 2;
+  const upper = polygon.slice(0, half), lower = polygon.slice(half).reverse();
+  const middle = upper.map(([x, y], k) => [(x + lower[k][0]) / 2, (y + lower[k][1]) / 2]);
+  const ends = middle.map((_, k) => middle.slice(1, k + 1).reduce((sum, p, j) => sum + distance(middle[j], p), 0));
+  const heights = upper.map((p, k) => distance(p, lower[k])).sort((a, b) => a - b);
+  const full = Math.max(1, heights[Math.floor(half / 2)]), length = Math.max(1, ends.at(-1));
+  const scale = Math.min(1, LINE_HEIGHT / (full * (1 + 2 * LINE_MARGIN)));
+  const height = full * scale, margin = LINE_MARGIN * height;
+  const line = newCanvas(Math.max(8, Math.round(length * scale + 2 * margin)), Math.max(8, Math.round(height + 2 * margin)));
   const context = line.getContext("2d");
+  context.imageSmoothingQuality = "high";
   context.fillStyle = "white";
   context.fillRect(0, 0, line.width, line.height);
-  context.translate(margin, margin);
-  context.rotate(-angle);
-  context.drawImage(canvas, -x, -y);
+  for (let k = 1; k < half; k++) { // each part of the line becomes a rectangle; the first and the last have the margins
+    const [left, right] = [k - 1, k].map((j) => margin + ends[j] * scale);
+    const [from, to] = [k === 1 ? 0 : left, k === half - 1 ? line.width : right + 0.5];
+    context.save();
+    context.beginPath();
+    context.rect(from, 0, to - from, line.height);
+    context.clip();
+    context.transform(...affine([upper[k - 1], upper[k], lower[k - 1]], [[left, margin], [right, margin], [left, margin + height]]));
+    context.drawImage(canvas, 0, 0);
+    context.restore();
+  }
   return line;
+}
+
+/** The affine map of three points to three others, as a canvas takes it. */
+function affine([a, b, c], [p, q, r]) {
+  const [ux, uy, vx, vy] = [b[0] - a[0], b[1] - a[1], c[0] - a[0], c[1] - a[1]];
+  const [sx, sy, tx, ty] = [q[0] - p[0], q[1] - p[1], r[0] - p[0], r[1] - p[1]];
+  const area = ux * vy - uy * vx || 1;
+  const m = [(sx * vy - tx * uy) / area, (sy * vy - ty * uy) / area, (tx * ux - sx * vx) / area, (ty * ux - sy * vx) / area];
+  return [...m, p[0] - m[0] * a[0] - m[2] * a[1], p[1] - m[1] * a[0] - m[3] * a[1]];
 }

@@ -2,12 +2,14 @@
 // browser can take its place by having the same methods.
 //
 //   read(picture, {language, signal}) -> page        picture: Blob; page: as `glyphline read --format json` has it
-//   render(picture, format, {language, corrections}) -> Blob   a document such as a PDF; corrections: {line: text}
+//   render(picture, format, {language, corrections}) -> Blob   a document such as a PDF;
+//       corrections: {number of the line: {text, polygon}}
+//   picture() -> Blob                                 the picture that it was started with
 //   translate(page, target) -> {source, target, advice, lines: [{text, translator, is_gist, unknown}]}
 //   speak(text, language, {speed, voice}) -> {audio: Blob, words: [{text, start, end}]}
 //   languages() -> {reading, translation, voices}
 //   install(source, target, onProgress)               a pair for translate; onProgress: with bytes done and in all
-//   teaching() -> {state, in_use, readers, taught, step, folder, min_lines}   whether the reader may be taught here
+//   teaching() -> {state, in_use, readers, taught, step, folder, min_lines, unfinished}   whether it may be taught here
 //   teach(zip, minutes, onStep) -> {result, left_out}  zip: Blob of labelled lines; onStep: with {step, seconds_left, left_out}
 //   followTeaching(onStep) -> as teach                 the teaching that runs
 //   cancelTeaching(), useReader("original", "mine" or "previous") -> as teaching
@@ -44,6 +46,11 @@ export class ServerReader {
     const data = form(picture);
     if (Object.keys(corrections).length) data.append("corrections", JSON.stringify(corrections));
     return (await this.#send(`api/read?${query}`, data)).blob();
+  }
+
+  /** The picture that the service was started with. */
+  async picture() {
+    return (await this.#send("api/picture")).blob();
   }
 
   async translate(page, target, source = page.language ?? "auto") {

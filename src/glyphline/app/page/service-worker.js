@@ -3,6 +3,8 @@
 
 const SHELL = "glyphline-shell";
 const SHARED = "glyphline-shared";
+const PATIENCE_MILLISECONDS = 2000; // with the network, where a file is kept
+const OFFLINE_MILLISECONDS = 10_000; // after which the network is waited for again
 const FILES = [
   "./", "style.css", "main.js", "reader.js", "key.js", "picture.js", "camera.js", "overlay.js", "speech.js", "text.js",
   "guidance.js", "store.js", "settings.js", "zip.js", "dialogs.js", "dom.js", "teach.js", "manifest.webmanifest", "icon.svg",
@@ -18,22 +20,30 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   const path = url.pathname.slice(new URL(self.registration.scope).pathname.length);
-  if (url.origin !== self.location.origin || path.startsWith("api/") || path === "picture") return;
+  if (url.origin !== self.location.origin || path.startsWith("api/")) return;
   if (event.request.method === "POST" && path === "share") event.respondWith(takeShared(event.request));
-  if (event.request.method === "GET") event.respondWith(networkFirst(event.request));
+  if (event.request.method === "GET") event.respondWith(networkFirst(event));
 });
 
-async function networkFirst(request) {
+let lastFailure = -Infinity; // when the network did not answer, ms
+
+/** The file of the network, or after a while the one that is kept: a machine that sleeps does not even refuse. */
+async function networkFirst(event) {
+  const { request } = event;
   const cache = await caches.open(SHELL);
-  try {
-    const response = await fetch(request);
-    const isShell = request.mode === "navigate" || (await cache.match(request, { ignoreSearch: true }));
-    if (response.ok && isShell) await cache.put(request.url.split(/[?#]/)[0], response.clone());
+  const isPage = request.mode === "navigate";
+  const same = await cache.match(request, { ignoreSearch: true });
+  const kept = same ?? (isPage ? await cache.match("./") : undefined);
+  const fetched = fetch(request).then(async (response) => {
+    if (response.ok && (isPage || same)) await cache.put(request.url.split(/[?#]/)[0], response.clone()).catch(() => {});
     return response;
-  } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
-    return kept ?? (request.mode === "navigate" ? await cache.match("./") : Response.error());
-  }
+  }).catch(() => null);
+  if (!kept) return (await fetched) ?? Response.error();
+  event.waitUntil(fetched);
+  const patience = performance.now() - lastFailure < OFFLINE_MILLISECONDS ? 0 : PATIENCE_MILLISECONDS;
+  const response = await Promise.race([fetched, new Promise((resolve) => setTimeout(resolve, patience, null))]);
+  if (!response) lastFailure = performance.now();
+  return response ?? kept;
 }
 
 async function takeShared(request) {

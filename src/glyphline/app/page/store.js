@@ -30,7 +30,7 @@ async function run(store, mode, action) {
   }
 }
 
-/** One kind of records. Each has an id, given by `add` and kept by `put`. */
+/** One kind of records. Each has an id, given by `add`. */
 class Records {
   constructor(name, limit) {
     [this.name, this.limit] = [name, limit];
@@ -44,11 +44,24 @@ class Records {
     return id;
   }
 
-  put = (record) => run(this.name, "readwrite", (store) => store.put(record));
+  /** Change some values of a record that is kept. Returns whether it still is. */
+  async change(id, values) {
+    let isKept = false;
+    await run(this.name, "readwrite", (store) => {
+      const request = store.get(id);
+      request.onsuccess = () => {
+        isKept = Boolean(request.result);
+        if (isKept) store.put({ ...request.result, ...values });
+      };
+      return request;
+    });
+    return isKept;
+  }
+
   all = () => run(this.name, "readonly", (store) => store.getAll());
   remove = (id) => run(this.name, "readwrite", (store) => store.delete(id));
   clear = () => run(this.name, "readwrite", (store) => store.clear());
 }
 
 export const readings = new Records("readings", 100); // {id, time, picture: Blob, page}
-export const corrections = new Records("corrections", 5000); // {id, time, picture: Blob (PNG), text}
+export const corrections = new Records("corrections", 5000); // {id, time, picture: Blob (PNG or JPEG), text}

@@ -12,7 +12,7 @@ const GOOD_START = 20; // lines; the more, the better is what is learned and mea
 export async function packLines(lines) {
   const files = [], rows = [];
   for (const { picture, text } of lines) {
-    const name = `${String(rows.length).padStart(6, "0")}.png`;
+    const name = `${String(rows.length).padStart(6, "0")}.${picture.type === "image/png" ? "png" : "jpg"}`;
     files.push([`glyphline-lines/${name}`, new Uint8Array(await picture.arrayBuffer())]);
     rows.push(`${name}\t${text}\n`);
   }
@@ -37,6 +37,7 @@ export function wireTeaching(serverReader, ask) {
   [reader, withKey] = [serverReader, ask];
   $("teach").addEventListener("click", teach);
   $("teach-cancel").addEventListener("click", () => attempt(() => reader.cancelTeaching()));
+  $("teach-delete").addEventListener("click", deleteUnfinished);
   $("use-reader").addEventListener("click", () => use(other()));
   $("use-previous").addEventListener("click", () => use("previous"));
 }
@@ -47,9 +48,15 @@ async function use(name) {
   showState();
 }
 
+/** Delete what a teaching that was stopped has left on the reader's machine. */
+async function deleteUnfinished() {
+  if (await attempt(async () => { service = await withKey(() => reader.cancelTeaching()); })) tell("Deleted.");
+  showState();
+}
+
 /** Ask the service whether it teaches, and show what can be done. */
 export async function showTeaching() {
-  const kept = await corrections.all();
+  const kept = await corrections.all().catch(() => []); // where the browser keeps nothing
   lines = newest(kept);
   try {
     service = await reader.teaching();
@@ -75,7 +82,7 @@ function expectation(count) {
   }
   const sent = lines.length < count ? `the newest ${lines.length} of your ${count} lines` : `your ${count} lines`;
   return `Teaching sends ${sent}, pictures and texts, to the reader's machine. They are stored there, in ${service.folder}, ` +
-    "while it learns, and deleted then. If the new reader reads your lines better and other people's no worse, it stays " +
+    "while it learns, and deleted then; if it is stopped on the way, they stay until it goes on or you delete them. If the new reader reads your lines better and other people's no worse, it stays " +
     "there, and everyone who uses this service reads with it.";
 }
 
@@ -90,6 +97,7 @@ function showState() {
   const focused = document.activeElement;
   $("teach-choice").hidden = !canTeach;
   $("teach-progress").hidden = $("teach-cancel").hidden = !isTeaching;
+  $("teach-delete").hidden = isTeaching || !service.unfinished;
   $("use-reader").hidden = isTeaching || service.readers.length < 2;
   $("use-previous").hidden = isTeaching || !service.readers.includes("previous") || service.in_use === "previous";
   $("use-previous").textContent = `Use the reader that learned ${learnedOn(service.taught_before)}`;
