@@ -31,13 +31,18 @@ LOOKALIKES = ("0Oo", "1Iil", "5Ss", "2Zz", "9gq", "6b", "8B", "cC", "kK", "pP", 
 MIN_BOOTSTRAP_LINES = 20
 
 
+def join_spaces(text: str) -> str:
+    """Replace each run of white space by one space, and strip the ends. Other characters stay as they are."""
+    return _SPACES.sub(" ", text).strip()
+
+
 def fold_none(text: str) -> str:
-    """Replace each run of white space by one space, strip the ends, and put the text in NFC. This is the strict fold.
+    """Apply `join_spaces`, and put the text in NFC. This is the strict fold.
 
     >>> fold_none("  Two   words ")
     'Two words'
     """
-    return unicodedata.normalize("NFC", _SPACES.sub(" ", text).strip())
+    return unicodedata.normalize("NFC", join_spaces(text))
 
 
 def fold_case(text: str) -> str:

@@ -302,6 +302,8 @@ def test_correction_of_a_place_is_put_there_whatever_the_number(client: TestClie
         '{"0": {"text": "a", "polygon": [[0, 0], [1, 1]]}}',
         '{"0": {"text": "a", "polygon": [[0, 0, 1]]}}',
         '{"0": {"text": "a", "polygon": [[0, 0], [1, NaN], [2, 2]]}}',
+        '{"0": {"text": "a", "polygon": [[0, 0], [1, 1e300], [2, 2]]}}',
+        '{"0": {"text": "a", "polygon": [[0, 0], [1, 1' + 400 * "0" + "], [2, 2]]}}",
     ],
 )
 def test_wrong_corrections_are_refused(client: TestClient, corrections: str) -> None:

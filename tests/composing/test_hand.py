@@ -234,7 +234,7 @@ def test_tables_never_name_an_image_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_corrections_of_a_person_stay_when_a_page_is_added(
-    plain_photos: dict[str, Path], quick_cuts: None, tmp_path: Path
+    plain_photos: dict[str, Path], quick_cuts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the photographs lie in the folder above, or in the folder of the hand, which is given whole."""
     (tmp_path / "sheet.json").write_text(SMALL.to_json())
@@ -252,7 +252,8 @@ def test_corrections_of_a_person_stay_when_a_page_is_added(
     (out / "glyphs.tsv").write_text("".join(places.values()))
     (out / "photos").mkdir()
     (tmp_path / "own2.png").rename(out / "photos" / "own2.png")
-    run_glyphs(out, "--out", out)  # page 2 again; the images of the folder itself are no photographs
+    monkeypatch.chdir(out)
+    run_glyphs(".", "--out", ".")  # page 2 again; the images of the folder itself are no photographs
     metrics = read_metrics(out / "glyphs.tsv")
     assert {character: len(images) for character, images in metrics.items()} == {
         "a": 2, "c": 3, "e": 5, "g": 4, "x": 4, ".": 4

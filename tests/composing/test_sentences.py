@@ -400,6 +400,9 @@ def test_letters_with_marks_have_one_form() -> None:
     nukta = AlphabetFitter(Alphabet(" \u0921\u095c\u093e"))  # NFC divides the second letter
     assert nukta("\u095c\u093e") == nukta("\u0921\u093c\u093e") == nukta("\u095c\u093e!") == "\u095c\u093e"
     assert not nukta.folded and nukta.counts == Counter("!")
+    tones = AlphabetFitter(Alphabet(" \u00ea\u00e2\u0301\u0323"))  # letters, and the tones as marks of their own
+    assert tones("\u1ebf \u1ead") == tones("\u00ea\u0301 \u00e2\u0323") == "\u00ea\u0301 \u00e2\u0323"
+    assert AlphabetFitter(Alphabet("\u212b\u00c5"))("\u00c5") == "\u00c5"  # two letters that look alike
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN_POLICIES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from glyphline.app.reader_process import Correction
 
 FIELD, CORRECTIONS, MINUTES = "file", "corrections", "minutes"
 MAX_NAME = 100  # characters of a file name that are kept
+MAX_PLACE = 1e6  # px, of a corrected line
 
 
 @dataclass
@@ -118,7 +118,7 @@ def _parse_corrections(data: bytes) -> dict[int, Correction]:
     """Number of a line -> what a person typed for it. Raises HTTPException (422) for anything else."""
     try:
         return {int(number): _parse_correction(value) for number, value in json.loads(data).items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         form = '{"0": "text of the first line"}'
         raise HTTPException(422, f"{CORRECTIONS} are a JSON object of line numbers and texts: {form}") from None
 
@@ -127,7 +127,9 @@ def _parse_correction(value: Any) -> Correction:
     """A text, or an object of a text and a polygon. Raises ValueError, TypeError or KeyError for anything else."""
     text, points = (value["text"], value["polygon"]) if isinstance(value, dict) else (value, ())
     polygon = tuple((float(x), float(y)) for x, y in points)
-    is_place = 3 <= len(polygon) <= LIMITS.polygon_points and all(math.isfinite(v) for point in polygon for v in point)
+    is_place = 3 <= len(polygon) <= LIMITS.polygon_points and all(
+        abs(v) < MAX_PLACE for point in polygon for v in point
+    )
     if not isinstance(text, str) or len(text) > LIMITS.characters or not (is_place or points == ()):
         raise ValueError
     return Correction(" ".join(text.split()), polygon)

@@ -98,8 +98,8 @@ def adapt_to_lines(
 ) -> dict[str, Any]:
     """Adapt the reader of the app to labelled lines. For the app, which has no part in training itself.
 
-    See `glyphline.training.adapt.adapt` for the arguments and the errors, which say here what a person can do in the
-    app. Returns its result as a dictionary.
+    See `glyphline.training.adapt.adapt` for the arguments and the errors; those of too few lines and of the training
+    say here what a person can do in the app. Returns its result as a dictionary.
     """
     from glyphline.training.adapt import TooFewLines
     from glyphline.training.adapt import adapt as run_adaptation

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from itertools import permutations
 from pathlib import Path
 
 from glyphline.alphabet import Alphabet, fold_merged, fold_plain
@@ -375,7 +376,7 @@ class AlphabetFitter:
             )
         capitals = [c for c in self.alphabet.characters if c.isupper()]
         forms = {c: unicodedata.normalize("NFC", c) for c in self.alphabet.characters if not c.isascii()}
-        self._apart = {form: c for c, form in forms.items() if form != c}  # NFC -> character of the alphabet
+        self._apart = {form: c for c, form in forms.items() if self.alphabet.unknown_characters(form)}  # NFC -> its own
         self._capitalise = bool(capitals) and not any(c.lower() in self.alphabet for c in capitals)
 
     def __call__(self, text: str) -> str:
@@ -409,10 +410,19 @@ class AlphabetFitter:
         for apart, letter in self._apart.items():
             text = text.replace(apart, letter)
         for character in self.alphabet.unknown_characters(text):
-            apart = unicodedata.normalize("NFD", character)
-            if apart != character and not self.alphabet.unknown_characters(apart):
-                text = text.replace(character, apart)
+            text = text.replace(character, self._take_apart(character))
         return text
+
+    def _take_apart(self, character: str) -> str:
+        """A letter of the alphabet and marks of it that together are a character outside it; without any, itself."""
+        apart = unicodedata.normalize("NFD", character)
+        letter, marks = apart[0], apart[1:]
+        for count in reversed(range(len(marks))):
+            for order in permutations(marks):  # of Vietnamese letters with two marks, either may belong to the letter
+                parts = unicodedata.normalize("NFC", letter + "".join(order[:count])) + "".join(order[count:])
+                if not self.alphabet.unknown_characters(parts):
+                    return parts
+        return character
 
     def _fold(self, character: str) -> str:
         """The plain form of a character outside the alphabet, counted where the alphabet has it."""

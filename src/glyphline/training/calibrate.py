@@ -28,7 +28,7 @@ from glyphline.reading.recognition.calibration import (
 from glyphline.reading.recognition.decoders import DecodedText
 from glyphline.reading.recognition.recognizers import ModelInfo, OnnxRecognizer, Recognizer
 from glyphline.recipe import Recipe
-from glyphline.score import score
+from glyphline.score import join_spaces, score
 from glyphline.training.export import write_model_info
 
 DECODER_KINDS = ("greedy", "beam")  # each has its own weights, because it has its own evidence
@@ -135,7 +135,7 @@ def label_units(decoded_texts: Sequence[DecodedText], truths: Sequence[str]) -> 
         units[unit][0].append(evidence)
         units[unit][1].append(correct)
 
-    for decoded, truth in zip(decoded_texts, map(_join_spaces, truths), strict=True):
+    for decoded, truth in zip(decoded_texts, map(join_spaces, truths), strict=True):
         evidence = [span.evidence for span in decoded.spans]
         if not evidence:
             continue
@@ -145,13 +145,8 @@ def label_units(decoded_texts: Sequence[DecodedText], truths: Sequence[str]) -> 
         word_evidence = iter(span.evidence for span in decoded.spans if not span.character.isspace())
         for word, correct in zip(words, matches(decoded.text.split(), truth.split()), strict=True):
             add("word", list(islice(word_evidence, len(word))), correct)
-        add("line", evidence, _join_spaces(decoded.text) == truth)
+        add("line", evidence, join_spaces(decoded.text) == truth)
     return units
-
-
-def _join_spaces(text: str) -> str:
-    """The text with one space for each run of white space. Its characters stay those of the alphabet (no NFC)."""
-    return " ".join(text.split())
 
 
 def matches(prediction: Sequence[str], truth: Sequence[str]) -> list[bool]:

@@ -15,7 +15,7 @@ from glyphline.errors import DataError, UserError
 from glyphline.imaging.documents import load
 from glyphline.reading.lines import LineReader
 from glyphline.reading.recognition.calibration import calibration_error, reliability
-from glyphline.score import fold_none, score
+from glyphline.score import join_spaces, score
 from glyphline.training.calibrate import matches
 from glyphline.training.charts import line_chart
 from glyphline.training.data import leave_out_narrow, open_lines
@@ -128,7 +128,7 @@ def _describe_encoding(network: Network, picture: str) -> list[tuple[str, int]]:
 def _measure_reliability(validation: Validation) -> Reliability | None:
     """The calibration of the character confidences; None where nothing was read."""
     confidences = [c for line in validation.lines for c in line.confidences]
-    correct = [flag for line in validation.lines for flag in matches(line.text, fold_none(line.truth))]
+    correct = [flag for line in validation.lines for flag in matches(line.text, join_spaces(line.truth))]
     if not confidences:
         return None
     rows = reliability(confidences, correct)

@@ -79,7 +79,8 @@ def test_language_model_sees_brackets_as_they_are_written() -> None:
     ("constraint", "text"),
     [(Lexicon(("עולם", "שלום")), "שלום"), (Lexicon(("שלום (21)", "שלום (12)")), "שלום (12)"),
      (Lexicon(("שלום 50%", "עולם")), "שלום 50%"), (Lexicon(("2020.", "20%")), "2020."),
-     (Lexicon(("abc (12) אב", "אב")), "abc (12) אב"),
+     (Lexicon(("abc (12) אב", "אב")), "abc (12) אב"), (Lexicon(("12 abc אב", "עולם")), "12 abc אב"),
+     (Lexicon(("abc 12 אב", "עולם")), "abc 12 אב"),  # it looks like the one before
      (RegexConstraint(r"שלום \(\d+\)"), "שלום (12)"), (RegexConstraint(r"1\d abc"), "12 abc"),
      (RegexConstraint(r"שלום \d+%"), "שלום 50%"), (RegexConstraint(r"\d+%"), "50%")],
 )  # fmt: skip
@@ -87,7 +88,8 @@ def test_constraint_is_asked_for_logical_text(constraint: Any, text: str) -> Non
     log_probs = output_of(to_visual(text, RTL), 0.6)
     log_probs[0, ALPHABET.encode("ג")[0]] = log_probs[0].max() + 0.5  # the greedy text meets no constraint
     decoder = BeamSearchDecoder(constraint=read_from_the_right(constraint, ALPHABET), width=40)
-    assert decode_line(decoder, log_probs, ALPHABET, RTL).text == text
+    decoded = decode_line(decoder, log_probs, ALPHABET, RTL)
+    assert decoded.text == text == "".join(span.character for span in decoded.spans)
 
 
 class VisualRecognizer:

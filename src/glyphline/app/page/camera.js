@@ -36,7 +36,13 @@ export class Camera {
       return false;
     }
     this.stream = this.video.srcObject = stream;
-    await this.video.play();
+    try {
+      await this.video.play();
+    } catch {
+      if (turn !== this.starts) return false;
+      this.stop();
+      throw new Error("The camera shows no picture. Choose a picture instead.");
+    }
     return turn === this.starts;
   }
 

@@ -120,10 +120,12 @@ export function wireHistory(onOpen) {
   $("corrections-list").addEventListener("toggle", () => showCorrections(onOpen));
 }
 
-/** What is kept, without what cannot be shown; nothing where the browser keeps nothing. */
+/** What is kept; nothing where the browser keeps nothing. What cannot be shown is removed. */
 async function keptRecords(records) {
   try {
-    return (await records.all()).filter(({ picture, time }) => picture && time);
+    const kept = await records.all(), isWhole = ({ picture, time }) => picture && time;
+    for (const { id } of kept.filter((record) => !isWhole(record))) await records.remove(id);
+    return kept.filter(isWhole);
   } catch {
     return [];
   }

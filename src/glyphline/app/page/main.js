@@ -315,8 +315,6 @@ async function keepReading() {
 }
 
 async function openReading(reading) {
-  leaveCamera();
-  speaker.stop();
   let canvas;
   try {
     canvas = await openPicture(reading.picture);
@@ -324,6 +322,8 @@ async function openReading(reading) {
     warn("This picture cannot be shown any more. Delete it from the history.");
     return;
   }
+  leaveCamera();
+  speaker.stop();
   current = { canvas, picture: reading.picture, page: reading.page, measures: measure(canvas), translation: null, id: reading.id };
   await showResult({ isNew: false });
   if (settings.target) await translate();
@@ -350,14 +350,19 @@ function fileName(suffix) {
   return `glyphline-${new Date().toISOString().slice(0, 16).replaceAll(":", "")}${suffix}`;
 }
 
+/** A line as the reader writes it: one that was corrected has no words with places. */
+function plainLine({ corrected, correction, ...line }) {
+  return corrected ? { ...line, words: [] } : line;
+}
+
 async function download(format) {
   const { page, picture, translation } = current;
   try {
     if (format === "text") {
       const text = pageText(page, isTranslationShown() ? translation : null);
       save(new Blob([`${text}\n`], { type: "text/plain" }), fileName(".txt"));
-    } else if (format === "json" && !page.lines.some((line) => line.corrected)) {
-      const document = { file: "picture.jpg", pages: [page] };
+    } else if (format === "json" && !(page.tables?.length && page.lines.some((line) => line.corrected))) {
+      const document = { file: "picture.jpg", pages: [{ ...page, lines: page.lines.map(plainLine) }] };
       save(new Blob([JSON.stringify(document)], { type: "application/json" }), fileName(".json"));
     } else {
       say("The reader makes the file");

@@ -4,7 +4,8 @@
 const SHELL = "glyphline-shell";
 const SHARED = "glyphline-shared";
 const PATIENCE_MILLISECONDS = 2000; // with the network, where a file is kept
-const OFFLINE_MILLISECONDS = 10_000; // after which the network is waited for again
+const OFFLINE_MILLISECONDS = 10_000; // for which it is waited for less, after it did not answer
+const SHORT_PATIENCE_MILLISECONDS = 200;
 const FILES = [
   "./", "style.css", "main.js", "reader.js", "key.js", "picture.js", "camera.js", "overlay.js", "speech.js", "text.js",
   "guidance.js", "store.js", "settings.js", "zip.js", "dialogs.js", "dom.js", "teach.js", "manifest.webmanifest", "icon.svg",
@@ -32,17 +33,17 @@ async function networkFirst(event) {
   const { request } = event;
   const cache = await caches.open(SHELL);
   const isPage = request.mode === "navigate";
-  const same = await cache.match(request, { ignoreSearch: true });
-  const kept = same ?? (isPage ? await cache.match("./") : undefined);
+  const kept = await cache.match(request, { ignoreSearch: true });
   const fetched = fetch(request).then(async (response) => {
-    if (response.ok && (isPage || same)) await cache.put(request.url.split(/[?#]/)[0], response.clone()).catch(() => {});
+    if (response.ok && (isPage || kept)) await cache.put(request.url.split(/[?#]/)[0], response.clone()).catch(() => {});
     return response;
-  }).catch(() => null);
-  if (!kept) return (await fetched) ?? Response.error();
+  }).catch(() => { lastFailure = performance.now(); });
+  if (!kept) return (await fetched) ?? (isPage ? await cache.match("./") : undefined) ?? Response.error();
   event.waitUntil(fetched);
-  const patience = performance.now() - lastFailure < OFFLINE_MILLISECONDS ? 0 : PATIENCE_MILLISECONDS;
-  const response = await Promise.race([fetched, new Promise((resolve) => setTimeout(resolve, patience, null))]);
-  if (!response) lastFailure = performance.now();
+  const isOffline = performance.now() - lastFailure < OFFLINE_MILLISECONDS;
+  const patience = isOffline ? SHORT_PATIENCE_MILLISECONDS : PATIENCE_MILLISECONDS;
+  const response = await Promise.race([fetched, new Promise((resolve) => setTimeout(resolve, patience))]);
+  if (!response && !isOffline) lastFailure = performance.now();
   return response ?? kept;
 }
 

@@ -50,7 +50,8 @@ async function use(name) {
 
 /** Delete what a teaching that was stopped has left on the reader's machine. */
 async function deleteUnfinished() {
-  if (await attempt(async () => { service = await withKey(() => reader.cancelTeaching()); })) tell("Deleted.");
+  const isDone = await attempt(async () => { service = await withKey(() => reader.cancelTeaching()); });
+  if (isDone) tell(service.unfinished ? "They could not be deleted. Look into the folder of the service." : "Deleted.");
   showState();
 }
 

@@ -7,15 +7,24 @@ in which they are written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import regex
 
 from glyphline.alphabet import Alphabet
 from glyphline.reading.recognition.constraints import Constraint, Lexicon
-from glyphline.reading.recognition.decoders import CharacterSpan, DecodedText, Decoder, LogProbs
-from glyphline.writing_direction import RTL, has_rtl_letters, is_turned, logical_order, mirrored, to_visual
+from glyphline.reading.recognition.decoders import BeamSearchDecoder, CharacterSpan, DecodedText, Decoder, LogProbs
+from glyphline.writing_direction import (
+    RTL,
+    has_rtl_letters,
+    is_turned,
+    logical_order,
+    mirrored,
+    to_visual,
+    visual_order,
+)
 
 _TO_LAST_RTL_LETTER = regex.compile(r".*[\p{Bidi_Class=R}\p{Bidi_Class=AL}]", regex.DOTALL)
 
@@ -36,8 +45,18 @@ def decode_line(decoder: Decoder, log_probs: LogProbs, alphabet: Alphabet, direc
         )
         for span in decoded.spans[::-1]
     ]  # fmt: skip
+    constraint = decoder.constraint if isinstance(decoder, BeamSearchDecoder) else None
+    if isinstance(constraint, RightToLeftLexicon) and (entry := constraint.entries.get(decoded.text)):
+        return _spell(entry, decoded, spans)
     visual = "".join(_mirror(character, alphabet) for character in reversed(decoded.text))
     return _to_logical(replace(decoded, text=visual, spans=tuple(spans)), direction)
+
+
+def _spell(text: str, decoded: DecodedText, spans: Sequence[CharacterSpan]) -> DecodedText:
+    """A text that looks like what was decoded, with its spans. spans: from left to right."""
+    places = sorted(zip(visual_order(text, RTL), spans, strict=True), key=lambda pair: pair[0].index)
+    spelled = tuple(replace(span, character=text[placed.index]) for placed, span in places)
+    return replace(decoded, text=text, spans=spelled)
 
 
 def _mirror(character: str, alphabet: Alphabet) -> str:
@@ -67,9 +86,29 @@ def read_from_the_right(constraint: Constraint, alphabet: Alphabet) -> Constrain
     alphabet: of the recognizer. The decoder meets numbers and left-to-right words from their end.
     """
     if isinstance(constraint, Lexicon):
-        seen = (reversed(to_visual(text, RTL)) for text in constraint.texts)
-        return Lexicon(tuple("".join(_mirror(c, alphabet) for c in text) for text in seen))
+        seen = ("".join(_mirror(c, alphabet) for c in reversed(to_visual(text, RTL))) for text in constraint.texts)
+        return RightToLeftLexicon(dict(zip(seen, constraint.texts, strict=True)))
     return RightToLeftConstraint(constraint, alphabet)
+
+
+@dataclass(frozen=True)
+class RightToLeftLexicon:
+    """The texts of a lexicon as a decoder that reads from right to left meets them; see `read_from_the_right`.
+
+    entries: the characters of a line from the right -> the text of the lexicon that looks so.
+    """
+
+    entries: dict[str, str]
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        return Lexicon(tuple(self.entries))
+
+    def accepts_prefix(self, text: str) -> bool:
+        return self._lexicon.accepts_prefix(text)
+
+    def accepts(self, text: str) -> bool:
+        return self._lexicon.accepts(text)
 
 
 @dataclass(frozen=True)
