@@ -80,9 +80,8 @@ def find_page(image: ColourImage) -> FoundPage:
     marks: list[tuple[int, Points]] = []
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     for attempt, side in enumerate(DETECTION_SIDES):
-        scale = min(1.0, side / max(grey.shape))
-        size = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
-        shrunk = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        scale = min(1.0, max(side / max(grey.shape), 1 / min(grey.shape)))  # a rule of 1 px stays
+        shrunk = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         for mark_id, detected in _detect_marks(_even_light(shrunk) if attempt else shrunk):
             if not any(mark_id == known_id and _is_near(detected / scale, known) for known_id, known in marks):
                 marks.append((mark_id, detected / scale))
