@@ -109,7 +109,8 @@ def test_a_reader_of_a_file_reads(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_teaching_does_not_hold_up_the_end(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    files = {f"a/{k}.png": LINE for k in range(9)} | {"a/labels.tsv": "".join(f"{k}.png\t{TEXT}\n" for k in range(9))}
+    files = {f"a/{k}.png": LINE + bytes([k]) for k in range(9)}  # each is another file
+    files["a/labels.tsv"] = "".join(f"{k}.png\t{TEXT}\n" for k in range(9)).encode()
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
         for name, data in files.items():
@@ -121,7 +122,8 @@ def test_a_teaching_does_not_hold_up_the_end(tmp_path: Path) -> None:
         connection.sendall(head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(form) + form)
         answer = b""
         while b"opening the reader" not in answer:
-            answer += connection.recv(65536)
+            answer += (received := connection.recv(65536))
+            assert received, answer
         children = [pid for pid in app.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         start = time.monotonic()
         app.process.terminate()
