@@ -389,6 +389,7 @@ def test_accents_that_follow_their_letters_are_kept_or_counted() -> None:
     assert AlphabetFitter(Alphabet(" acfe\u0301"))("cafe\u0301 #") == "cafe\u0301 "  # this one has the accent alone
     plain = AlphabetFitter(Alphabet(" q"))
     assert plain("q\u0301") == "q"  # there is no character of both
+    assert AlphabetFitter(Alphabet(" q"))("q \u0301 q") == "q q"
     assert plain.folded == Counter({("\u0301", ""): 1}) and "'\u0301' to '' 1" in plain.describe()[0]
 
 

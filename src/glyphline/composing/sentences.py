@@ -349,7 +349,7 @@ class AlphabetFitter:
     shape, such as a soft hyphen, are left out and not counted. If the alphabet is merged, the text is folded as by
     `fold_merged`; if it has capitals but the small letter of none of them, letters outside it become capitals. What is
     still outside is handled by the policy `unknown`: "replace" puts `replacement` in its place, "drop" removes it, and
-    "refuse" raises AlphabetError. After "replace" and "drop" a run of spaces becomes one space. `counts` holds how
+    "refuse" raises AlphabetError. Then a run of spaces becomes one space. `counts` holds how
     often each character was replaced or dropped, `folded` how often one was folded, by character and what it became:
     "" for an accent that stands by itself.
     Raises RecipeError for an unknown policy and for a `replacement` outside the alphabet.
@@ -391,7 +391,7 @@ class AlphabetFitter:
             text = "".join(c if c in self.alphabet else c.upper() for c in text)
         outside = self.alphabet.unknown_characters(text)
         if not outside:
-            return text
+            return re.sub(r" {2,}", " ", text)
         if self.unknown == "refuse":
             raise AlphabetError(
                 f"{', '.join(map(repr, outside))} in {text[:60]!r} is not in the alphabet: "
