@@ -108,11 +108,14 @@ def logical_order(visual: str, direction: str) -> list[PlacedCharacter]:
         PlacedCharacter(placed.character, len(visual) - 1 - placed.index, placed.is_rtl)
         for placed in reversed(_reorder(visual[::-1], direction))
     ]
-    candidates = [_reorder(visual, direction), reversed_back]
-    texts = ["".join(placed.character for placed in candidate) for candidate in candidates]
-    alike = [k for k, text in enumerate(texts) if to_visual(text, direction) == visual]
-    best = min(alike, key=lambda k: _LOOSE_MARK.search(texts[k]) is not None, default=-1)
-    return candidates[best]
+    alike = None  # the first that looks exactly like the line
+    for candidate in (_reorder(visual, direction), reversed_back):
+        text = "".join(placed.character for placed in candidate)
+        if to_visual(text, direction) == visual:
+            if not _LOOSE_MARK.search(text):
+                return candidate
+            alike = alike or candidate
+    return alike or reversed_back
 
 
 def _reorder(text: str, direction: str) -> list[PlacedCharacter]:

@@ -184,9 +184,9 @@ def load_any_network(path: Path) -> Network:
     """The network of a run folder, of a weights file, of an .onnx file, of a bundled model, or PP-OCR's."""
     from glyphline.training.restore import restore_network, restore_pp_ocr
 
-    if names_bundled(path) and str(path) == PP_OCR:
-        return restore_pp_ocr()
     if names_bundled(path):
+        if str(path) == PP_OCR:
+            return restore_pp_ocr()
         with resources.as_file(resources.files("glyphline.models").joinpath(f"{path}.onnx")) as model:
             return restore_network(model)
     if path.suffix == ".onnx":

@@ -17,7 +17,10 @@ export class Camera {
     this.starts = 0; // how often it was started or stopped
   }
 
-  /** Returns false if it was stopped, or started again, before the person had allowed it. Rejects with a sentence for people where there is no camera or it may not be used. */
+  /**
+   * Returns false if it was stopped, or started again, before the person had allowed it. Rejects with a sentence for
+   * people where there is no camera or it may not be used.
+   */
   async start() {
     this.stop();
     const turn = this.starts;

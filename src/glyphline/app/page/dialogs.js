@@ -103,9 +103,7 @@ export async function askKey() {
 export function wireHistory(onOpen) {
   const erase = (records, said) => async () => {
     await records.clear();
-    await showHistory(onOpen);
-    $("history").querySelector("header button").focus();
-    say(said);
+    await showChanged(onOpen, said);
   };
   $("open-history").addEventListener("click", async () => {
     $("corrections-list").open = false;
@@ -114,25 +112,21 @@ export function wireHistory(onOpen) {
   });
   $("erase-history").addEventListener("click", erase(readings, "The history is erased."));
   $("download-corrections").addEventListener("click", async () => {
-    save(await packLines(await corrections.all()), "glyphline-lines.zip");
+    save(await packLines(await corrections.shown()), "glyphline-lines.zip");
   });
   $("erase-corrections").addEventListener("click", erase(corrections, "The corrected lines are erased."));
-  $("corrections-list").addEventListener("toggle", () => showCorrections(onOpen));
+  $("corrections-list").addEventListener("toggle", async () => showCorrections(await corrections.shown(), onOpen));
 }
 
-/** What is kept; nothing where the browser keeps nothing. What cannot be shown is removed. */
-async function keptRecords(records) {
-  try {
-    const kept = await records.all(), isWhole = ({ picture, time }) => picture && time;
-    for (const { id } of kept.filter((record) => !isWhole(record))) await records.remove(id);
-    return kept.filter(isWhole);
-  } catch {
-    return [];
-  }
+/** Show the history after something of it was deleted, and say so. */
+async function showChanged(onOpen, said) {
+  await showHistory(onOpen);
+  $("history").querySelector("header button").focus();
+  say(said);
 }
 
 async function showHistory(onOpen) {
-  const [kept, corrected] = [await keptRecords(readings), await keptRecords(corrections)];
+  const [kept, corrected] = [await readings.shown(), await corrections.shown()];
   for (const image of $("readings").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   $("readings").replaceChildren(...kept.reverse().map((reading) => historyItem(reading, onOpen)));
   $("no-readings").hidden = kept.length > 0;
@@ -142,13 +136,13 @@ async function showHistory(onOpen) {
     "None yet. Correct a line with its pen: the picture of the line and your text teach a reader your hand." :
     `${count} ${count === 1 ? "line" : "lines"}, pictures and labels.tsv in a zip file, for glyphline evaluate and adapt.`;
   for (const id of ["download-corrections", "erase-corrections", "corrections-list"]) $(id).hidden = count === 0;
-  await showCorrections(onOpen);
-  showTeaching(); // the dialog does not wait for the service
+  showCorrections(corrected, onOpen);
+  showTeaching(corrected); // the dialog does not wait for the service
 }
 
 /** The newest corrected lines, where they are to be seen, each with a button that deletes it. */
-async function showCorrections(onOpen) {
-  const lines = $("corrections-list").open ? (await keptRecords(corrections)).reverse() : [];
+function showCorrections(corrected, onOpen) {
+  const lines = $("corrections-list").open ? [...corrected].reverse() : [];
   for (const image of $("corrections").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   const rest = lines.length - SHOWN_LINES;
   $("corrections").replaceChildren(...lines.slice(0, SHOWN_LINES).map((line) => correctionItem(line, onOpen)),
@@ -165,9 +159,7 @@ function deleteButton(records, id, what, onOpen) {
   const button = make("button", { type: "button", class: "quiet", "aria-label": `Delete: ${what}` }, icon("trash"));
   button.addEventListener("click", async () => {
     await records.remove(id);
-    await showHistory(onOpen);
-    $("history").querySelector("header button").focus();
-    say("Deleted.");
+    await showChanged(onOpen, "Deleted.");
   });
   return button;
 }

@@ -89,7 +89,8 @@ export function cutLine(canvas, polygon) {
   const half = polygon.length / 2;
   const upper = polygon.slice(0, half), lower = polygon.slice(half).reverse();
   const middle = upper.map(([x, y], k) => [(x + lower[k][0]) / 2, (y + lower[k][1]) / 2]);
-  const ends = middle.map((_, k) => middle.slice(1, k + 1).reduce((sum, p, j) => sum + distance(middle[j], p), 0));
+  const ends = [0]; // of the parts of the line, px from its beginning
+  for (let k = 1; k < half; k++) ends.push(ends[k - 1] + distance(middle[k - 1], middle[k]));
   const heights = upper.map((p, k) => distance(p, lower[k])).sort((a, b) => a - b);
   const full = Math.max(1, heights[Math.floor(half / 2)]), length = Math.max(1, ends.at(-1));
   const scale = Math.min(1, LINE_HEIGHT / (full * (1 + 2 * LINE_MARGIN)));

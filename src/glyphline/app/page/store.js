@@ -58,6 +58,18 @@ class Records {
     return isKept;
   }
 
+  /** The records that can be shown; the others are removed. None where the browser keeps nothing. */
+  async shown() {
+    const isWhole = ({ picture, time }) => picture && time;
+    try {
+      const kept = await this.all();
+      for (const { id } of kept.filter((record) => !isWhole(record))) await this.remove(id);
+      return kept.filter(isWhole);
+    } catch {
+      return [];
+    }
+  }
+
   all = () => run(this.name, "readonly", (store) => store.getAll());
   remove = (id) => run(this.name, "readwrite", (store) => store.delete(id));
   clear = () => run(this.name, "readwrite", (store) => store.clear());

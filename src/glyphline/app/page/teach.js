@@ -2,7 +2,6 @@
 
 import { $ } from "./dom.js";
 import { sentence } from "./reader.js";
-import { corrections } from "./store.js";
 import { makeZip } from "./zip.js";
 
 const MAX_BYTES = 20e6; // of the pictures that are sent; the service takes 24 MB
@@ -55,9 +54,8 @@ async function deleteUnfinished() {
   showState();
 }
 
-/** Ask the service whether it teaches, and show what can be done. */
-export async function showTeaching() {
-  const kept = await corrections.all().catch(() => []); // where the browser keeps nothing
+/** Ask the service whether it teaches, and show what can be done. kept: the corrected lines. */
+export async function showTeaching(kept) {
   lines = newest(kept);
   try {
     service = await reader.teaching();
@@ -83,8 +81,8 @@ function expectation(count) {
   }
   const sent = lines.length < count ? `the newest ${lines.length} of your ${count} lines` : `your ${count} lines`;
   return `Teaching sends ${sent}, pictures and texts, to the reader's machine. They are stored there, in ${service.folder}, ` +
-    "while it learns, and deleted then; if it is stopped on the way, they stay until it goes on or you delete them. If the new reader reads your lines better and other people's no worse, it stays " +
-    "there, and everyone who uses this service reads with it.";
+    "while it learns, and deleted then; if it is stopped on the way, they stay until it goes on or you delete them. If " +
+    "the new reader reads your lines better and other people's no worse, it stays there, and everyone who uses this service reads with it.";
 }
 
 const other = () => (service.in_use === "mine" ? "original" : "mine");
